@@ -1,0 +1,317 @@
+//! Applying a request: one transaction on the clinic database that decides, writes, and enters the
+//! unit's word into the ledger.
+//!
+//! The decision is the domain's and pure; facts come only from capture. The reply is made from what
+//! the drain numbered, so it leaves after the spool's commit.
+
+use kit_event::{Granted, RecordRef, Records, Refusal, RequestId, Timestamp, UnitSeq};
+use kit_link::{Cancel, FactFrame, LogIdentity, Reply, RequestFrame};
+use requests::{FinalState, Refused, RequestOutcome};
+use rusqlite::Connection;
+use serde_json::Value;
+use tracing::error;
+use uuid::Uuid;
+
+use crate::books::Books;
+use crate::changes;
+use crate::domains;
+use crate::error::{Act, StationError};
+use crate::failpoints::Step;
+use crate::ledger::{self, Entry};
+use crate::outbox;
+use crate::records::ClinicRecords;
+use crate::shadow;
+
+/// What became of a request or a cancel at the clinic database.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// The unit spoke now; outbox rows up to `newest` tell it.
+    Spoken {
+        /// The newest outbox row at the commit.
+        newest: i64,
+    },
+    /// It had spoken before, and says the same again.
+    Repeated,
+    /// No word of the unit changes; this is only for who waits.
+    Told(Box<RequestOutcome>),
+}
+
+impl Books {
+    /// Decides a request and commits the unit's word.
+    ///
+    /// # Errors
+    /// The clinic database is busy, refuses to commit, or went back. Nothing was done then.
+    pub fn apply(
+        &mut self,
+        request: &RequestFrame,
+        log: &LogIdentity,
+        tries: u32,
+    ) -> Result<Verdict, StationError> {
+        let now = self.setup.clock.now();
+        self.speak(&request.id, log, request.traceparent.as_deref(), |books, tx, entry| {
+            match entry {
+                Some(entry) if is_another(&entry, &request.command_hash) => {
+                    let refusal = Refusal::from(Refused::IdempotencyKeyReused);
+                    let outcome =
+                        RequestOutcome::new(request.id.clone(), FinalState::Rejected, now);
+                    Ok(Spoken::Told(Box::new(of_request(outcome, request).because(&refusal))))
+                }
+                Some(_) => Ok(Spoken::Repeated),
+                None => {
+                    books.decide(tx, request, now, tries).map(|it| Spoken::Now(Box::new(it)))
+                }
+            }
+        })
+    }
+
+    /// Ends a request that the unit has not spoken on.
+    ///
+    /// # Errors
+    /// As [`Books::apply`].
+    pub fn cancel(&mut self, cancel: &Cancel, log: &LogIdentity) -> Result<Verdict, StationError> {
+        let now = self.setup.clock.now();
+        let outcome = |state| RequestOutcome::new(cancel.request_id.clone(), state, now);
+        self.speak(&cancel.request_id, log, None, |_, _, entry| {
+            Ok(match entry {
+                Some(entry) if entry.state == FinalState::Cancelled.as_str() => Spoken::Repeated,
+                Some(_) => {
+                    let refusal = Refusal::from(Refused::TooLate);
+                    Spoken::Told(Box::new(outcome(FinalState::Rejected).because(&refusal)))
+                }
+                None => {
+                    let mut word = outcome(FinalState::Cancelled);
+                    word.actor = Some(cancel.actor.clone());
+                    word.position = cancel.position;
+                    Spoken::Now(Box::new(word.because(&Refused::Cancelled.into())))
+                }
+            })
+        })
+    }
+
+    /// One transaction: looks the request up, lets `word` decide, writes the ledger.
+    fn speak(
+        &mut self,
+        request_id: &RequestId,
+        log: &LogIdentity,
+        traceparent: Option<&str>,
+        word: impl FnOnce(&Self, &Connection, Option<Entry>) -> Result<Spoken, StationError>,
+    ) -> Result<Verdict, StationError> {
+        let settling = self.to_settle();
+        let tx = self.clinic.begin()?;
+        self.check_mark(&tx)?;
+        let entry = ledger::find(&tx, request_id.as_str())?;
+        set_cause(&tx, Some(request_id), traceparent)?;
+        let outcome = match word(self, &tx, entry)? {
+            Spoken::Now(outcome) => outcome,
+            // Dropped, the transaction rolls back.
+            Spoken::Repeated => return Ok(Verdict::Repeated),
+            Spoken::Told(outcome) => return Ok(Verdict::Told(outcome)),
+        };
+        ledger::insert(&tx, &outcome, &log.0)?;
+        set_cause(&tx, None, None)?;
+        self.leave_word(&tx, &settling)?;
+        let newest = outbox::newest_id(&tx)?;
+        self.setup.failpoints.pass(Step::ApplyBeforeCommit)?;
+        tx.commit().clinic("committing a request")?;
+        self.settled(&settling);
+        self.setup.failpoints.pass(Step::ApplyAfterCommit)?;
+        Ok(Verdict::Spoken { newest })
+    }
+
+    fn decide(
+        &self,
+        tx: &Connection,
+        request: &RequestFrame,
+        now: Timestamp,
+        tries: u32,
+    ) -> Result<RequestOutcome, StationError> {
+        let records = self.records(tx);
+        let word = |state| of_request(RequestOutcome::new(request.id.clone(), state, now), request);
+        let refused = |state, refusal: &Refusal| {
+            let mut outcome = word(state).because(refusal);
+            outcome.patient_id = patient_of_wish(&records, &request.body);
+            outcome
+        };
+        if tries >= TRIES_MAX {
+            let refusal = Refused::AgentFailed { tries }.into();
+            return Ok(refused(FinalState::Rejected, &refusal));
+        }
+        if request.expires_at <= now {
+            let refusal = Refused::Expired { expires_at: request.expires_at }.into();
+            return Ok(refused(FinalState::Expired, &refusal));
+        }
+        let decided = match domains::of_wish(&request.type_name) {
+            Some(domain) => domain.decide(&request.type_name, &request.body, &records, now),
+            None => Err(Refusal::unknown_type(&request.type_name)),
+        };
+        let written = match decided {
+            Ok(granted) => write_all(&records, granted)?,
+            Err(refusal) => Err(refusal),
+        };
+        match written {
+            Err(refusal) => Ok(refused(FinalState::Rejected, &refusal)),
+            Ok(record) => {
+                let mut outcome = word(FinalState::Done);
+                let state = records.get(record.thing, &record.id).ok().flatten();
+                let state = state.map(|stored| stored.state);
+                outcome.patient_id = state.as_ref().and_then(patient_of_state);
+                outcome.record_json = state.map(|state| state.to_string());
+                outcome.record_thing = Some(record.thing.to_owned());
+                outcome.record_id = Some(record.id);
+                Ok(outcome)
+            }
+        }
+    }
+
+    /// The records of the clinic on a connection that stands in a transaction.
+    pub fn records<'a>(&'a self, clinic: &'a Connection) -> ClinicRecords<'a> {
+        ClinicRecords {
+            clinic,
+            spool: self.spool.conn(),
+            setup: &self.setup,
+            tables: &self.installed.tables,
+        }
+    }
+
+    /// The reply to a request, from the facts that it just got, or from what is remembered of it.
+    ///
+    /// # Errors
+    /// The spool refuses.
+    pub fn reply(
+        &self,
+        request_id: &RequestId,
+        reply_partition: Option<i32>,
+        verdict: &Verdict,
+        facts: &[FactFrame],
+    ) -> Result<Option<Reply>, StationError> {
+        let mut reply = Reply {
+            request_id: request_id.clone(),
+            reply_partition,
+            last_seq: None,
+            record_seq: None,
+            outcome: Value::Null,
+        };
+        if let Verdict::Told(outcome) = verdict {
+            reply.outcome = serde_json::to_value(outcome)
+                .map_err(|_| StationError::SpoolContent { what: "an outcome" })?;
+            return Ok(Some(reply));
+        }
+        let word = shadow::find(self.spool.conn(), RequestOutcome::THING, request_id.as_str())?;
+        let Some(word) = word else { return Ok(None) };
+        reply.last_seq = Some(word.seq).filter(|seq| *seq != UnitSeq::ZERO);
+        reply.record_seq = self.record_seq(&word.state, word.seq, facts)?;
+        reply.outcome = word.state;
+        Ok(Some(reply))
+    }
+
+    /// The number of the fact that holds the record as the outcome shows it. A record that did not
+    /// change has the number it had; one that changed again since has none that would be right.
+    fn record_seq(
+        &self,
+        outcome: &Value,
+        last_seq: UnitSeq,
+        facts: &[FactFrame],
+    ) -> Result<Option<UnitSeq>, StationError> {
+        let (Some(thing), Some(id)) =
+            (outcome["record_thing"].as_str(), outcome["record_id"].as_str())
+        else {
+            return Ok(None);
+        };
+        let subject = format!("{thing}/{id}");
+        let told = facts.iter().rev().find(|fact| {
+            fact.seq <= last_seq && fact.subject.as_deref() == Some(subject.as_str())
+        });
+        if let Some(fact) = told {
+            return Ok(Some(fact.seq));
+        }
+        let published = shadow::find(self.spool.conn(), thing, id)?;
+        Ok(published.filter(|row| is_shown(outcome, &row.state)).map(|row| row.seq))
+    }
+}
+
+/// Tries after which a request is refused: something in it stops the agent.
+pub const TRIES_MAX: u32 = 3;
+
+/// What the transaction is to do.
+enum Spoken {
+    Now(Box<RequestOutcome>),
+    Repeated,
+    Told(Box<RequestOutcome>),
+}
+
+/// A request cancelled before it was seen has no hash, and is the same whatever it asks.
+fn is_another(entry: &Entry, command_hash: &str) -> bool {
+    entry.command_hash.as_deref().is_some_and(|hash| hash != command_hash)
+}
+
+fn is_shown(outcome: &Value, state: &Value) -> bool {
+    outcome["record_json"]
+        .as_str()
+        .and_then(|text| serde_json::from_str::<Value>(text).ok())
+        .is_some_and(|shown| shown == *state)
+}
+
+fn of_request(mut outcome: RequestOutcome, request: &RequestFrame) -> RequestOutcome {
+    outcome.type_name = Some(request.type_name.clone());
+    outcome.command_hash = Some(request.command_hash.clone());
+    outcome.accepted_at = Some(request.accepted_at);
+    outcome.expires_at = Some(request.expires_at);
+    outcome.delivery = Some(request.delivery.as_str().to_owned());
+    outcome.actor = Some(request.actor.clone());
+    outcome.position = Some(request.position);
+    outcome
+}
+
+/// Writes what was granted, or nothing at all where the practice's own schema refuses.
+fn write_all(
+    records: &ClinicRecords<'_>,
+    granted: Granted,
+) -> Result<Result<RecordRef, Refusal>, StationError> {
+    let run = |sql: &str, act| records.clinic.execute_batch(sql).clinic(act);
+    run("SAVEPOINT arteria_changes", "beginning to write")?;
+    for change in &granted.changes {
+        if let Err(cause) = changes::write(records, change) {
+            run("ROLLBACK TO arteria_changes", "taking a refused write back")?;
+            run("RELEASE arteria_changes", "taking a refused write back")?;
+            // SQLite's own words may quote a row, so only its code is told.
+            let code = match &cause {
+                changes::ChangeError::Refused { source, .. } => source.sqlite_error_code(),
+                _ => None,
+            };
+            error!(target: "error", %cause, ?code, "the clinic database refused a decided write");
+            return Ok(Err(Refusal::agent_failed(cause.to_string())));
+        }
+    }
+    run("RELEASE arteria_changes", "writing")?;
+    Ok(Ok(granted.record))
+}
+
+fn set_cause(
+    tx: &Connection,
+    request_id: Option<&RequestId>,
+    traceparent: Option<&str>,
+) -> Result<(), StationError> {
+    tx.prepare_cached("UPDATE arteria_cause SET request_id = ?1, traceparent = ?2")
+        .and_then(|mut statement| {
+            statement.execute((request_id.map(RequestId::as_str), traceparent))
+        })
+        .map(drop)
+        .clinic("naming the cause")
+}
+
+/// Every thing that concerns a patient names it in this field.
+const PATIENT_FIELD: &str = "patient_id";
+
+fn patient_of_state(state: &Value) -> Option<Uuid> {
+    state[PATIENT_FIELD].as_str()?.parse().ok()
+}
+
+/// The patient whom a refused wish concerned: the one that it names, or whose record it names;
+/// only where the clinic knows them, because a wish may name anything.
+fn patient_of_wish(records: &ClinicRecords<'_>, wish: &Value) -> Option<Uuid> {
+    records.tables.iter().filter(|table| !table.ledger).find_map(|table| {
+        let id = wish.get(&table.id)?.as_str()?.parse().ok()?;
+        let stored = records.get(&table.thing, &id).ok()??;
+        patient_of_state(&stored.state)
+    })
+}

@@ -1,0 +1,189 @@
+//! Commands in the order of the log, and what goes ahead of them.
+
+use kit_link::{
+    Applied, Cancel, FactFrame, FromAgent, FromEdge, LogIdentity, NewEpoch, Reply, RequestFrame,
+    Resend,
+};
+use tracing::{info, warn};
+
+use crate::apply::Verdict;
+use crate::error::StationError;
+use crate::station::Station;
+
+/// A frame with a place in the log.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// A request.
+    Request(Box<RequestFrame>),
+    /// A cancel or control in its place.
+    Placed(i64, Ahead),
+    /// Nothing below this concerns the unit any more.
+    Head(i64),
+}
+
+/// A frame that moves no cursor.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ahead {
+    /// A cancel.
+    Cancel(Cancel),
+    /// Facts are asked for again.
+    Resend(Resend),
+    /// A new epoch is ordered.
+    NewEpoch(NewEpoch),
+}
+
+impl Command {
+    /// Where a frame of the edge belongs: in the log's order, ahead of it, or nowhere here.
+    pub fn of(frame: FromEdge) -> Option<Result<Self, Ahead>> {
+        let placed = |position: Option<i64>, ahead| match position {
+            Some(position) => Some(Ok(Self::Placed(position, ahead))),
+            None => Some(Err(ahead)),
+        };
+        match frame {
+            FromEdge::Request(request) => Some(Ok(Self::Request(Box::new(request)))),
+            FromEdge::Cancel(cancel) => placed(cancel.position, Ahead::Cancel(cancel)),
+            FromEdge::Resend(resend) => placed(resend.position, Ahead::Resend(resend)),
+            FromEdge::NewEpoch(order) => placed(order.position, Ahead::NewEpoch(order)),
+            FromEdge::Welcome(_)
+            | FromEdge::Query(_)
+            | FromEdge::Ack(_)
+            | FromEdge::Ping(_)
+            | FromEdge::Error(_) => None,
+        }
+    }
+}
+
+impl Station {
+    /// Obeys one frame that goes ahead.
+    pub(crate) fn obey_ahead(&mut self) -> Result<(), StationError> {
+        let Some(ahead) = self.ahead.front().cloned() else { return Ok(()) };
+        self.obey(&ahead)?;
+        self.ahead.pop_front();
+        Ok(())
+    }
+
+    /// Obeys the next command; it stays the next one until it is done.
+    pub(crate) fn obey_next(&mut self) -> Result<(), StationError> {
+        let Some(command) = self.commands.front().cloned() else { return Ok(()) };
+        match command {
+            Command::Request(request) => self.obey_request(&request)?,
+            Command::Placed(position, ahead) => {
+                self.obey(&ahead)?;
+                if !self.done_with(position + 1)? {
+                    self.tell_cursor();
+                }
+            }
+            Command::Head(head) => {
+                self.done_with(head)?;
+            }
+        }
+        self.commands.pop_front();
+        Ok(())
+    }
+
+    fn obey(&mut self, ahead: &Ahead) -> Result<(), StationError> {
+        match ahead {
+            Ahead::Cancel(cancel) => self.obey_cancel(cancel),
+            Ahead::Resend(resend) => {
+                warn!(target: "message", from = %resend.from, to = %resend.to, "facts are asked for again");
+                if let Some(uplink) = &mut self.uplink {
+                    uplink.resend(resend.from, resend.to);
+                }
+                Ok(())
+            }
+            Ahead::NewEpoch(order) => self.obey_new_epoch(order),
+        }
+    }
+
+    fn obey_new_epoch(&mut self, order: &NewEpoch) -> Result<(), StationError> {
+        let current = self.books.spool.last_seq().epoch;
+        if current > order.above {
+            return Ok(());
+        }
+        let next = order.above + 1;
+        self.books.open_epoch(next, Some(current), &order.reason)?;
+        self.books.epoch_is_sent()?;
+        self.books.settle()?;
+        if let Some(uplink) = &mut self.uplink {
+            uplink.jump(kit_event::UnitSeq::new(next, 0));
+        }
+        Ok(())
+    }
+
+    fn obey_cancel(&mut self, cancel: &Cancel) -> Result<(), StationError> {
+        let Some(log) = self.log.clone() else { return Ok(()) };
+        let verdict = self.books.cancel(cancel, &log)?;
+        let facts = self.after_verdict(&verdict)?;
+        info!(target: "message", request = %cancel.request_id, "a cancel was obeyed");
+        let reply =
+            self.books.reply(&cancel.request_id, cancel.reply_partition, &verdict, &facts)?;
+        self.send_reply(reply, &facts)
+    }
+
+    fn obey_request(&mut self, request: &RequestFrame) -> Result<(), StationError> {
+        let Some(log) = self.log.clone() else { return Ok(()) };
+        let verdict = if self.is_done_with(&log, request.position) {
+            Verdict::Repeated
+        } else {
+            let tries = self.tries.count(&self.books.spool, &request.id)?;
+            self.books.apply(request, &log, tries)?
+        };
+        let facts = self.after_verdict(&verdict)?;
+        let reply = self.books.reply(&request.id, request.reply_partition, &verdict, &facts)?;
+        info!(target: "message", request = %request.id, position = request.position, "a request was obeyed");
+        self.send_reply(reply, &facts)?;
+        // A fresh ledger row holds the position already.
+        if self.move_cursor(request.position + 1) && !matches!(verdict, Verdict::Spoken { .. }) {
+            self.store_cursor()?;
+        }
+        self.tell_cursor();
+        self.tries.passed(&self.books.spool)
+    }
+
+    /// A position below the cursor was done with before: nothing there is carried out again.
+    fn is_done_with(&self, log: &LogIdentity, position: i64) -> bool {
+        self.cursor.as_ref().is_some_and(|(known, next)| known == log && position < *next)
+    }
+
+    /// Numbers what a verdict wrote. Its commit was durable and later than every change drained
+    /// with it, so all of it may leave at once.
+    fn after_verdict(&mut self, verdict: &Verdict) -> Result<Vec<FactFrame>, StationError> {
+        let Verdict::Spoken { newest } = verdict else { return Ok(Vec::new()) };
+        self.commanded();
+        loop {
+            let drained = self.books.drain(*newest)?;
+            self.books.released = self.books.spool.last_seq();
+            if !drained.more {
+                return Ok(drained.facts);
+            }
+            self.pump(&drained.facts)?;
+        }
+    }
+
+    fn send_reply(
+        &mut self,
+        reply: Option<Reply>,
+        facts: &[FactFrame],
+    ) -> Result<(), StationError> {
+        if let Some(reply) = reply {
+            self.send(FromAgent::Reply(reply));
+        }
+        self.pump(facts)
+    }
+
+    fn done_with(&mut self, next: i64) -> Result<bool, StationError> {
+        let moves = self.move_cursor(next);
+        if moves {
+            self.store_cursor()?;
+            self.tell_cursor();
+        }
+        Ok(moves)
+    }
+
+    /// Gives credits back, also for what came again and moved nothing.
+    fn tell_cursor(&mut self) {
+        if let Some((_, next)) = self.cursor {
+            self.send(FromAgent::Applied(Applied { next }));
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! `agent.toml`: what `init` was told, and what somebody may change by hand.
+
+use std::path::Path;
+
+use kit_event::UnitId;
+use serde::{Deserialize, Serialize};
+
+use crate::setup::files;
+
+/// The agent's settings. A key that nobody reads is a slip of the pen, and is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The unit.
+    pub unit: UnitId,
+    /// The edge, as `wss://edge.example`.
+    pub edge: String,
+    /// The unit's IANA time zone, in which working hours are wall time.
+    #[serde(default = "utc")]
+    pub time_zone: String,
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
+}
+
+/// Why settings were refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("reading {path}; was `arteria-agent init` run here?")]
+    Read {
+        /// Which file.
+        path: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file cannot be written.
+    #[error("writing {path}")]
+    Write {
+        /// Which file.
+        path: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is not the TOML that it should be.
+    #[error("{path} does not read")]
+    Parse {
+        /// Which file.
+        path: String,
+        /// Why not.
+        #[source]
+        source: toml::de::Error,
+    },
+    /// It has no text.
+    #[error("settings have no text")]
+    Print(#[source] toml::ser::Error),
+    /// No such zone.
+    #[error("{zone} is no IANA time zone, as Europe/Lisbon")]
+    TimeZone {
+        /// What was given.
+        zone: String,
+    },
+    /// No such address.
+    #[error("{edge} is no address of an edge, as wss://edge.example")]
+    Edge {
+        /// What was given.
+        edge: String,
+    },
+}
+
+impl Config {
+    /// Reads the settings of a clinic's folder.
+    ///
+    /// # Errors
+    /// They are missing, do not read, or cannot be meant.
+    pub fn load(dir: &Path) -> Result<Self, ConfigError> {
+        let file = dir.join(files::CONFIG);
+        let path = file.display().to_string();
+        let text = std::fs::read_to_string(&file)
+            .map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+        let config: Self =
+            toml::from_str(&text).map_err(|source| ConfigError::Parse { path, source })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Writes the settings, whole or not at all.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn store(&self, dir: &Path) -> Result<(), ConfigError> {
+        let file = dir.join(files::CONFIG);
+        let draft = dir.join(format!("{}.draft", files::CONFIG));
+        let text = toml::to_string(self).map_err(ConfigError::Print)?;
+        std::fs::write(&draft, text)
+            .and_then(|()| std::fs::rename(&draft, &file))
+            .map_err(|source| ConfigError::Write { path: file.display().to_string(), source })
+    }
+
+    /// Refuses what cannot be meant.
+    ///
+    /// # Errors
+    /// A zone or an address that is none.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.time_zone.parse::<chrono_tz::Tz>().is_err() {
+            return Err(ConfigError::TimeZone { zone: self.time_zone.clone() });
+        }
+        if !["ws://", "wss://"].iter().any(|scheme| self.edge.starts_with(scheme)) {
+            return Err(ConfigError::Edge { edge: self.edge.clone() });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(time_zone: &str, edge: &str) -> Config {
+        let unit = "hcu-0001".parse().unwrap();
+        Config { unit, edge: edge.to_owned(), time_zone: time_zone.to_owned() }
+    }
+
+    #[test]
+    fn settings_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config("Europe/Lisbon", "wss://edge.example");
+        config.store(dir.path()).unwrap();
+        assert_eq!(Config::load(dir.path()).unwrap(), config);
+    }
+
+    #[test]
+    fn what_nobody_reads_or_nobody_can_mean_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(Config::load(dir.path()), Err(ConfigError::Read { .. })));
+        let file = dir.path().join(files::CONFIG);
+        std::fs::write(&file, "unit='hcu-0001'\nedge='ws://x'\ntimezone='UTC'").unwrap();
+        assert!(matches!(Config::load(dir.path()), Err(ConfigError::Parse { .. })));
+        std::fs::write(&file, "unit='HCU 1'\nedge='ws://x'").unwrap();
+        assert!(matches!(Config::load(dir.path()), Err(ConfigError::Parse { .. })));
+        assert!(matches!(config("Moon/Sea", "ws://x").check(), Err(ConfigError::TimeZone { .. })));
+        assert!(matches!(config("UTC", "http://x").check(), Err(ConfigError::Edge { .. })));
+    }
+}

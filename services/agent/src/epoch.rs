@@ -1,0 +1,196 @@
+//! Epochs: when the unit begins to number anew, and what it says then.
+//!
+//! Epoch 1 is opened at the first start, connected or not, so that a fact always has a number. What
+//! the log holds is known only from WELCOME: when the spool does not hold exactly that fact, the
+//! numbers that follow would contradict the log, and a higher epoch begins. An epoch that never left
+//! the clinic is then renamed rather than given up, so that what was captured before the first
+//! connection keeps its place.
+
+use kit_event::{Observed, UnitSeq};
+use kit_link::{Durable, FactFrame, LogIdentity};
+use requests::RangeLapsed;
+use tracing::warn;
+use units::{EpochOpened, EpochSeeded, UnitAmended};
+
+use crate::books::Books;
+use crate::error::StationError;
+use crate::setup::AGENT_VERSION;
+use crate::spool::{Cause, SpoolTx, cursor_note};
+use crate::walk::{Purpose, Walk};
+
+/// The note that names the last epoch of which a fact was sent.
+const SENT_EPOCH: &str = "sent_epoch";
+/// The note that holds what was last said of the unit itself.
+const UNIT: &str = "unit";
+/// The note that holds the cursor.
+pub const CURSOR: &str = "cursor";
+
+impl Books {
+    /// Opens epoch 1 in a spool that has none.
+    pub(crate) fn open_first_epoch(&mut self) -> Result<(), StationError> {
+        let reason = if self.nonces.expected().is_some() { "spool-lost" } else { "first" };
+        self.open_epoch(1, None, reason)
+    }
+
+    /// Opens an epoch: its first fact, and a walk that states every row.
+    ///
+    /// # Errors
+    /// The spool refuses.
+    pub fn open_epoch(
+        &mut self,
+        epoch: u32,
+        previous: Option<u32>,
+        reason: &str,
+    ) -> Result<(), StationError> {
+        warn!(target: "connect", epoch, reason, "a new epoch opens");
+        let walk = Walk::new(Purpose::Seed, &self.installed.tables);
+        let tx = self.spool.begin()?;
+        let opened = self.opened(previous, reason)?;
+        tx.open_epoch(epoch, opened, self.setup.clock.now())?;
+        tx.set_note(UNIT, &self.unit_note()?)?;
+        Walk::store(Some(&walk), &tx)?;
+        let turned = self.catch_up(&tx)?;
+        tx.commit()?;
+        self.caught_up(turned);
+        self.walk = Some(walk);
+        Ok(())
+    }
+
+    /// Says so when the unit's time zone or its agent's version is another than at the last start.
+    pub(crate) fn state_unit(&mut self) -> Result<(), StationError> {
+        let said = self.spool.note(UNIT)?;
+        let before = said.and_then(|note| serde_json::from_str::<UnitAmended>(&note).ok());
+        let after = self.unit_now();
+        let Some(fact) = before.and_then(|before| units::unit::observe(&before, &after)) else {
+            return Ok(());
+        };
+        let observed = fact.observed().map_err(|_| unreadable())?;
+        let tx = self.spool.begin()?;
+        tx.number(observed, &Cause::default(), self.setup.clock.now())?;
+        tx.set_note(UNIT, &self.unit_note()?)?;
+        tx.commit()
+    }
+
+    /// The fact that ends a seeding walk.
+    pub(crate) fn state_seeded(
+        &self,
+        tx: &SpoolTx<'_>,
+        things: Vec<String>,
+    ) -> Result<FactFrame, StationError> {
+        let fact = units::Fact::EpochSeeded(EpochSeeded {
+            unit_id: self.setup.unit.clone(),
+            time_zone: self.setup.time_zone.clone(),
+            agent_version: AGENT_VERSION.to_owned(),
+            epoch: tx.last_seq().epoch,
+            things,
+        });
+        let observed = fact.observed().map_err(|_| unreadable())?;
+        tx.number(observed, &Cause::default(), self.setup.clock.now())
+    }
+
+    /// What WELCOME's durable fact means for our numbering: the number after which the link sends.
+    ///
+    /// # Errors
+    /// The spool refuses.
+    pub fn resume_after(&mut self, durable: Option<Durable>) -> Result<UnitSeq, StationError> {
+        if let Some(durable) = durable
+            && self.spool.holds(&durable)?
+            && self.goes_on_after(durable.seq)?
+        {
+            return Ok(durable.seq);
+        }
+        let known = durable.map_or(0, |durable| durable.seq.epoch);
+        let current = self.spool.last_seq().epoch;
+        if current > known && self.goes_on_after(UnitSeq::new(current, 0))? {
+            return Ok(UnitSeq::new(current, 0));
+        }
+        let sent = self.spool.note(SENT_EPOCH)?.and_then(|note| note.parse().ok()).unwrap_or(0);
+        if current > sent {
+            self.rename_epoch(current, known + 1)?;
+            return Ok(UnitSeq::new(known + 1, 0));
+        }
+        let next = known.max(current) + 1;
+        let reason = if durable.is_some() { "not-in-spool" } else { "log-empty" };
+        self.open_epoch(next, Some(known.max(current)), reason)?;
+        Ok(UnitSeq::new(next, 0))
+    }
+
+    /// Whether the spool has the fact that follows `after`, or there is none yet.
+    fn goes_on_after(&self, after: UnitSeq) -> Result<bool, StationError> {
+        let end = UnitSeq::new(u32::MAX, u64::MAX >> 1);
+        let next = self.spool.facts(after, end, 1)?;
+        Ok(next.first().is_none_or(|fact| {
+            fact.seq == after.next() || (fact.seq.epoch > after.epoch && fact.seq.seq == 1)
+        }))
+    }
+
+    fn rename_epoch(&mut self, from: u32, to: u32) -> Result<(), StationError> {
+        warn!(target: "connect", from, to, "an epoch that was never sent takes its place in the log");
+        let first = self.opened((to > 1).then(|| to - 1), "spool-lost")?;
+        let tx = self.spool.begin()?;
+        tx.rename_epoch(from, to)?;
+        tx.rewrite(UnitSeq::new(to, 1), &first.body)?;
+        for mut seeded in self.spool.facts_of_type(to, EpochSeeded::TYPE)? {
+            seeded.body["epoch"] = to.into();
+            tx.rewrite(seeded.seq, &seeded.body)?;
+        }
+        tx.commit()?;
+        self.released = UnitSeq::new(to, self.released.seq);
+        Ok(())
+    }
+
+    /// Remembers that facts of the present epoch leave the clinic.
+    ///
+    /// # Errors
+    /// The spool refuses.
+    pub fn epoch_is_sent(&mut self) -> Result<(), StationError> {
+        let epoch = self.spool.last_seq().epoch.to_string();
+        if self.spool.note(SENT_EPOCH)?.as_deref() == Some(epoch.as_str()) {
+            return Ok(());
+        }
+        let tx = self.spool.begin()?;
+        tx.set_note(SENT_EPOCH, &epoch)?;
+        tx.commit()
+    }
+
+    /// States that a stretch of the log never reached the unit, and goes on behind it.
+    ///
+    /// # Errors
+    /// The spool refuses.
+    pub fn lapse(&mut self, from: i64, to: i64, log: &LogIdentity) -> Result<(), StationError> {
+        let fact = requests::Fact::RangeLapsed(RangeLapsed { from, to, log: log.0.clone() });
+        let observed = fact.observed().map_err(|_| unreadable())?;
+        let tx = self.spool.begin()?;
+        tx.number(observed, &Cause::default(), self.setup.clock.now())?;
+        tx.set_note(CURSOR, &cursor_note(log, to))?;
+        tx.commit()
+    }
+
+    fn opened(&self, previous: Option<u32>, reason: &str) -> Result<Observed, StationError> {
+        units::Fact::EpochOpened(EpochOpened {
+            unit_id: self.setup.unit.clone(),
+            time_zone: self.setup.time_zone.clone(),
+            agent_version: AGENT_VERSION.to_owned(),
+            previous,
+            reason: Some(reason.to_owned()),
+        })
+        .observed()
+        .map_err(|_| unreadable())
+    }
+
+    fn unit_now(&self) -> UnitAmended {
+        UnitAmended {
+            unit_id: self.setup.unit.clone(),
+            time_zone: self.setup.time_zone.clone(),
+            agent_version: AGENT_VERSION.to_owned(),
+        }
+    }
+
+    fn unit_note(&self) -> Result<String, StationError> {
+        serde_json::to_string(&self.unit_now()).map_err(|_| unreadable())
+    }
+}
+
+fn unreadable() -> StationError {
+    StationError::SpoolContent { what: "a fact about the unit" }
+}

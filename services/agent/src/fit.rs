@@ -1,0 +1,80 @@
+//! Bodies that fit into a frame.
+//!
+//! A practice may paste a megabyte into a remark. Until bodies travel in chunks, such a text is cut
+//! in the fact (the clinic keeps it whole): one endless remark must not hold back a whole unit.
+
+use kit_link::limits::FRAME_BYTES_MAX;
+use serde_json::Value;
+
+/// Room for everything in a fact frame that is not its body.
+const ENVELOPE_BYTES: usize = 2 * 1024;
+/// A body's largest size.
+pub const BODY_BYTES_MAX: usize = FRAME_BYTES_MAX - ENVELOPE_BYTES;
+/// Texts are first cut to this many bytes, then to half of it, until the body fits.
+const TEXT_BYTES_FIRST_CUT: usize = 8 * 1024;
+/// What stands at the end of a text that was cut.
+const CUT_MARK: &str = "…";
+
+/// The body as it is where it fits, else with its longest texts cut. A text that is JSON itself
+/// (a field `<name>_json`) is left out, because half of it would be none.
+pub fn fitted(body: Value) -> Value {
+    let mut body = body;
+    let mut text_bytes_max = TEXT_BYTES_FIRST_CUT;
+    while text_bytes_max > CUT_MARK.len() && body.to_string().len() > BODY_BYTES_MAX {
+        if let Value::Object(fields) = &mut body {
+            fields.retain(|name, value| !(name.ends_with("_json") && is_longer(value, text_bytes_max)));
+            for value in fields.values_mut() {
+                cut(value, text_bytes_max);
+            }
+        }
+        text_bytes_max /= 2;
+    }
+    body
+}
+
+fn is_longer(value: &Value, bytes_max: usize) -> bool {
+    value.as_str().is_some_and(|text| text.len() > bytes_max)
+}
+
+fn cut(value: &mut Value, bytes_max: usize) {
+    let Value::String(text) = value else { return };
+    if text.len() <= bytes_max {
+        return;
+    }
+    let mut end = bytes_max - CUT_MARK.len();
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    text.push_str(CUT_MARK);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_body_that_fits_stays_as_it_is() {
+        let body = json!({"reason": "x".repeat(30_000), "n": 1});
+        assert_eq!(fitted(body.clone()), body);
+    }
+
+    #[test]
+    fn an_endless_text_is_cut_and_the_rest_stays() {
+        let body = json!({"id": "a", "reason": "ü".repeat(500_000), "state_json": "[".repeat(90_000)});
+        let fitted = fitted(body);
+        assert!(fitted.to_string().len() <= BODY_BYTES_MAX);
+        assert_eq!(fitted["id"], "a");
+        assert!(fitted["reason"].as_str().unwrap().ends_with(CUT_MARK));
+        assert!(fitted.get("state_json").is_none());
+    }
+
+    #[test]
+    fn many_long_texts_are_cut_until_all_fit() {
+        let body: serde_json::Map<String, Value> =
+            (0..30).map(|n| (format!("f{n}"), json!("\u{1}".repeat(9_000)))).collect();
+        assert!(fitted(Value::Object(body)).to_string().len() <= BODY_BYTES_MAX);
+    }
+}

@@ -1,0 +1,65 @@
+//! What reaches the clinic thread, and what it says of itself.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+
+use kit_event::UnitSeq;
+use kit_link::{Cursor, Durable, FromAgent, FromEdge, Welcome};
+use tokio::sync::{mpsc, oneshot};
+
+/// Messages that may wait for the clinic thread; beyond that the socket is not read. Twice the
+/// greatest credits, and room for acks and pings.
+pub const INBOX_MAX: usize = 256;
+
+/// One message for the clinic thread.
+pub enum Inbox {
+    /// The link is about to say HELLO.
+    Hello(oneshot::Sender<Standing>),
+    /// The edge said WELCOME; frames up go into `out`.
+    Welcomed {
+        /// What the edge said.
+        welcome: Box<Welcome>,
+        /// The way up.
+        out: mpsc::Sender<FromAgent>,
+    },
+    /// Any other frame of the edge, in order.
+    Frame(Box<FromEdge>),
+    /// The link is down, or not yet up, and why.
+    Down(String),
+    /// Leave in good order.
+    Stop,
+}
+
+/// Where the unit stands, for HELLO.
+#[derive(Debug, Clone, Default)]
+pub struct Standing {
+    /// The epoch in which it numbers.
+    pub epoch: u32,
+    /// The last fact in the spool.
+    pub last: Option<Durable>,
+    /// The greatest offset that an ACK told.
+    pub facts_offset: Option<i64>,
+    /// Its place in the log of requests.
+    pub cursor: Option<Cursor>,
+}
+
+/// The last number in the spool, for pongs: the link answers them whatever the clinic thread does.
+#[derive(Clone, Default)]
+pub struct LastSeq(Arc<Mutex<UnitSeq>>);
+
+impl LastSeq {
+    /// The last number.
+    pub fn get(&self) -> UnitSeq {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Another number was given.
+    pub fn set(&self, seq: UnitSeq) {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = seq;
+    }
+}
+
+/// A bounded way into the clinic thread.
+pub fn inbox() -> (SyncSender<Inbox>, Receiver<Inbox>) {
+    sync_channel(INBOX_MAX)
+}

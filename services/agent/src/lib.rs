@@ -1,0 +1,69 @@
+//! The agent: the small program beside a clinic's database.
+//!
+//! It captures every change of the practice's rows, whoever made it, names it with the words of the
+//! pure domain crates, numbers it, and sends it up one outbound connection; it carries out requests
+//! as one more writer of the clinic database, and lets no wish past what the desk wrote a moment
+//! before. Two files hold its state: the clinic database, which is the practice's, and the spool.
+//!
+//! The crate must never know Kafka, Avro, Postgres or HTTP, nor a domain's nouns outside the mapping
+//! file: it moves rows and facts, and asks the domains what they mean. Its logs name units, tables,
+//! requests and numbers, never what stands in a row.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`mapping`], [`rows`], [`identity`] | what columns mean, and public ids |
+//! | [`clinic`], [`triggers`], [`gate`], [`outbox`], [`ledger`] | the clinic database |
+//! | [`spool`], [`facts`], [`shadow`], [`fit`], [`nonces`] | the spool |
+//! | [`books`] | both files together |
+//! | [`drain`], [`publish`], [`walk`], [`epoch`], [`restore`] | from rows to numbered facts |
+//! | [`apply`], [`records`], [`changes`], [`domains`], [`tries`] | from requests to rows |
+//! | [`station`], [`command`], [`inbox`], [`rounds`], [`uplink`] | the clinic thread |
+//! | [`queries`] | the query thread |
+//! | [`link`], [`handshake`], [`wire`], [`pause`] | the connection |
+//! | [`config`], [`init`], [`run`], [`capture`], [`status`], [`waiting`], [`logs`], [`cli`] | the program |
+
+pub mod apply;
+pub mod books;
+pub mod capture;
+pub mod changes;
+pub mod cli;
+pub mod clinic;
+pub mod command;
+pub mod config;
+pub mod domains;
+pub mod drain;
+pub mod epoch;
+pub mod error;
+pub mod facts;
+pub mod failpoints;
+pub mod fit;
+pub mod gate;
+pub mod handshake;
+pub mod identity;
+pub mod inbox;
+pub mod init;
+pub mod ledger;
+pub mod link;
+pub mod logs;
+pub mod mapping;
+pub mod nonces;
+pub mod outbox;
+pub mod pause;
+pub mod publish;
+pub mod queries;
+pub mod records;
+pub mod restore;
+pub mod rounds;
+pub mod rows;
+pub mod run;
+pub mod setup;
+pub mod shadow;
+pub mod spool;
+pub mod station;
+pub mod status;
+pub mod tries;
+pub mod triggers;
+pub mod uplink;
+pub mod waiting;
+pub mod walk;
+pub mod wire;

@@ -1,0 +1,20 @@
+//! `arteria-agent`: see the crate's library.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    // One provider for the process, before anything may ask for TLS.
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        eprintln!("a TLS provider was installed already");
+        return ExitCode::FAILURE;
+    }
+    match agent::cli::run(agent::cli::Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("arteria-agent: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

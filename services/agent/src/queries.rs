@@ -1,0 +1,162 @@
+//! Live queries: a thread of their own, on connections that only read, beside the commands.
+//!
+//! A query changes nothing, waits for nobody and is dropped after its deadline. When another program
+//! holds the clinic database it is answered `unit-busy`: who asked waits at a screen.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use kit_event::Refusal;
+use kit_link::{Answer, FromAgent, Query};
+use rusqlite::Connection;
+use tokio::sync::mpsc;
+use tracing::{error, info};
+
+use crate::clinic::Clinic;
+use crate::domains;
+use crate::error::{Act, StationError};
+use crate::mapping::Table;
+use crate::records::ClinicRecords;
+use crate::setup::{Setup, files};
+use crate::spool::Spool;
+use crate::triggers;
+
+/// Queries that may wait. Each takes some milliseconds; more would only grow stale.
+const WAITING_MAX: usize = 32;
+
+/// The way to the query thread.
+#[derive(Clone)]
+pub struct Queries(SyncSender<(Query, mpsc::Sender<FromAgent>)>);
+
+impl Queries {
+    /// Starts the thread; it ends when the last `Queries` is dropped.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(setup: Arc<Setup>) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let (sender, asked) = sync_channel(WAITING_MAX);
+        let thread = std::thread::Builder::new()
+            .name("queries".to_owned())
+            .spawn(move || serve(&setup, &asked))?;
+        Ok((Self(sender), thread))
+    }
+
+    /// Asks; the answer goes into `out`.
+    pub fn ask(&self, query: Query, out: mpsc::Sender<FromAgent>) {
+        if let Err(back) = self.0.try_send((query, out)) {
+            let (query, out) = match back {
+                std::sync::mpsc::TrySendError::Full(back)
+                | std::sync::mpsc::TrySendError::Disconnected(back) => back,
+            };
+            send(&out, &query, Err(busy("more queries wait than the unit can answer in time")));
+        }
+    }
+}
+
+/// Both files, open for reading.
+struct Reader {
+    clinic: Connection,
+    spool: Connection,
+    tables: Vec<Table>,
+}
+
+fn serve(setup: &Setup, asked: &Receiver<(Query, mpsc::Sender<FromAgent>)>) {
+    let mut reader = None;
+    while let Ok((query, out)) = asked.recv() {
+        if query.expires_at <= setup.clock.now() {
+            info!(target: "message", query = %query.id, "a query came too late");
+            continue;
+        }
+        let answered = answer(setup, &mut reader, &query);
+        if query.expires_at > setup.clock.now() {
+            send(&out, &query, answered);
+        }
+    }
+}
+
+fn answer(setup: &Setup, reader: &mut Option<Reader>, query: &Query) -> kit_event::Answer {
+    let Some(domain) = domains::of_query(&query.type_name) else {
+        return Err(Refusal::unknown_type(&query.type_name));
+    };
+    let opened = match reader.take() {
+        Some(opened) => Ok(opened),
+        None => open(setup),
+    };
+    let read = opened.and_then(|opened| {
+        let answered = opened.answer(setup, domain, query)?;
+        Ok((opened, answered))
+    });
+    match read {
+        Ok((opened, answered)) => {
+            // A refusal may be a file that was replaced or a table that changed: look again.
+            if answered.is_ok() {
+                *reader = Some(opened);
+            }
+            answered
+        }
+        Err(cause) if cause.is_busy() => Err(busy("another program holds the clinic database")),
+        Err(cause) => {
+            error!(target: "error", %cause, "a query found no clinic database");
+            Err(busy("the clinic database does not answer"))
+        }
+    }
+}
+
+fn open(setup: &Setup) -> Result<Reader, StationError> {
+    let clinic = Clinic::open_reader(&setup.path(files::CLINIC))?;
+    let tables = triggers::survey(&clinic, &setup.mapping)?.tables;
+    let spool = Spool::open_reader(&setup.path(files::SPOOL))?;
+    Ok(Reader { clinic, spool, tables })
+}
+
+impl Reader {
+    fn answer(
+        &self,
+        setup: &Setup,
+        domain: &dyn kit_event::Domain,
+        query: &Query,
+    ) -> Result<kit_event::Answer, StationError> {
+        self.clinic.execute_batch("BEGIN").clinic("beginning to read")?;
+        // A read that fails later shows as a refusal; one that another program holds up shows here.
+        let held = self.clinic.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()));
+        let records = ClinicRecords {
+            clinic: &self.clinic,
+            spool: &self.spool,
+            setup,
+            tables: &self.tables,
+        };
+        let answered = held.clinic("beginning to read").map(|()| {
+            domain.answer(&query.type_name, &query.body, &records, setup.clock.now())
+        });
+        self.clinic.execute_batch("COMMIT").clinic("ending to read")?;
+        answered
+    }
+}
+
+fn busy(detail: &str) -> Refusal {
+    Refusal {
+        slug: "unit-busy",
+        title: "The unit cannot answer just now",
+        detail: detail.to_owned(),
+    }
+}
+
+fn send(out: &mpsc::Sender<FromAgent>, query: &Query, answered: kit_event::Answer) {
+    let mut answer = Answer {
+        id: query.id.clone(),
+        reply_partition: query.reply_partition,
+        body: None,
+        reason: None,
+        detail: None,
+    };
+    match answered {
+        Ok(body) => answer.body = Some(body),
+        Err(refusal) => {
+            answer.reason = Some(refusal.slug.to_owned());
+            answer.detail = Some(refusal.detail);
+        }
+    }
+    // A link that takes no more has other troubles; who asked will ask again.
+    let _ = out.try_send(FromAgent::Answer(answer));
+}

@@ -1,0 +1,86 @@
+//! When one of the two files was put back from a backup.
+//!
+//! The clinic database is the truth about rows, the spool about what the network was told. So the
+//! rows are stated anew in a new epoch; requests that the network was told are done, and that the
+//! clinic no longer knows of, are written back into the ledger as `undone`. None is run again by
+//! itself: people decide that.
+
+use requests::{FinalState, RequestOutcome};
+use serde_json::{Map, Value};
+use tracing::error;
+
+use crate::books::Books;
+use crate::error::{Act, StationError};
+use crate::failpoints::Step;
+use crate::ledger;
+use crate::nonces::Nonces;
+use crate::shadow;
+
+/// Ledger rows looked at in one transaction.
+const HEALED_AT_ONCE: usize = 200;
+
+impl Books {
+    /// Makes the two files fit each other again.
+    pub(crate) fn heal_restore(&mut self) -> Result<(), StationError> {
+        error!(target: "error", "the clinic database or the spool was put back from a backup");
+        // What the outbox held is history twice over; the new epoch states what came of it.
+        self.clinic
+            .conn
+            .execute("DELETE FROM arteria_outbox", [])
+            .clinic("emptying a restored outbox")?;
+        let undone = self.write_back_lost_requests()?;
+        self.setup.failpoints.pass(Step::RestoreBeforeEpoch)?;
+        let mark = crate::clinic::mark(&self.clinic.conn)?;
+        let tx = self.spool.begin()?;
+        tx.clear_drained()?;
+        tx.commit()?;
+        self.drained.clear();
+        self.gone.clear();
+        self.nonces = Nonces::fresh(mark.as_deref());
+        let current = self.spool.last_seq().epoch;
+        // The nonces are stored in the transaction that opens the epoch: until then the files do not
+        // fit, and all of this is done again.
+        self.open_epoch(current + 1, Some(current), "restored")?;
+        error!(target: "error", undone, "requests were undone by the restore");
+        Ok(())
+    }
+
+    fn write_back_lost_requests(&self) -> Result<usize, StationError> {
+        let mut after = String::new();
+        let mut undone = 0;
+        loop {
+            let thing = RequestOutcome::THING;
+            let rows = shadow::after(self.spool.conn(), thing, &after, HEALED_AT_ONCE)?;
+            let Some(last) = rows.last() else { return Ok(undone) };
+            after.clone_from(&last.key);
+            let tx = self.clinic.begin()?;
+            for row in &rows {
+                if ledger::find(&tx, &row.public_id)?.is_none()
+                    && let Value::Object(fields) = &row.state
+                {
+                    let fields = self.written_back(fields);
+                    undone += usize::from(fields["state"] == FinalState::Undone.as_str());
+                    ledger::insert_fields(&tx, &fields, None)?;
+                }
+            }
+            tx.commit().clinic("writing back lost requests")?;
+        }
+    }
+
+    /// What was done is undone; a refusal stands as it was.
+    fn written_back(&self, fields: &Map<String, Value>) -> Map<String, Value> {
+        let mut fields = fields.clone();
+        if fields.get("state").and_then(Value::as_str) == Some(FinalState::Done.as_str()) {
+            for (name, value) in [
+                ("state", FinalState::Undone.as_str()),
+                ("reason", "clinic-restored"),
+                ("title", "The clinic was restored to a time before the request"),
+                ("detail", "The record is as the clinic now has it; ask again if it is still wanted."),
+                ("decided_at", &self.setup.clock.now().to_string()),
+            ] {
+                fields.insert(name.to_owned(), Value::String(value.to_owned()));
+            }
+        }
+        fields
+    }
+}

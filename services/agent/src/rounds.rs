@@ -1,0 +1,201 @@
+//! Rounds: what is looked after now and then, beside the work that something asks for.
+
+use std::time::{Duration, Instant};
+
+use chrono::{NaiveDate, Timelike};
+use tracing::{error, info, warn};
+
+use crate::books::Books;
+use crate::error::StationError;
+use crate::gate::{self, Closed, Gate};
+use crate::ledger;
+use crate::outbox;
+use crate::station::Station;
+use crate::status::{self, Status};
+use crate::triggers::{self, OUTBOX_ROWS_MAX};
+
+/// Between two looks at the file itself and its schema, and two writings of the status.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Between two looks at the gate and the disk.
+const GATE_EVERY: Duration = Duration::from_secs(5);
+/// Between two looks at whether it is night, and two prunings by day.
+const NIGHT_LOOK_EVERY: Duration = Duration::from_secs(60);
+/// The hour of the unit's night at which rows are compared: no desk is open.
+const NIGHT_HOUR: u32 = 3;
+
+/// When what was last looked after.
+pub struct Rounds {
+    schema_version: Option<i64>,
+    looked_at: Option<Instant>,
+    gate_at: Option<Instant>,
+    night_at: Option<Instant>,
+    compared_on: Option<NaiveDate>,
+    clinic_changed: bool,
+    acked: bool,
+    status: Option<Status>,
+    gate: Option<Gate>,
+}
+
+impl Rounds {
+    /// Nothing was looked after yet, but rows were compared at the start.
+    pub fn new(books: &Books) -> Self {
+        Self {
+            schema_version: None,
+            looked_at: None,
+            gate_at: None,
+            night_at: None,
+            compared_on: Some(local_hour(books).0),
+            clinic_changed: true,
+            acked: false,
+            status: None,
+            gate: None,
+        }
+    }
+
+    /// Somebody committed to the clinic database.
+    pub fn clinic_changed(&mut self) {
+        self.clinic_changed = true;
+    }
+
+    /// An ACK came, which the spool should hear of without haste.
+    pub fn acked(&mut self) {
+        self.acked = true;
+    }
+}
+
+fn is_due(at: &mut Option<Instant>, every: Duration) -> bool {
+    let due = at.is_none_or(|at| at.elapsed() >= every);
+    if due {
+        *at = Some(Instant::now());
+    }
+    due
+}
+
+/// The unit's date and hour.
+fn local_hour(books: &Books) -> (NaiveDate, u32) {
+    let zone: chrono_tz::Tz = books.setup.time_zone.parse().unwrap_or(chrono_tz::UTC);
+    let local = books.setup.clock.now().to_utc().with_timezone(&zone);
+    (local.date_naive(), local.hour())
+}
+
+impl Station {
+    /// Looks after whatever is due.
+    pub(crate) fn go_round(&mut self) -> Result<(), StationError> {
+        if std::mem::take(&mut self.rounds.clinic_changed) {
+            self.check_schema()?;
+        }
+        if is_due(&mut self.rounds.looked_at, LOOK_EVERY) {
+            if self.books.clinic.is_replaced() {
+                return Err(StationError::ClinicReplaced);
+            }
+            self.check_schema()?;
+            self.write_notes()?;
+        }
+        if is_due(&mut self.rounds.gate_at, GATE_EVERY) {
+            self.check_gate()?;
+        }
+        if is_due(&mut self.rounds.night_at, NIGHT_LOOK_EVERY) {
+            self.prune()?;
+            let (date, hour) = local_hour(&self.books);
+            if hour == NIGHT_HOUR && self.rounds.compared_on != Some(date) {
+                self.rounds.compared_on = Some(date);
+                self.books.compare()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A changed schema may have lost triggers with its tables, or columns with its triggers.
+    fn check_schema(&mut self) -> Result<(), StationError> {
+        let version = self.books.clinic.schema_version()?;
+        if self.rounds.schema_version == Some(version) {
+            return self.obey_gate();
+        }
+        let gate = self.read_gate()?;
+        let setup = self.books.setup.clone();
+        let installed =
+            triggers::install(&self.books.clinic.conn, &setup.mapping, gate.wants_triggers())?;
+        for (table, cause) in &installed.paused {
+            warn!(target: "error", table, cause, "a table is not captured");
+        }
+        let renewed = !installed.renewed.is_empty();
+        let returned = installed.tables.len() > self.books.installed.tables.len();
+        self.books.installed = installed;
+        if self.rounds.schema_version.is_some() && (renewed || returned) {
+            info!(target: "message", "triggers were renewed; rows are compared");
+            self.books.compare()?;
+        }
+        // Our own work on triggers counts too, so the version is read again.
+        self.rounds.schema_version = Some(self.books.clinic.schema_version()?);
+        self.obey_gate()
+    }
+
+    fn read_gate(&mut self) -> Result<Gate, StationError> {
+        let gate = gate::read(&self.books.clinic.conn)?;
+        self.rounds.gate = Some(gate);
+        Ok(gate)
+    }
+
+    /// A gate that was opened asks for a comparison.
+    fn obey_gate(&mut self) -> Result<(), StationError> {
+        let gate = self.read_gate()?;
+        if gate.compare && gate.closed.is_none() {
+            gate::comparing(&self.books.clinic.conn)?;
+            self.books.compare()?;
+        }
+        Ok(())
+    }
+
+    /// Closes the gate when the disk is nearly full, and opens what closed by itself once its cause
+    /// is gone.
+    fn check_gate(&mut self) -> Result<(), StationError> {
+        let gate = self.read_gate()?;
+        let free = gate::disk_free_bytes(&self.books.setup.dir).unwrap_or(u64::MAX);
+        let conn = &self.books.clinic.conn;
+        match gate.closed {
+            None if free < gate::DISK_FREE_BYTES_MIN => {
+                error!(target: "error", free_bytes = free, "the disk is nearly full: capture stops");
+                gate::close(conn, Closed::DiskFull)?;
+            }
+            Some(Closed::DiskFull) if free >= gate::DISK_FREE_BYTES_ENOUGH => gate::open(conn)?,
+            Some(Closed::OutboxFull) if outbox::depth(conn)? < OUTBOX_ROWS_MAX / 2 => {
+                gate::open(conn)?;
+            }
+            None | Some(_) => return Ok(()),
+        }
+        self.obey_gate()
+    }
+
+    fn prune(&mut self) -> Result<(), StationError> {
+        let now = self.books.setup.clock.now();
+        if ledger::prune(&self.books.clinic.conn, now)? > 0 {
+            self.outbox_may_hold();
+        }
+        let acked = self.acked;
+        self.books.spool.lazily(|tx| tx.prune(acked, now))
+    }
+
+    /// Tells the spool what `status` shows, and what a restart may forget.
+    pub(crate) fn write_notes(&mut self) -> Result<(), StationError> {
+        let status = Status::of(self)?;
+        let acked = std::mem::take(&mut self.rounds.acked);
+        if !acked && self.rounds.status.as_ref() == Some(&status) {
+            return Ok(());
+        }
+        let (seq, offset) = (self.acked, self.facts_offset);
+        self.books.spool.lazily(|tx| {
+            tx.set_note("acked", &seq.to_string())?;
+            if let Some(offset) = offset {
+                tx.set_note("facts_offset", &offset.to_string())?;
+            }
+            status::store(tx, &status)
+        })?;
+        self.rounds.status = Some(status);
+        Ok(())
+    }
+
+    /// The gate as last read.
+    pub(crate) fn gate_word(&self) -> &'static str {
+        self.rounds.gate.map_or("unknown", Gate::word)
+    }
+}

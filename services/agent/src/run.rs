@@ -1,0 +1,218 @@
+//! `arteria-agent run`: the birth and the end of the process.
+//!
+//! Two threads beside the connection: the clinic thread, which owns both files, and the query thread.
+//! A file that fails is opened again after a pause; only a second agent on the same folder, or
+//! settings that do not read, end the process.
+
+use std::fs::{File, OpenOptions};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use kit_token::AgentKey;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing::{error, info};
+
+use crate::config::Config;
+use crate::error::StationError;
+use crate::handshake::upgrade_url;
+use crate::inbox::{self, Inbox, LastSeq};
+use crate::link::Link;
+use crate::logs;
+use crate::queries::Queries;
+use crate::setup::{AGENT_VERSION, Setup, files};
+use crate::spool::Spool;
+use crate::station::{POLL_EVERY, Station, Turn};
+use crate::status::{self, Status};
+
+/// A stop takes at most this long; what is not done then is done at the next start.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+/// The clinic thread's part of it.
+const THREADS_WITHIN: Duration = Duration::from_secs(4);
+/// How long a starting agent waits for the lock.
+const LOCK_WITHIN: Duration = Duration::from_millis(300);
+/// The first pause before files that failed are opened again, and the longest.
+const REOPEN_AFTER: Duration = Duration::from_millis(200);
+const REOPEN_AFTER_MAX: Duration = Duration::from_secs(10);
+
+/// Runs the agent of the folder `dir` until it is told to stop.
+///
+/// # Errors
+/// Settings or key do not read, or another agent runs on the folder.
+pub fn run(dir: &Path) -> Result<()> {
+    let config = Config::load(dir)?;
+    let _lock = lock(dir)?;
+    let _logs = logs::init(&dir.join(files::LOGS)).context("beginning to log")?;
+    let setup = Arc::new(Setup::new(dir, config.unit.clone(), &config.time_zone)?);
+    let key = AgentKey::load(&config.unit, &dir.join(files::KEY))?;
+    info!(target: "connect", unit = %config.unit, version = AGENT_VERSION, "the agent starts");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("starting the runtime")?;
+    runtime.block_on(live(setup, upgrade_url(&config.edge), key))?;
+    runtime.shutdown_timeout(STOP_WITHIN - THREADS_WITHIN);
+    info!(target: "close", "the agent ends");
+    Ok(())
+}
+
+/// One agent to a folder: two would publish the same outbox.
+fn lock(dir: &Path) -> Result<File> {
+    let path = dir.join(files::LOCK);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .with_context(|| format!("opening {}", path.display()))?;
+    let asked = Instant::now();
+    // `status` takes the lock for a moment to see whether anybody holds it.
+    while file.try_lock().is_err() {
+        if asked.elapsed() > LOCK_WITHIN {
+            bail!("another agent runs on {}", dir.display());
+        }
+        std::thread::sleep(POLL_EVERY);
+    }
+    Ok(file)
+}
+
+async fn live(setup: Arc<Setup>, url: String, key: AgentKey) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("listening for signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for signals")?;
+    let (stop, stopped) = watch::channel(false);
+    let last_seq = LastSeq::default();
+    let (inbox, messages) = inbox::inbox();
+    let (queries, _query_thread) = Queries::start(setup.clone()).context("starting a thread")?;
+    let station = start_station(setup.clone(), messages, last_seq.clone(), stopped.clone())?;
+    let link = Link { setup, url, key, inbox: inbox.clone(), queries, last_seq, stop: stopped };
+    let link = tokio::spawn(link.run());
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    stop.send_replace(true);
+    leave(inbox, station).await;
+    let _ = tokio::time::timeout(STOP_WITHIN - THREADS_WITHIN, link).await;
+    Ok(())
+}
+
+async fn leave(inbox: SyncSender<Inbox>, station: JoinHandle<()>) {
+    let asked = Instant::now();
+    while inbox.try_send(Inbox::Stop).is_err() && asked.elapsed() < THREADS_WITHIN {
+        tokio::time::sleep(POLL_EVERY).await;
+    }
+    while !station.is_finished() && asked.elapsed() < THREADS_WITHIN {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Starts the clinic thread.
+///
+/// # Errors
+/// The system gives no thread.
+pub fn start_station(
+    setup: Arc<Setup>,
+    messages: Receiver<Inbox>,
+    last_seq: LastSeq,
+    stop: watch::Receiver<bool>,
+) -> Result<JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name("clinic".to_owned())
+        .spawn(move || keep_open(&setup, messages, &last_seq, &stop))
+        .context("starting a thread")
+}
+
+/// Opens the files, works on them, and opens them again when they fail.
+fn keep_open(
+    setup: &Arc<Setup>,
+    messages: Receiver<Inbox>,
+    last_seq: &LastSeq,
+    stop: &watch::Receiver<bool>,
+) {
+    let mut messages = messages;
+    let mut pause = REOPEN_AFTER;
+    let mut told = None;
+    while !*stop.borrow() {
+        let failed = match Station::open(setup.clone(), messages, last_seq.clone()) {
+            Ok(mut station) => {
+                told = None;
+                let opened = Instant::now();
+                let ended = work(&mut station);
+                messages = station.into_inbox();
+                if opened.elapsed() > REOPEN_AFTER_MAX {
+                    pause = REOPEN_AFTER;
+                }
+                match ended {
+                    Ok(()) => return,
+                    Err(failed) => failed,
+                }
+            }
+            Err((failed, back)) => {
+                messages = back;
+                failed
+            }
+        };
+        let words = chain(&failed);
+        if told.as_ref() != Some(&words) {
+            error!(target: "error", cause = words, "the clinic's files are opened again");
+            tell_fault(setup, &words);
+        }
+        told = Some(words);
+        if !failed.wants_reopening() {
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(REOPEN_AFTER_MAX);
+        }
+    }
+}
+
+fn work(station: &mut Station) -> Result<(), StationError> {
+    while station.turn(POLL_EVERY)? == Turn::On {}
+    Ok(())
+}
+
+/// Tells `status` why the agent does not work. A spool that fails itself cannot be told.
+fn tell_fault(setup: &Setup, words: &str) {
+    let tell = || -> Result<(), StationError> {
+        let spool = Spool::open(&setup.path(files::SPOOL))?;
+        let mut status = status::read(spool.conn()).unwrap_or_default();
+        status.unit = setup.unit.to_string();
+        status.fault = Some(words.to_owned());
+        spool.lazily(|tx| status::store(tx, &status))
+    };
+    if let Err(cause) = tell() {
+        error!(target: "error", cause = chain(&cause), "the status could not be written");
+    }
+}
+
+/// An error and its causes in one line. SQLite's own words name tables and columns, and of values
+/// only what a constraint of the practice's schema spells out; those are never passed on here.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        words.push_str(": ");
+        words.push_str(&source.to_string());
+        cause = source.source();
+    }
+    words
+}
+
+/// The status as `arteria-agent status` shows it.
+///
+/// # Errors
+/// There is no spool, or none that reads.
+pub fn read_status(dir: &Path) -> Result<Status> {
+    let spool = Spool::open_reader(&dir.join(files::SPOOL))?;
+    let mut shown = status::read(&spool).unwrap_or_default();
+    if let Ok(config) = Config::load(dir) {
+        shown.unit = config.unit.to_string();
+    }
+    if lock(dir).is_ok() {
+        shown.link = format!("the agent does not run; last: {}", shown.link);
+    }
+    Ok(shown)
+}

@@ -1,0 +1,123 @@
+//! The shadow: the last published state of every mapped row, by which a change is named, a row is
+//! found from its public id, and a restore is healed.
+
+use kit_event::UnitSeq;
+use rusqlite::{Connection, OptionalExtension, Row};
+use serde_json::Value;
+
+use crate::error::{Act, StationError};
+
+/// The shadow's table in the spool.
+pub const TABLE: &str = "
+CREATE TABLE IF NOT EXISTS shadow (
+    thing TEXT NOT NULL, key TEXT NOT NULL, public_id TEXT NOT NULL, epoch INTEGER NOT NULL,
+    seq INTEGER NOT NULL, state TEXT NOT NULL, PRIMARY KEY (thing, key)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS shadow_by_id ON shadow (thing, public_id);
+";
+
+/// One row as it was last published.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shadow {
+    /// Its key, a JSON array.
+    pub key: String,
+    /// Its public id.
+    pub public_id: String,
+    /// The number of the fact that last spoke of it.
+    pub seq: UnitSeq,
+    /// Its state.
+    pub state: Value,
+}
+
+const COLUMNS: &str = "key, public_id, epoch, seq, state";
+
+/// The row of this key.
+///
+/// # Errors
+/// The spool refuses.
+pub fn get(conn: &Connection, thing: &str, key: &str) -> Result<Option<Shadow>, StationError> {
+    one(conn, &format!("SELECT {COLUMNS} FROM shadow WHERE thing = ?1 AND key = ?2"), (thing, key))
+}
+
+/// The row of this public id.
+///
+/// # Errors
+/// The spool refuses.
+pub fn find(conn: &Connection, thing: &str, id: &str) -> Result<Option<Shadow>, StationError> {
+    one(
+        conn,
+        &format!("SELECT {COLUMNS} FROM shadow WHERE thing = ?1 AND public_id = ?2"),
+        (thing, id),
+    )
+}
+
+/// Up to `limit` rows of a thing after a key, in the order of keys as texts.
+///
+/// # Errors
+/// The spool refuses.
+pub fn after(
+    conn: &Connection,
+    thing: &str,
+    after: &str,
+    limit: usize,
+) -> Result<Vec<Shadow>, StationError> {
+    let read = || -> rusqlite::Result<Vec<Shadow>> {
+        conn.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM shadow WHERE thing = ?1 AND key > ?2 ORDER BY key LIMIT ?3"
+        ))?
+        .query_map((thing, after, limit as i64), shadow)?
+        .collect()
+    };
+    read().spool("walking the shadow")
+}
+
+/// Stores what was published.
+///
+/// # Errors
+/// The spool refuses.
+pub fn put(conn: &Connection, thing: &str, row: &Shadow) -> Result<(), StationError> {
+    conn.prepare_cached("INSERT OR REPLACE INTO shadow VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+        .and_then(|mut statement| {
+            statement.execute((
+                thing,
+                &row.key,
+                &row.public_id,
+                row.seq.epoch,
+                row.seq.seq,
+                row.state.to_string(),
+            ))
+        })
+        .map(drop)
+        .spool("writing the shadow")
+}
+
+/// Forgets a row that is gone.
+///
+/// # Errors
+/// The spool refuses.
+pub fn delete(conn: &Connection, thing: &str, key: &str) -> Result<(), StationError> {
+    conn.prepare_cached("DELETE FROM shadow WHERE thing = ?1 AND key = ?2")
+        .and_then(|mut statement| statement.execute((thing, key)))
+        .map(drop)
+        .spool("forgetting a row of the shadow")
+}
+
+fn one(
+    conn: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+) -> Result<Option<Shadow>, StationError> {
+    conn.prepare_cached(sql)
+        .and_then(|mut statement| statement.query_row(params, shadow).optional())
+        .spool("reading the shadow")
+}
+
+fn shadow(row: &Row<'_>) -> rusqlite::Result<Shadow> {
+    let state: String = row.get(4)?;
+    Ok(Shadow {
+        key: row.get(0)?,
+        public_id: row.get(1)?,
+        seq: UnitSeq::new(row.get(2)?, row.get(3)?),
+        // A state that does not read compares as unlike any row, and is published anew.
+        state: serde_json::from_str(&state).unwrap_or_default(),
+    })
+}

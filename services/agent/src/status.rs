@@ -1,0 +1,152 @@
+//! The status: what the running agent tells of itself, for `arteria-agent status`.
+//!
+//! The agent writes it into the spool when it changes; `status` reads it there, so it works beside
+//! the agent and after its end. It names tables and numbers, never a row.
+
+use std::fmt;
+
+use kit_event::UnitSeq;
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+
+use crate::error::StationError;
+use crate::outbox;
+use crate::spool::{SpoolTx, read_note};
+use crate::station::Station;
+
+const NOTE: &str = "status";
+
+/// What the agent last told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Status {
+    /// The unit.
+    pub unit: String,
+    /// The link's state and its cause.
+    pub link: String,
+    /// The last number given.
+    pub last: UnitSeq,
+    /// The last number known to be on the log.
+    pub acked: UnitSeq,
+    /// Facts without ACK.
+    pub unacked: i64,
+    /// When the oldest of them was numbered.
+    pub oldest_unsent: Option<String>,
+    /// Rows in the outbox.
+    pub outbox: i64,
+    /// Whether triggers write, else why not.
+    pub gate: String,
+    /// Whether another program holds the clinic database.
+    pub clinic_busy: bool,
+    /// The log of requests and the next position in it.
+    pub cursor: Option<String>,
+    /// Requests and cancels that wait here.
+    pub waiting: usize,
+    /// Tables that are not captured, and why.
+    pub paused: Vec<String>,
+    /// Mapped columns that the database lacks.
+    pub missing: Vec<String>,
+    /// The walk under way.
+    pub walk: Option<String>,
+    /// What stops the agent from working at all.
+    pub fault: Option<String>,
+}
+
+impl Default for Status {
+    fn default() -> Self {
+        Self {
+            unit: String::new(),
+            link: "never connected".to_owned(),
+            last: UnitSeq::ZERO,
+            acked: UnitSeq::ZERO,
+            unacked: 0,
+            oldest_unsent: None,
+            outbox: 0,
+            gate: "unknown".to_owned(),
+            clinic_busy: false,
+            cursor: None,
+            waiting: 0,
+            paused: Vec::new(),
+            missing: Vec::new(),
+            walk: None,
+            fault: None,
+        }
+    }
+}
+
+impl Status {
+    /// The status of a station.
+    ///
+    /// # Errors
+    /// A file does not answer.
+    pub fn of(station: &Station) -> Result<Self, StationError> {
+        let books = &station.books;
+        let (unacked, oldest) = books.spool.unacked(station.acked)?;
+        let walk = books.walk.as_ref().map(|walk| {
+            let table = walk.tables.first().map_or("", String::as_str);
+            format!("{:?} at {table}", walk.purpose).to_lowercase()
+        });
+        Ok(Self {
+            unit: books.setup.unit.to_string(),
+            link: station.link_word.clone(),
+            last: books.spool.last_seq(),
+            acked: station.acked,
+            unacked,
+            oldest_unsent: oldest.map(|at| at.to_string()),
+            outbox: outbox::depth(&books.clinic.conn)?,
+            gate: station.gate_word().to_owned(),
+            clinic_busy: station.busy,
+            cursor: station.cursor.as_ref().map(|(log, next)| format!("{next} of {}", log.0)),
+            waiting: station.commands.len() + station.ahead.len(),
+            paused: books.installed.paused.iter().map(|(t, why)| format!("{t}: {why}")).collect(),
+            missing: books.installed.missing.clone(),
+            walk,
+            fault: None,
+        })
+    }
+}
+
+/// Writes the status into the spool.
+///
+/// # Errors
+/// The spool refuses.
+pub fn store(tx: &SpoolTx<'_>, status: &Status) -> Result<(), StationError> {
+    let note = serde_json::to_string(status)
+        .map_err(|_| StationError::SpoolContent { what: "the status" })?;
+    tx.set_note(NOTE, &note)
+}
+
+/// Reads the status from a spool.
+///
+/// # Errors
+/// The spool does not answer, or holds no status that reads.
+pub fn read(conn: &Connection) -> Result<Status, StationError> {
+    let note = read_note(conn, NOTE)?;
+    let note = note.ok_or(StationError::SpoolContent { what: "the status" })?;
+    serde_json::from_str(&note).map_err(|_| StationError::SpoolContent { what: "the status" })
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |items: &[String]| {
+            if items.is_empty() { "none".to_owned() } else { items.join(", ") }
+        };
+        let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
+        writeln!(f, "unit            {}", self.unit)?;
+        writeln!(f, "link            {}", self.link)?;
+        writeln!(f, "last fact       {}", self.last)?;
+        writeln!(f, "last ack        {}", self.acked)?;
+        writeln!(f, "unacked facts   {}", self.unacked)?;
+        writeln!(f, "oldest unsent   {}", or_none(&self.oldest_unsent))?;
+        writeln!(f, "outbox rows     {}", self.outbox)?;
+        writeln!(f, "gate            {}", self.gate)?;
+        let held = if self.clinic_busy { "held by another program" } else { "free" };
+        writeln!(f, "clinic database {held}")?;
+        writeln!(f, "cursor          {}", or_none(&self.cursor))?;
+        writeln!(f, "waiting here    {}", self.waiting)?;
+        writeln!(f, "tables paused   {}", list(&self.paused))?;
+        writeln!(f, "columns missing {}", list(&self.missing))?;
+        writeln!(f, "walk            {}", or_none(&self.walk))?;
+        write!(f, "fault           {}", or_none(&self.fault))
+    }
+}

@@ -1,0 +1,256 @@
+//! What the agent puts into a clinic database: five small tables and three triggers for each mapped
+//! table.
+//!
+//! Triggers run inside the practice's own transactions, so they may never fail and never be slow:
+//! one insert of text each, behind a gate that is one row. The outbox closes the gate by itself when
+//! it is full, because an agent that is switched off cannot.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::Connection;
+
+use crate::error::{Act, StationError};
+use crate::ledger;
+use crate::mapping::{Mapping, Table};
+use crate::rows::{image_expression, key_expression, literal, quoted};
+
+/// Outbox rows at which the gate closes: a year of a busy practice, some hundred megabytes.
+pub const OUTBOX_ROWS_MAX: i64 = 1_000_000;
+
+const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS arteria_outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, op TEXT NOT NULL, tbl TEXT NOT NULL, key TEXT NOT NULL,
+    image TEXT, request_id TEXT, traceparent TEXT);
+CREATE TABLE IF NOT EXISTS arteria_gate (
+    one INTEGER PRIMARY KEY CHECK (one = 1), open INTEGER NOT NULL, cause TEXT NOT NULL,
+    closes_at INTEGER NOT NULL, compare INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS arteria_cause (
+    one INTEGER PRIMARY KEY CHECK (one = 1), request_id TEXT, traceparent TEXT);
+CREATE TABLE IF NOT EXISTS arteria_mark (
+    one INTEGER PRIMARY KEY CHECK (one = 1), nonce TEXT NOT NULL);
+INSERT OR IGNORE INTO arteria_cause (one) VALUES (1);
+";
+
+const FULL_TRIGGER: &str = "CREATE TRIGGER arteria_outbox_full AFTER INSERT ON arteria_outbox \
+WHEN NEW.id >= (SELECT closes_at FROM arteria_gate) \
+BEGIN UPDATE arteria_gate SET open = 0, cause = 'outbox-full' WHERE open; END";
+
+/// What stands in the clinic database after a check.
+#[derive(Debug, Default, Clone)]
+pub struct Installed {
+    /// The tables that are captured, without the columns that the database lacks.
+    pub tables: Vec<Table>,
+    /// Tables that are not captured, and why.
+    pub paused: BTreeMap<String, String>,
+    /// Mapped columns that the database lacks, as `table.column`.
+    pub missing: Vec<String>,
+    /// Tables whose triggers had to be made: rows may have changed unseen.
+    pub renewed: Vec<String>,
+}
+
+/// Checks tables and triggers, and makes what is missing or differs, in one transaction. With
+/// `capture` off nothing of a practice's own table is touched.
+///
+/// # Errors
+/// The clinic database is busy or refuses.
+pub fn install(
+    conn: &Connection,
+    mapping: &Mapping,
+    capture: bool,
+) -> Result<Installed, StationError> {
+    let mut installed = survey(conn, mapping)?;
+    let wanted: BTreeMap<String, String> = installed
+        .tables
+        .iter()
+        .flat_map(triggers_of)
+        .chain([("arteria_outbox_full".to_owned(), FULL_TRIGGER.to_owned())])
+        .collect();
+    let present = present_triggers(conn)?;
+    let ready = has_tables(conn)?;
+    if ready && (present == wanted || !capture) {
+        return Ok(installed);
+    }
+    let tx = begin(conn)?;
+    if !ready {
+        tx.execute_batch(TABLES).clinic("making the agent's tables")?;
+        tx.execute(
+            "INSERT OR IGNORE INTO arteria_gate VALUES (1, 1, '', ?1, 0)",
+            [OUTBOX_ROWS_MAX],
+        )
+        .clinic("making the gate")?;
+        tx.execute_batch(ledger::TABLE).clinic("making the ledger")?;
+        installed = survey(&tx, mapping)?;
+    }
+    if capture {
+        installed.renewed = renew(&tx, &installed.tables, &present)?;
+    }
+    tx.commit().clinic("installing triggers")?;
+    Ok(installed)
+}
+
+/// Drops every trigger of ours, so that a practice's updater may change its tables.
+///
+/// # Errors
+/// The clinic database is busy or refuses.
+pub fn remove(conn: &Connection) -> Result<usize, StationError> {
+    let present = present_triggers(conn)?;
+    let tx = begin(conn)?;
+    for name in present.keys() {
+        drop_trigger(&tx, name)?;
+    }
+    tx.commit().clinic("removing triggers")?;
+    Ok(present.len())
+}
+
+/// Whether the agent's own tables stand in the database.
+///
+/// # Errors
+/// The clinic database is busy.
+pub fn has_tables(conn: &Connection) -> Result<bool, StationError> {
+    conn.query_row(
+        "SELECT count(*) = 5 FROM sqlite_master WHERE type = 'table' AND name IN
+         ('arteria_outbox', 'arteria_gate', 'arteria_cause', 'arteria_mark', 'arteria_applied')",
+        [],
+        |row| row.get(0),
+    )
+    .clinic("looking for the agent's tables")
+}
+
+fn begin(conn: &Connection) -> Result<rusqlite::Transaction<'_>, StationError> {
+    rusqlite::Transaction::new_unchecked(conn, rusqlite::TransactionBehavior::Immediate)
+        .clinic("beginning to install")
+}
+
+fn renew(
+    conn: &Connection,
+    tables: &[Table],
+    present: &BTreeMap<String, String>,
+) -> Result<Vec<String>, StationError> {
+    let mut kept = BTreeSet::from(["arteria_outbox_full".to_owned()]);
+    let mut renewed = Vec::new();
+    if present.get("arteria_outbox_full").map(String::as_str) != Some(FULL_TRIGGER) {
+        drop_trigger(conn, "arteria_outbox_full")?;
+        conn.execute_batch(FULL_TRIGGER).clinic("making the outbox's trigger")?;
+    }
+    for table in tables {
+        let mut differs = false;
+        for (name, sql) in triggers_of(table) {
+            if present.get(&name) != Some(&sql) {
+                differs = true;
+                drop_trigger(conn, &name)?;
+                conn.execute_batch(&sql).clinic("making a trigger")?;
+            }
+            kept.insert(name);
+        }
+        if differs {
+            renewed.push(table.name.clone());
+        }
+    }
+    for stale in present.keys().filter(|name| !kept.contains(*name)) {
+        drop_trigger(conn, stale)?;
+    }
+    Ok(renewed)
+}
+
+fn drop_trigger(conn: &Connection, name: &str) -> Result<(), StationError> {
+    conn.execute_batch(&format!("DROP TRIGGER IF EXISTS {}", quoted(name)))
+        .clinic("dropping a trigger")
+}
+
+/// Our triggers as they stand, by name.
+fn present_triggers(conn: &Connection) -> Result<BTreeMap<String, String>, StationError> {
+    let read = || -> rusqlite::Result<BTreeMap<String, String>> {
+        conn.prepare(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name GLOB 'arteria_*'",
+        )?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+    };
+    read().clinic("reading triggers")
+}
+
+/// Which mapped tables and columns the database has.
+///
+/// # Errors
+/// The clinic database is busy.
+pub fn survey(conn: &Connection, mapping: &Mapping) -> Result<Installed, StationError> {
+    let mut found = Installed::default();
+    for table in &mapping.tables {
+        let columns = columns_of(conn, &table.name)?;
+        let lacks = |name: &&String| !columns.contains(*name);
+        if columns.is_empty() {
+            found.paused.insert(table.name.clone(), "the table is missing".to_owned());
+            continue;
+        }
+        if let Some(key) = table.key.iter().find(lacks) {
+            found.paused.insert(table.name.clone(), format!("the key column {key} is missing"));
+            continue;
+        }
+        let missing = table.columns.iter().map(|column| &column.name).filter(lacks);
+        found.missing.extend(missing.map(|name| format!("{}.{name}", table.name)));
+        found.tables.push(table.narrowed(&columns));
+    }
+    Ok(found)
+}
+
+fn columns_of(conn: &Connection, table: &str) -> Result<BTreeSet<String>, StationError> {
+    let read = || -> rusqlite::Result<BTreeSet<String>> {
+        // A view cannot carry our triggers, so it counts as missing.
+        conn.prepare_cached(
+            "SELECT c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c
+             WHERE t.type = 'table' AND t.name = ?1",
+        )?
+        .query_map([table], |row| row.get(0))?
+        .collect()
+    };
+    read().clinic("reading a table's columns")
+}
+
+/// The three triggers of a table, by name, exactly as SQLite keeps their text.
+fn triggers_of(table: &Table) -> [(String, String); 3] {
+    let gate = "(SELECT open FROM arteria_gate)";
+    let cause =
+        "(SELECT request_id FROM arteria_cause), (SELECT traceparent FROM arteria_cause)";
+    let into = "INSERT INTO arteria_outbox (op, tbl, key, image, request_id, traceparent)";
+    let tbl = literal(&table.name);
+    let (new_key, old_key) = (key_expression(table, "NEW."), key_expression(table, "OLD."));
+    let image = image_expression(table, "NEW.");
+    let moved = differs(&table.key);
+    let columns: Vec<String> = table.columns.iter().map(|column| column.name.clone()).collect();
+    let touched = differs(&columns);
+    let trigger = |act: &str, when: &str, body: &str| {
+        let name = format!("arteria_{}_{}", table.name, act.to_ascii_lowercase());
+        let sql = format!(
+            "CREATE TRIGGER {} AFTER {act} ON {} WHEN {when} BEGIN {body} END",
+            quoted(&name),
+            quoted(&table.name)
+        );
+        (name, sql)
+    };
+    [
+        trigger(
+            "INSERT",
+            gate,
+            &format!("{into} VALUES ('I', {tbl}, {new_key}, {image}, {cause});"),
+        ),
+        trigger(
+            "UPDATE",
+            &format!("{gate} AND ({touched})"),
+            &format!(
+                "{into} SELECT 'D', {tbl}, {old_key}, NULL, {cause} WHERE {moved}; \
+                 {into} VALUES (CASE WHEN {moved} THEN 'I' ELSE 'U' END, {tbl}, {new_key}, \
+                 {image}, {cause});"
+            ),
+        ),
+        trigger("DELETE", gate, &format!("{into} VALUES ('D', {tbl}, {old_key}, NULL, {cause});")),
+    ]
+}
+
+/// Binary, because a column that ignores case would hide a correction from `smith` to `Smith`.
+fn differs(columns: &[String]) -> String {
+    let parts: Vec<String> = columns
+        .iter()
+        .map(|name| format!("OLD.{0} IS NOT NEW.{0} COLLATE BINARY", quoted(name)))
+        .collect();
+    parts.join(" OR ")
+}

@@ -1,0 +1,281 @@
+//! A walk over every mapped row, in small chunks between live facts: to state them all in a new
+//! epoch, or to compare them with the shadow where rows may have changed unseen.
+//!
+//! A chunk is read in the same transaction as the outbox, and published after what the outbox held:
+//! so a row is never published older than a change of it that was already captured. How far the walk
+//! is stands in the spool, in the transaction that stored its facts.
+
+use kit_link::FactFrame;
+use rusqlite::{Connection, params_from_iter};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::books::Books;
+use crate::drain::DRAINED_AT_ONCE;
+use crate::error::{Act, StationError};
+use crate::mapping::Table;
+use crate::outbox::{self, Captured};
+use crate::publish::{Publisher, Source};
+use crate::rows::{image_expression, key_expression, key_sql_value, quoted};
+use crate::shadow;
+use crate::spool::{Cause, Spool, SpoolTx};
+
+/// Rows in one chunk: a few milliseconds, so that a request that arrives meanwhile hardly waits.
+pub const CHUNK_ROWS: usize = 100;
+const NOTE: &str = "walk";
+
+/// Why the walk is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// A new epoch states every row.
+    Seed,
+    /// Rows may have changed unseen.
+    Compare,
+}
+
+/// How far a walk is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Walk {
+    /// Why it is made.
+    pub purpose: Purpose,
+    /// Tables still to walk; the first is under way.
+    pub tables: Vec<String>,
+    /// Names of things that were walked whole.
+    pub done: Vec<String>,
+    /// Whether the clinic's rows of the first table are walked, and its shadow is under way.
+    pub shadow: bool,
+    /// The last key of the last chunk.
+    pub after: Option<String>,
+}
+
+/// What one chunk holds.
+enum Chunk {
+    /// Rows of the clinic: key and image.
+    Rows(Vec<(String, String)>),
+    /// Keys of shadow rows, with whether the clinic has the row.
+    Shadow(Vec<(String, bool)>),
+}
+
+impl Walk {
+    pub(crate) fn new(purpose: Purpose, tables: &[Table]) -> Self {
+        let tables = tables.iter().map(|table| table.name.clone()).collect();
+        Self { purpose, tables, done: Vec::new(), shadow: false, after: None }
+    }
+
+    pub(crate) fn read(spool: &Spool) -> Result<Option<Self>, StationError> {
+        let note = spool.note(NOTE)?;
+        // A note that does not read is a walk to begin again, which the next start does.
+        Ok(note.and_then(|note| serde_json::from_str(&note).ok()))
+    }
+
+    pub(crate) fn store(walk: Option<&Self>, tx: &SpoolTx<'_>) -> Result<(), StationError> {
+        match walk.map(serde_json::to_string) {
+            Some(Ok(note)) => tx.set_note(NOTE, &note),
+            Some(Err(_)) => Err(StationError::SpoolContent { what: "the walk" }),
+            None => tx.remove_note(NOTE),
+        }
+    }
+
+    /// The walk after a chunk; none when it was the last.
+    fn after(&self, chunk: &Chunk, thing: Option<&str>) -> Option<Self> {
+        let (last, whole) = match chunk {
+            Chunk::Rows(rows) => (rows.last().map(|(key, _)| key), rows.len() == CHUNK_ROWS),
+            Chunk::Shadow(rows) => (rows.last().map(|(key, _)| key), rows.len() == CHUNK_ROWS),
+        };
+        let mut next = self.clone();
+        if whole {
+            next.after = last.cloned();
+            return Some(next);
+        }
+        next.after = None;
+        if !self.shadow {
+            next.shadow = true;
+            return Some(next);
+        }
+        next.shadow = false;
+        next.tables.remove(0);
+        next.done.extend(thing.map(str::to_owned));
+        (!next.tables.is_empty()).then_some(next)
+    }
+}
+
+impl Books {
+    /// Begins to compare every row with the shadow; a walk that seeds an epoch does that too.
+    ///
+    /// # Errors
+    /// The spool refuses.
+    pub fn compare(&mut self) -> Result<(), StationError> {
+        if self.walk.as_ref().is_some_and(|walk| walk.purpose == Purpose::Seed) {
+            return Ok(());
+        }
+        let walk = Walk::new(Purpose::Compare, &self.installed.tables);
+        self.spool.lazily(|tx| Walk::store(Some(&walk), tx))?;
+        self.walk = Some(walk);
+        Ok(())
+    }
+
+    /// Walks one chunk, after what the outbox holds.
+    ///
+    /// # Errors
+    /// A file is busy or refuses, or the clinic database went back.
+    pub fn walk_on(&mut self) -> Result<Vec<FactFrame>, StationError> {
+        let Some(walk) = self.walk.clone() else { return Ok(Vec::new()) };
+        let Some(table) = walk.tables.first().and_then(|name| self.captured_table(name)) else {
+            return self.pass_over_table(walk);
+        };
+        let (captured, chunk) = self.read_chunk(&walk, &table)?;
+        if captured.len() == DRAINED_AT_ONCE {
+            return self.record(&captured, |_, _| Ok(Vec::new()));
+        }
+        let next = walk.after(&chunk, Some(&table.thing));
+        let facts = self.record(&captured, |books, tx| {
+            let mut facts = books.publish_chunk(tx, &walk, &table, chunk)?;
+            if next.is_none() {
+                let mut done = walk.done.clone();
+                done.push(table.thing.clone());
+                facts.extend(books.finish_walk(tx, &walk, done)?);
+            }
+            Walk::store(next.as_ref(), tx)?;
+            Ok(facts)
+        })?;
+        self.walk = next;
+        Ok(facts)
+    }
+
+    fn captured_table(&self, name: &str) -> Option<Table> {
+        self.installed.tables.iter().find(|table| table.name == name).cloned()
+    }
+
+    /// A table that is gone or paused is not walked, and so is not stated as whole.
+    fn pass_over_table(&mut self, walk: Walk) -> Result<Vec<FactFrame>, StationError> {
+        let mut next = Walk { shadow: false, after: None, ..walk.clone() };
+        next.tables = next.tables.into_iter().skip(1).collect();
+        let next = (!next.tables.is_empty()).then_some(next);
+        let facts = self.record(&[], |books, tx| {
+            Walk::store(next.as_ref(), tx)?;
+            match next {
+                Some(_) => Ok(Vec::new()),
+                None => books.finish_walk(tx, &walk, walk.done.clone()),
+            }
+        })?;
+        self.walk = next;
+        Ok(facts)
+    }
+
+    fn read_chunk(
+        &self,
+        walk: &Walk,
+        table: &Table,
+    ) -> Result<(Vec<Captured>, Chunk), StationError> {
+        let tx = self.clinic.begin_reading()?;
+        self.check_mark(&tx)?;
+        let captured = outbox::read(&tx, &self.drained, i64::MAX, DRAINED_AT_ONCE)?;
+        let chunk = if walk.shadow {
+            let after = walk.after.as_deref().unwrap_or_default();
+            let rows = shadow::after(self.spool.conn(), &table.thing, after, CHUNK_ROWS)?;
+            let stands = |row: shadow::Shadow| Ok((row.key.clone(), row_stands(&tx, table, &row.key)?));
+            Chunk::Shadow(rows.into_iter().map(stands).collect::<Result<_, StationError>>()?)
+        } else {
+            Chunk::Rows(rows_after(&tx, table, walk.after.as_deref())?)
+        };
+        Ok((captured, chunk))
+    }
+
+    fn publish_chunk(
+        &self,
+        tx: &SpoolTx<'_>,
+        walk: &Walk,
+        table: &Table,
+        chunk: Chunk,
+    ) -> Result<Vec<FactFrame>, StationError> {
+        let publisher = Publisher { tx, reader: self.reader(), now: self.setup.clock.now() };
+        let source = match walk.purpose {
+            Purpose::Seed => Source::Seeded,
+            Purpose::Compare => Source::Compared,
+        };
+        let mut facts = Vec::new();
+        let mut publish = |key: &str, after| {
+            publisher
+                .publish(table, key, after, source, &Cause::default())
+                .map(|published| facts.extend(published))
+        };
+        match chunk {
+            Chunk::Rows(rows) => {
+                for (key, image) in rows {
+                    if let Some(row) = publisher.reader.row(table, &key, &image) {
+                        publish(&key, Some(row))?;
+                    }
+                }
+            }
+            Chunk::Shadow(rows) => {
+                for (key, _) in rows.into_iter().filter(|(_, stands)| !stands) {
+                    publish(&key, None)?;
+                }
+            }
+        }
+        Ok(facts)
+    }
+
+    fn finish_walk(
+        &self,
+        tx: &SpoolTx<'_>,
+        walk: &Walk,
+        things: Vec<String>,
+    ) -> Result<Vec<FactFrame>, StationError> {
+        match walk.purpose {
+            Purpose::Compare => Ok(Vec::new()),
+            Purpose::Seed => self.state_seeded(tx, things).map(|fact| vec![fact]),
+        }
+    }
+}
+
+/// Rows in the order of their keys, after a key.
+fn rows_after(
+    conn: &Connection,
+    table: &Table,
+    after: Option<&str>,
+) -> Result<Vec<(String, String)>, StationError> {
+    let names: Vec<String> = table.key.iter().map(|name| quoted(name)).collect();
+    let keys = names.join(", ");
+    // A row without a key cannot be named, and would end the walk.
+    let mut conditions: Vec<String> =
+        names.iter().map(|name| format!("{name} IS NOT NULL")).collect();
+    let mut params = Vec::new();
+    if let Some(after) = after {
+        let marks = vec!["?"; names.len()].join(", ");
+        conditions.push(format!("({keys}) > ({marks})"));
+        let values: Vec<Value> = serde_json::from_str(after)
+            .map_err(|_| StationError::SpoolContent { what: "the walk" })?;
+        params.extend(values.iter().map(key_sql_value));
+    }
+    let sql = format!(
+        "SELECT {}, {} FROM {} WHERE {} ORDER BY {keys} LIMIT {CHUNK_ROWS}",
+        key_expression(table, ""),
+        image_expression(table, ""),
+        quoted(&table.name),
+        conditions.join(" AND "),
+    );
+    let read = || -> rusqlite::Result<Vec<(String, String)>> {
+        let text = |row: &rusqlite::Row<'_>, column: usize| -> rusqlite::Result<String> {
+            Ok(crate::rows::lossy_text(row.get_ref(column)?).unwrap_or_default())
+        };
+        conn.prepare_cached(&sql)?
+            .query_map(params_from_iter(params), |row| Ok((text(row, 0)?, text(row, 1)?)))?
+            .collect()
+    };
+    read().clinic("walking rows")
+}
+
+fn row_stands(conn: &Connection, table: &Table, key: &str) -> Result<bool, StationError> {
+    let Ok(values) = serde_json::from_str::<Vec<Value>>(key) else { return Ok(false) };
+    let conditions: Vec<String> =
+        table.key.iter().map(|name| format!("{} = ?", quoted(name))).collect();
+    let sql =
+        format!("SELECT 1 FROM {} WHERE {}", quoted(&table.name), conditions.join(" AND "));
+    conn.prepare_cached(&sql)
+        .and_then(|mut statement| {
+            statement.exists(params_from_iter(values.iter().map(key_sql_value)))
+        })
+        .clinic("looking for a row")
+}

@@ -1,0 +1,118 @@
+//! Patients: the registrations of one unit, what may be asked about them, and what happened.
+//!
+//! A patient here is *one registration in one unit*; a person with several is somebody else's
+//! business. The crate is pure: [`observe`] names what happened between two versions of a row,
+//! whoever wrote it, and [`registration::decide`] grants or refuses a wish against the records as
+//! they stand. It must never know SQL, sockets, Kafka, the time, or how an id is made: records, now
+//! and ids are arguments.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`patient`] | [`Patient`], the thing, and [`observe`] |
+//! | [`facts`] | [`Fact`]: what can have happened |
+//! | [`wishes`] | [`RegisterPatient`], [`UpdatePatient`], and [`Command`], their only list |
+//! | [`rules`] | what a field obeys by itself ([`FieldProblem`]) |
+//! | [`registration`] | `gather` and `decide` |
+//! | [`refusal`] | [`Refused`] and [`PROBLEMS`] |
+#![deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)]
+
+pub mod facts;
+pub mod patient;
+pub mod refusal;
+pub mod registration;
+pub mod rules;
+pub mod wishes;
+
+pub use facts::{Fact, PatientFact};
+pub use patient::{Patient, observe};
+pub use refusal::{PROBLEMS, Problem, Refused};
+pub use rules::FieldProblem;
+pub use wishes::{Command, RegisterPatient, UpdatePatient};
+
+use kit_event::{Domain, Granted, Observed, Records, Refusal, SchemaSource, Timestamp};
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::PartialSchema;
+
+/// The domain, as hosts hold it.
+#[derive(Debug, Clone, Copy)]
+pub struct Patients;
+
+impl Domain for Patients {
+    fn name(&self) -> &'static str {
+        "patients"
+    }
+
+    fn things(&self) -> &'static [&'static str] {
+        &[Patient::THING]
+    }
+
+    fn observe(
+        &self,
+        thing: &str,
+        before: Option<&Value>,
+        after: Option<&Value>,
+    ) -> Result<Vec<Observed>, serde_json::Error> {
+        if thing != Patient::THING {
+            return Ok(vec![]);
+        }
+        let before = before.map(Patient::deserialize).transpose()?;
+        let after = after.map(Patient::deserialize).transpose()?;
+        observe(before.as_ref(), after.as_ref()).iter().map(Fact::observed).collect()
+    }
+
+    fn snapshot(&self, thing: &str, state: &Value) -> Result<Observed, serde_json::Error> {
+        if thing != Patient::THING {
+            return Err(serde::de::Error::custom(format!("patients knows no thing {thing}")));
+        }
+        Fact::Patient(PatientFact::Snapshot, Patient::deserialize(state)?).observed()
+    }
+
+    fn wishes(&self) -> &'static [&'static str] {
+        Command::TYPES
+    }
+
+    fn decide(
+        &self,
+        type_name: &str,
+        body: &Value,
+        records: &dyn Records,
+        now: Timestamp,
+    ) -> Result<Granted, Refusal> {
+        let wish = Command::read(type_name, body)?;
+        let register = registration::gather(&wish, records)?;
+        Ok(registration::decide(&wish, &register, now)?)
+    }
+
+    fn schemas(&self) -> Vec<SchemaSource> {
+        let facts = PatientFact::ALL.iter().map(|kind| SchemaSource {
+            type_name: kind.type_name(),
+            version: Fact::VERSION,
+            doc: kind.doc(),
+            schema: Patient::schema(),
+        });
+        let wish = |type_name, doc, schema| SchemaSource {
+            type_name,
+            version: Command::VERSION,
+            doc,
+            schema,
+        };
+        facts
+            .chain([
+                wish(
+                    RegisterPatient::TYPE,
+                    "Asks the unit to register a patient.",
+                    RegisterPatient::schema(),
+                ),
+                wish(
+                    UpdatePatient::TYPE,
+                    "Asks the unit to change named fields of a registration.",
+                    UpdatePatient::schema(),
+                ),
+            ])
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

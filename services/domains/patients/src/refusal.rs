@@ -1,0 +1,153 @@
+//! Why a unit refuses a wish about its patients.
+//!
+//! The slug is the last part of a problem's `type` and never changes; the title is the same for
+//! each refusal of that name; the detail says what exactly, and never anything of another patient.
+
+use kit_event::{Date, Refusal, UnitSeq};
+use uuid::Uuid;
+
+use crate::rules::FieldProblem;
+
+/// A problem's slug, its title, and what a reader of its page should know.
+pub type Problem = (&'static str, &'static str, &'static str);
+
+/// Why a wish was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// `patient-unknown`
+    #[error("the unit has no patient {patient_id}")]
+    PatientUnknown {
+        /// Who was asked for.
+        patient_id: Uuid,
+    },
+    /// `patient-exists`
+    #[error("patient {patient_id} is registered already")]
+    PatientExists {
+        /// Who is there already.
+        patient_id: Uuid,
+    },
+    /// `duplicate-mrn`; never whose it is.
+    #[error("mrn {mrn} belongs to another patient of the unit")]
+    DuplicateMrn {
+        /// The number that is taken.
+        mrn: String,
+    },
+    /// `birth-date-in-future`
+    #[error("birth_date {birth_date} has not come yet")]
+    BirthDateInFuture {
+        /// The date asked for.
+        birth_date: Date,
+    },
+    /// `deceased-on-in-future`
+    #[error("deceased_on {deceased_on} has not come yet")]
+    DeceasedOnInFuture {
+        /// The date asked for.
+        deceased_on: Date,
+    },
+    /// `deceased-before-birth`
+    #[error("deceased_on {deceased_on} is before birth_date {birth_date}")]
+    DeceasedBeforeBirth {
+        /// The date of death.
+        deceased_on: Date,
+        /// The date of birth, as asked for or as it stands.
+        birth_date: Date,
+    },
+    /// `changed-meanwhile`
+    #[error("the patient is not at {expected} but at {}", at(.found))]
+    ChangedMeanwhile {
+        /// What the asker had seen.
+        expected: UnitSeq,
+        /// What stands there; none while a change is not yet numbered.
+        found: Option<UnitSeq>,
+    },
+    /// `field-rules`
+    #[error("{}", FieldProblem::sentence(.problems))]
+    FieldRules {
+        /// Every field that breaks a rule.
+        problems: Vec<FieldProblem>,
+    },
+}
+
+fn at(found: &Option<UnitSeq>) -> String {
+    found.map_or_else(|| "a change that has no number yet".to_owned(), |seq| seq.to_string())
+}
+
+const PATIENT_UNKNOWN: Problem = (
+    "patient-unknown",
+    "The unit has no such patient",
+    "The request names a patient whom the unit's records do not hold. Patients are registered in \
+     each unit by itself, and a registration can be removed at the desk.",
+);
+const PATIENT_EXISTS: Problem = (
+    "patient-exists",
+    "The patient is registered already",
+    "A registration under this id exists. It happens when an Idempotency-Key is used again more \
+     than 30 days after its first use.",
+);
+const DUPLICATE_MRN: Problem = (
+    "duplicate-mrn",
+    "The medical record number belongs to another patient",
+    "A medical record number is unique in its unit, inactive registrations included. Leave it out, \
+     or let the desk find the registration that has it.",
+);
+const BIRTH_DATE_IN_FUTURE: Problem = (
+    "birth-date-in-future",
+    "The date of birth has not come yet",
+    "A date of birth is refused when that day has begun nowhere on Earth.",
+);
+const DECEASED_ON_IN_FUTURE: Problem = (
+    "deceased-on-in-future",
+    "The date of death has not come yet",
+    "A date of death is refused when that day has begun nowhere on Earth.",
+);
+const DECEASED_BEFORE_BIRTH: Problem = (
+    "deceased-before-birth",
+    "The date of death is before the date of birth",
+    "Both dates are compared as they would stand after the request.",
+);
+const CHANGED_MEANWHILE: Problem = (
+    "changed-meanwhile",
+    "The record was changed meanwhile",
+    "If-Match named a state that is no longer the record's present one: somebody, at the desk or \
+     by another request, was faster. Read the record again and decide again.",
+);
+const FIELD_RULES: Problem = (
+    "field-rules",
+    "A field breaks its rule",
+    "The request reads well and asks for something that no record may hold; the detail names each \
+     field and its rule.",
+);
+
+/// Every problem of this domain, for the pages at `/problems/<slug>`.
+pub const PROBLEMS: &[Problem] = &[
+    PATIENT_UNKNOWN,
+    PATIENT_EXISTS,
+    DUPLICATE_MRN,
+    BIRTH_DATE_IN_FUTURE,
+    DECEASED_ON_IN_FUTURE,
+    DECEASED_BEFORE_BIRTH,
+    CHANGED_MEANWHILE,
+    FIELD_RULES,
+];
+
+impl Refused {
+    const fn problem(&self) -> Problem {
+        match self {
+            Self::PatientUnknown { .. } => PATIENT_UNKNOWN,
+            Self::PatientExists { .. } => PATIENT_EXISTS,
+            Self::DuplicateMrn { .. } => DUPLICATE_MRN,
+            Self::BirthDateInFuture { .. } => BIRTH_DATE_IN_FUTURE,
+            Self::DeceasedOnInFuture { .. } => DECEASED_ON_IN_FUTURE,
+            Self::DeceasedBeforeBirth { .. } => DECEASED_BEFORE_BIRTH,
+            Self::ChangedMeanwhile { .. } => CHANGED_MEANWHILE,
+            Self::FieldRules { .. } => FIELD_RULES,
+        }
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        let (slug, title, _) = refused.problem();
+        Self { slug, title, detail: refused.to_string() }
+    }
+}

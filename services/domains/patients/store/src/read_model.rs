@@ -1,0 +1,131 @@
+//! Reading patients. Rows that are gone or withdrawn are not there.
+
+use kit_event::{Date, UnitId};
+use kit_store::json::searchable;
+use kit_store::read::{freshness_of, get, key_after, rows_for};
+use kit_store::{Act, Fresh, Page, Row, StoreError};
+use sqlx::postgres::PgRow;
+use sqlx::{PgPool, Postgres, QueryBuilder};
+use uuid::Uuid;
+
+use crate::names;
+use crate::projection::MRN_CHARS_MAX;
+
+/// Which patients to list; every condition that is set must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PatientFilter {
+    /// Each word of it begins a word of the family or given name.
+    pub name: Option<String>,
+    /// Born on that day.
+    pub birth_date: Option<Date>,
+    /// The unit's own number for the patient, exactly.
+    pub mrn: Option<String>,
+}
+
+/// One registration.
+///
+/// # Errors
+/// Postgres does not answer.
+pub async fn patient(
+    pool: &PgPool,
+    unit: &UnitId,
+    patient_id: Uuid,
+) -> Result<Fresh<Option<Row>>, StoreError> {
+    let rows = sqlx::query(
+        "select a.epoch as fresh_epoch, a.seq as fresh_seq, a.time as fresh_time, p.state, p.epoch,
+                p.seq, p.stale_epoch, p.stale_seq
+         from patients.applied a
+         left join patients.patient p on p.unit = a.unit and p.patient_id = $2
+              and not p.removed and not p.withdrawn
+         where a.unit = $1",
+    )
+    .bind(unit.as_str())
+    .bind(patient_id)
+    .fetch_all(pool)
+    .await
+    .reading("patient")?;
+    Ok(Fresh { freshness: freshness_of(&rows)?, value: Row::first(&rows)? })
+}
+
+/// Registrations in the order of their names, a page at a time.
+///
+/// # Errors
+/// Postgres does not answer; [`StoreError::BadCursor`].
+pub async fn patients(
+    pool: &PgPool,
+    unit: &UnitId,
+    filter: &PatientFilter,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Fresh<Page<Row>>, StoreError> {
+    let after: Option<(String, Uuid)> = key_after(after)?;
+    let mut query = select(filter);
+    if let Some((sort_name, patient_id)) = after {
+        query.push(" and (p.sort_name, p.patient_id) > (").push_bind(sort_name);
+        query.push(", ").push_bind(patient_id).push(")");
+    }
+    query.push(" order by p.sort_name, p.patient_id limit ").push_bind(rows_for(limit));
+    query.push(") p on true where a.unit = ").push_bind(unit.as_str());
+    query.push(" order by p.sort_name, p.patient_id");
+    let rows = query.build().fetch_all(pool).await.reading("patients")?;
+    let found = rows.iter().filter_map(|row| keyed(row).transpose());
+    let value = Page::of(found.collect::<Result<_, _>>()?, limit)?;
+    Ok(Fresh { freshness: freshness_of(&rows)?, value })
+}
+
+/// The unit that registered this patient.
+///
+/// # Errors
+/// Postgres does not answer.
+pub async fn unit_of_patient(
+    pool: &PgPool,
+    patient_id: Uuid,
+) -> Result<Option<UnitId>, StoreError> {
+    let unit: Option<String> =
+        sqlx::query_scalar("select unit from patients.home where patient_id = $1")
+            .bind(patient_id)
+            .fetch_optional(pool)
+            .await
+            .reading("home")?;
+    unit.map(|unit| unit.parse().map_err(|_| StoreError::Unreadable { what: "unit id" }))
+        .transpose()
+}
+
+/// The statement up to the keyset; each condition that is not set is not in it, so that each
+/// combination has a plan of its own.
+fn select(filter: &PatientFilter) -> QueryBuilder<Postgres> {
+    let mut query = QueryBuilder::new(
+        "select a.epoch as fresh_epoch, a.seq as fresh_seq, a.time as fresh_time, p.*
+         from patients.applied a left join lateral (
+             select p.patient_id, p.sort_name, p.state, p.epoch, p.seq, p.stale_epoch, p.stale_seq
+             from patients.patient p
+             where p.unit = a.unit and not p.removed and not p.withdrawn",
+    );
+    if let Some(birth_date) = filter.birth_date {
+        query.push(" and p.birth_date = ").push_bind(birth_date.to_naive());
+    }
+    if let Some(mrn) = &filter.mrn {
+        query.push(" and p.mrn = ").push_bind(searchable(mrn, MRN_CHARS_MAX));
+    }
+    if let Some(name) = &filter.name {
+        let words = names::searched_words(name);
+        if words.is_empty() {
+            query.push(" and false");
+        }
+        for word in words {
+            // Words are ordered byte by byte, and no letter of a folded word sorts after U+10FFFF.
+            let end = format!("{word}\u{10FFFF}");
+            query.push(
+                " and exists (select from patients.patient_word w
+                   where w.unit = a.unit and w.patient_id = p.patient_id and w.word >= ",
+            );
+            query.push_bind(word).push(" and w.word < ").push_bind(end).push(")");
+        }
+    }
+    query
+}
+
+fn keyed(row: &PgRow) -> Result<Option<((String, Uuid), Row)>, StoreError> {
+    let Some(patient_id) = get::<Option<Uuid>>(row, "patient_id")? else { return Ok(None) };
+    Ok(Some(((get(row, "sort_name")?, patient_id), Row::from_columns(row)?)))
+}

@@ -1,0 +1,89 @@
+//! Requests: the tracked life of a wish, whatever it asks for.
+//!
+//! A request is a record on the log, and then the unit's word on it: a row of the unit's ledger,
+//! captured like any table and numbered like any fact. Everything else that a request shows is
+//! derived ([`life`]). The crate holds the shapes of that word and of what travels beside wishes
+//! (controls, replies). It must never know what a wish is about, and no socket, SQL or clock.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`outcome`] | [`RequestOutcome`], the ledger row; [`FinalState`]; [`observe`] |
+//! | [`facts`] | [`RequestFact`], [`RangeLapsed`], and [`Fact`], their only list |
+//! | [`life`] | [`Tracked`] and [`view`]: accepted, delivered, overdue, final |
+//! | [`control`] | what the centre tells an agent beside wishes |
+//! | [`reply`] | [`Reply`], [`Answer`]: shortcuts back to the waiting gateway |
+//! | [`refusal`] | [`Refused`] and [`PROBLEMS`] |
+#![deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)]
+
+pub mod control;
+pub mod facts;
+pub mod life;
+pub mod outcome;
+pub mod refusal;
+pub mod reply;
+
+pub use facts::{Fact, RangeLapsed, RequestFact};
+pub use life::{AppliedCursor, Shown, Tracked, Word, view};
+pub use outcome::{FinalState, RequestOutcome, observe};
+pub use refusal::{PROBLEMS, Problem, Refused};
+pub use reply::{Answer, Reply};
+
+use kit_event::{Domain, Granted, Observed, Records, Refusal, SchemaSource, Timestamp};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The domain, as hosts hold it. It grants no wish: every wish is another domain's.
+#[derive(Debug, Clone, Copy)]
+pub struct Requests;
+
+impl Domain for Requests {
+    fn name(&self) -> &'static str {
+        "requests"
+    }
+
+    fn things(&self) -> &'static [&'static str] {
+        &[RequestOutcome::THING]
+    }
+
+    fn observe(
+        &self,
+        thing: &str,
+        before: Option<&Value>,
+        after: Option<&Value>,
+    ) -> Result<Vec<Observed>, serde_json::Error> {
+        if thing != RequestOutcome::THING {
+            return Ok(vec![]);
+        }
+        let before = before.map(RequestOutcome::deserialize).transpose()?;
+        let after = after.map(RequestOutcome::deserialize).transpose()?;
+        observe(before.as_ref(), after.as_ref()).iter().map(Fact::observed).collect()
+    }
+
+    fn snapshot(&self, thing: &str, state: &Value) -> Result<Observed, serde_json::Error> {
+        if thing != RequestOutcome::THING {
+            return Err(serde::de::Error::custom(format!("requests knows no thing {thing}")));
+        }
+        Fact::Request(RequestFact::Snapshot, RequestOutcome::deserialize(state)?).observed()
+    }
+
+    fn wishes(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn decide(
+        &self,
+        type_name: &str,
+        _body: &Value,
+        _records: &dyn Records,
+        _now: Timestamp,
+    ) -> Result<Granted, Refusal> {
+        Err(Refusal::unknown_type(type_name))
+    }
+
+    fn schemas(&self) -> Vec<SchemaSource> {
+        [facts::schemas(), control::schemas(), reply::schemas()].into_iter().flatten().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! Scheduling: the diary of one unit, what may be asked of it, and what happened in it.
+//!
+//! A diary is appointments, practitioners and their weekly hours. The crate is pure: `observe`
+//! names what happened between two versions of a row, whoever wrote it; [`booking::decide`] grants
+//! or refuses a wish against the diary as it stands; [`slots::free`] says what could be booked. It
+//! must never know SQL, sockets, Kafka, the time, or how an id is made: records, now and ids are
+//! arguments. Of patients, who are another domain's, it reads only whether they are active.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`appointment`], [`practitioner`], [`working_hours`] | the things, each with its `observe` |
+//! | [`facts`] | [`Fact`]: what can have happened |
+//! | [`wishes`] | what may be asked, and [`Command`], the only list |
+//! | [`rules`] | what a field obeys by itself ([`FieldProblem`]) |
+//! | [`interval`], [`hours`], [`diary`] | time worked and time taken |
+//! | [`booking`] | `gather` and `decide` |
+//! | [`slots`] | free slots |
+//! | [`refusal`] | [`Refused`] and [`PROBLEMS`] |
+#![deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)]
+
+pub mod appointment;
+pub mod booking;
+pub mod diary;
+pub mod facts;
+pub mod hours;
+pub mod interval;
+pub mod practitioner;
+pub mod reading;
+pub mod refusal;
+pub mod rules;
+mod schemas;
+pub mod slots;
+pub mod wishes;
+pub mod working_hours;
+
+pub use appointment::{Appointment, Status};
+pub use facts::{AppointmentFact, Fact, PractitionerFact, WorkingHoursFact};
+pub use practitioner::Practitioner;
+pub use refusal::{PROBLEMS, Problem, Refused};
+pub use rules::FieldProblem;
+pub use wishes::{
+    ArriveAppointment, BookAppointment, CancelAppointment, Command, FreeSlots, FulfilAppointment,
+    NoshowAppointment, RescheduleAppointment, Slot, Slots,
+};
+pub use working_hours::WorkingHours;
+
+use kit_event::{Answer, Domain, Granted, Observed, Records, Refusal, SchemaSource, Timestamp};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// The domain, as hosts hold it.
+#[derive(Debug, Clone, Copy)]
+pub struct Scheduling;
+
+impl Domain for Scheduling {
+    fn name(&self) -> &'static str {
+        "scheduling"
+    }
+
+    fn things(&self) -> &'static [&'static str] {
+        &[Practitioner::THING, WorkingHours::THING, Appointment::THING]
+    }
+
+    fn observe(
+        &self,
+        thing: &str,
+        before: Option<&Value>,
+        after: Option<&Value>,
+    ) -> Result<Vec<Observed>, serde_json::Error> {
+        let facts = match thing {
+            Appointment::THING => appointment::observe(row(before)?.as_ref(), row(after)?.as_ref()),
+            Practitioner::THING => {
+                practitioner::observe(row(before)?.as_ref(), row(after)?.as_ref())
+            }
+            WorkingHours::THING => {
+                working_hours::observe(row(before)?.as_ref(), row(after)?.as_ref())
+            }
+            _ => vec![],
+        };
+        facts.iter().map(Fact::observed).collect()
+    }
+
+    fn snapshot(&self, thing: &str, state: &Value) -> Result<Observed, serde_json::Error> {
+        let fact = match thing {
+            Appointment::THING => {
+                Fact::Appointment(AppointmentFact::Snapshot, Appointment::deserialize(state)?)
+            }
+            Practitioner::THING => {
+                Fact::Practitioner(PractitionerFact::Snapshot, Practitioner::deserialize(state)?)
+            }
+            WorkingHours::THING => {
+                Fact::WorkingHours(WorkingHoursFact::Snapshot, WorkingHours::deserialize(state)?)
+            }
+            other => {
+                let unknown = format!("scheduling knows no thing {other}");
+                return Err(serde::de::Error::custom(unknown));
+            }
+        };
+        fact.observed()
+    }
+
+    fn wishes(&self) -> &'static [&'static str] {
+        Command::TYPES
+    }
+
+    fn decide(
+        &self,
+        type_name: &str,
+        body: &Value,
+        records: &dyn Records,
+        now: Timestamp,
+    ) -> Result<Granted, Refusal> {
+        let wish = Command::read(type_name, body)?;
+        let state = booking::gather(&wish, records)?;
+        Ok(booking::decide(&wish, &state, now)?)
+    }
+
+    fn queries(&self) -> &'static [&'static str] {
+        &[FreeSlots::TYPE]
+    }
+
+    fn answer(
+        &self,
+        type_name: &str,
+        body: &Value,
+        records: &dyn Records,
+        now: Timestamp,
+    ) -> Answer {
+        if type_name != FreeSlots::TYPE {
+            return Err(Refusal::unknown_type(type_name));
+        }
+        let query =
+            FreeSlots::deserialize(body).map_err(|error| Refusal::malformed(type_name, &error))?;
+        // Before the records are read: a range without bound would read the whole diary.
+        query.validate().map_err(|problems| Refused::FieldRules { problems })?;
+        let day = slots::gather(&query, records)?;
+        let slots = slots::free(&query, &day, now)?;
+        serde_json::to_value(slots).map_err(|error| Refusal::agent_failed(error.to_string()))
+    }
+
+    fn schemas(&self) -> Vec<SchemaSource> {
+        schemas::all()
+    }
+}
+
+fn row<T: DeserializeOwned>(state: Option<&Value>) -> Result<Option<T>, serde_json::Error> {
+    state.map(T::deserialize).transpose()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! The present version of every schema that the domain promises.
+
+use kit_event::SchemaSource;
+use utoipa::PartialSchema;
+
+use crate::facts::{AppointmentFact, Fact, PractitionerFact, WorkingHoursFact};
+use crate::wishes::{
+    ArriveAppointment, BookAppointment, CancelAppointment, Command, FreeSlots, FulfilAppointment,
+    NoshowAppointment, RescheduleAppointment,
+};
+use crate::{Appointment, Practitioner, WorkingHours};
+
+pub(crate) fn all() -> Vec<SchemaSource> {
+    let fact =
+        |type_name, doc, schema| SchemaSource { type_name, version: Fact::VERSION, doc, schema };
+    let appointments = AppointmentFact::ALL
+        .iter()
+        .map(|kind| fact(kind.type_name(), kind.doc(), Appointment::schema()));
+    let practitioners = PractitionerFact::ALL
+        .iter()
+        .map(|kind| fact(kind.type_name(), kind.doc(), Practitioner::schema()));
+    let hours = WorkingHoursFact::ALL
+        .iter()
+        .map(|kind| fact(kind.type_name(), kind.doc(), WorkingHours::schema()));
+    appointments.chain(practitioners).chain(hours).chain(asked()).collect()
+}
+
+fn asked() -> [SchemaSource; 7] {
+    let wish =
+        |type_name, doc, schema| SchemaSource { type_name, version: Command::VERSION, doc, schema };
+    [
+        wish(
+            BookAppointment::TYPE,
+            "Asks the unit to put an appointment into a practitioner's diary.",
+            BookAppointment::schema(),
+        ),
+        wish(
+            RescheduleAppointment::TYPE,
+            "Asks the unit to move a booked appointment.",
+            RescheduleAppointment::schema(),
+        ),
+        wish(
+            CancelAppointment::TYPE,
+            "Asks the unit to cancel an appointment.",
+            CancelAppointment::schema(),
+        ),
+        wish(
+            ArriveAppointment::TYPE,
+            "Says that the patient has come.",
+            ArriveAppointment::schema(),
+        ),
+        wish(
+            FulfilAppointment::TYPE,
+            "Says that the visit has taken place.",
+            FulfilAppointment::schema(),
+        ),
+        wish(
+            NoshowAppointment::TYPE,
+            "Says that the patient has not come.",
+            NoshowAppointment::schema(),
+        ),
+        wish(
+            FreeSlots::TYPE,
+            "Asks for the free slots of a practitioner that begin in a range.",
+            FreeSlots::schema(),
+        ),
+    ]
+}

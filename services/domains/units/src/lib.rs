@@ -1,0 +1,71 @@
+//! Units: what a healthcare unit says of itself, and where its agent is connected.
+//!
+//! Two kinds of words meet here and must not be mixed. *Facts* ([`mod@unit`]) are the unit's own,
+//! numbered, and kept for ever: an epoch opened, an epoch seeded, the zone or the agent changed.
+//! *Presence* ([`presence`]) is what edges say about connections, is no fact of the unit, and only
+//! its newest record counts. The crate is pure: it must never know a socket, a topic's reader, or
+//! the time; offsets and now are arguments.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`mod@unit`] | [`EpochOpened`], [`EpochSeeded`], [`UnitAmended`], and [`Fact`], their only list |
+//! | [`presence`] | [`Presence`], [`EdgeLiveness`]: records of the presence topic |
+//! | [`presence_map`] | [`PresenceMap`]: who holds which unit, who is online |
+#![deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)]
+
+pub mod presence;
+pub mod presence_map;
+pub mod unit;
+
+pub use presence::{EdgeLiveness, Presence};
+pub use presence_map::{Change, Holder, PresenceMap, PresenceRecord, online};
+pub use unit::{EpochOpened, EpochSeeded, Fact, UnitAmended};
+
+use kit_event::{Domain, Granted, Observed, Records, Refusal, SchemaSource, Timestamp};
+use serde_json::Value;
+
+/// The domain, as hosts hold it. It has no rows in a clinic: its facts are stated by the agent
+/// itself, with [`Fact::observed`].
+#[derive(Debug, Clone, Copy)]
+pub struct Units;
+
+impl Domain for Units {
+    fn name(&self) -> &'static str {
+        "units"
+    }
+
+    fn things(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn observe(
+        &self,
+        _thing: &str,
+        _before: Option<&Value>,
+        _after: Option<&Value>,
+    ) -> Result<Vec<Observed>, serde_json::Error> {
+        Ok(vec![])
+    }
+
+    fn snapshot(&self, thing: &str, _state: &Value) -> Result<Observed, serde_json::Error> {
+        Err(serde::de::Error::custom(format!("units has no rows, so none of {thing}")))
+    }
+
+    fn wishes(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn decide(
+        &self,
+        type_name: &str,
+        _body: &Value,
+        _records: &dyn Records,
+        _now: Timestamp,
+    ) -> Result<Granted, Refusal> {
+        Err(Refusal::unknown_type(type_name))
+    }
+
+    fn schemas(&self) -> Vec<SchemaSource> {
+        [unit::schemas(), presence::schemas()].into_iter().flatten().collect()
+    }
+}

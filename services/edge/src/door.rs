@@ -1,0 +1,174 @@
+//! The door: accepts sockets, upgrades them, and turns away what there is no place for.
+//!
+//! An agent that is turned away is still upgraded, so that it reads a close code and a pause; only
+//! a flood beyond that is dropped unheard.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use kit_lifecycle::Lifecycle;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_tungstenite::tungstenite::handshake::server::create_response;
+
+use crate::edge::Edge;
+use crate::greeting;
+use crate::limits::{LINKS_MAX, TURNED_AWAY_MAX, UPGRADE_BYTES_MAX, UPGRADE_WITHIN_MS};
+
+/// A pause after the system refused a socket (mostly too many open files), so that the loop does
+/// not spin on it.
+const ACCEPT_PAUSE_MS: u64 = 50;
+
+/// A socket's place. While it is held, the edge counts the socket.
+pub enum Place {
+    /// One of the edge's links.
+    Link(OwnedSemaphorePermit),
+    /// Turned away; it is only told when to come back.
+    TurnedAway(OwnedSemaphorePermit),
+}
+
+#[derive(Clone)]
+struct Places {
+    links: Arc<Semaphore>,
+    turned_away: Arc<Semaphore>,
+}
+
+impl Places {
+    fn take(&self) -> Option<Place> {
+        let link = self.links.clone().try_acquire_owned().ok().map(Place::Link);
+        let turned_away = || self.turned_away.clone().try_acquire_owned().ok();
+        link.or_else(|| turned_away().map(Place::TurnedAway))
+    }
+}
+
+/// Accepts sockets until the soft token.
+pub async fn keep(listener: TcpListener, edge: Arc<Edge>, life: Lifecycle) {
+    let soft = life.soft();
+    let places = Places {
+        links: Arc::new(Semaphore::new(LINKS_MAX)),
+        turned_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),
+    };
+    loop {
+        let accepted = tokio::select! {
+            () = soft.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => match places.take() {
+                Some(place) => life.spawn_passing(admit(stream, place, edge.clone(), life.clone())),
+                None => metrics::counter!("arteria_edge_sockets_dropped_total").increment(1),
+            },
+            Err(error) => {
+                tracing::warn!(%error, "a socket could not be accepted");
+                tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
+            }
+        }
+    }
+}
+
+/// Serves the one request of a socket, which should be the upgrade.
+async fn admit(stream: TcpStream, place: Place, edge: Arc<Edge>, life: Lifecycle) {
+    // Small frames answer one another; Nagle's algorithm would hold each for the last one's ACK.
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let place = std::sync::Mutex::new(Some(place));
+    let hard = life.hard();
+    let service = service_fn(|request| {
+        let place = place.lock().ok().and_then(|mut place| place.take());
+        std::future::ready(answer(request, place, &edge, &life))
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(UPGRADE_WITHIN_MS))
+        .max_buf_size(UPGRADE_BYTES_MAX)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    tokio::select! {
+        () = hard.cancelled() => {}
+        served = connection => {
+            if let Err(error) = served {
+                tracing::debug!(%error, "a socket ended before its upgrade");
+            }
+        }
+    }
+}
+
+fn answer(
+    mut request: Request<Incoming>,
+    place: Option<Place>,
+    edge: &Arc<Edge>,
+    life: &Lifecycle,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let upgrade = match upgrade_response(&request) {
+        Ok(response) => response,
+        Err((status, detail)) => return Ok(problem(status, detail)),
+    };
+    let Some(place) = place else {
+        return Ok(problem(StatusCode::BAD_REQUEST, "a socket carries one upgrade"));
+    };
+    let upgraded = hyper::upgrade::on(&mut request);
+    let (edge, soft) = (edge.clone(), life.clone());
+    life.spawn_passing(async move {
+        let Ok(upgraded) = upgraded.await else { return };
+        if let Some((stream, part)) = bare(upgraded) {
+            greeting::greet(stream, part, place, edge, soft).await;
+        }
+    });
+    Ok(upgrade)
+}
+
+/// The socket under hyper's upgrade, and what was read of it already.
+fn bare(upgraded: Upgraded) -> Option<(TcpStream, Vec<u8>)> {
+    let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
+    Some((parts.io.into_inner(), parts.read_buf.to_vec()))
+}
+
+/// Checks the upgrade request: path, WebSocket headers, sub-protocol.
+fn upgrade_response(
+    request: &Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, (StatusCode, &'static str)> {
+    if request.uri().path() != kit_link::PATH {
+        return Err((StatusCode::NOT_FOUND, "the clinic link is at /unit/v1"));
+    }
+    let mut head = Request::builder().method(request.method()).uri(request.uri());
+    if let Some(headers) = head.headers_mut() {
+        headers.clone_from(request.headers());
+    }
+    let bad = (StatusCode::BAD_REQUEST, "a WebSocket upgrade (RFC 6455) is expected");
+    let head = head.version(request.version()).body(()).map_err(|_| bad)?;
+    let response = create_response(&head).map_err(|_| bad)?;
+    let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+    let names = offered.filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
+    if !names.map(str::trim).any(|name| name == kit_link::SUBPROTOCOL) {
+        return Err((StatusCode::BAD_REQUEST, "the sub-protocol unit.v1 must be offered"));
+    }
+    let (mut parts, ()) = response.into_parts();
+    let chosen = HeaderValue::from_static(kit_link::SUBPROTOCOL);
+    parts.headers.insert(SEC_WEBSOCKET_PROTOCOL, chosen);
+    Ok(Response::from_parts(parts, Full::default()))
+}
+
+fn problem(status: StatusCode, detail: &'static str) -> Response<Full<Bytes>> {
+    let body = serde_json::json!({
+        "type": "/problems/upgrade-refused",
+        "title": "The upgrade was refused",
+        "status": status.as_u16(),
+        "detail": detail,
+    });
+    let mut response = Response::new(Full::from(body.to_string()));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("application/problem+json");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}

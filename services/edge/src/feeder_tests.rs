@@ -1,0 +1,252 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// A log of one partition: whose record each position is, `None` for another unit's.
+type Log = Vec<Option<Kind>>;
+
+fn letter(position: i64, kind: Kind) -> Letter<i64> {
+    Letter { position, kind, content: position }
+}
+
+/// Reads the log as the edge's scans do, at most `most` letters at a time.
+fn scan(log: &Log, order: ScanOrder, most: usize) -> Window<i64> {
+    let in_place_to = order.in_place.then_some(order.from);
+    let mut window = Window { seen_to: order.from, in_place_to, ahead: vec![], in_place: vec![] };
+    let mut collecting = order.in_place;
+    for position in order.from..order.to {
+        let kind = log[position as usize];
+        let place = matches!(kind, Some(Kind::Command | Kind::Control));
+        if place && collecting && window.in_place.len() == most {
+            collecting = false;
+            if !order.ahead {
+                break;
+            }
+        }
+        if order.ahead && window.ahead.len() == most {
+            break;
+        }
+        if let Some(kind) = kind {
+            if place && collecting {
+                window.in_place.push(letter(position, kind));
+            }
+            if order.ahead && kind != Kind::Command {
+                window.ahead.push(letter(position, kind));
+            }
+        }
+        window.seen_to = position + 1;
+        if collecting {
+            window.in_place_to = Some(position + 1);
+        }
+    }
+    window
+}
+
+#[test]
+fn a_backlog_goes_down_with_its_cancels_first() {
+    let log: Log = vec![Some(Kind::Command), None, Some(Kind::Command), Some(Kind::Control)];
+    let mut feeder = Feeder::new(0);
+    assert_eq!(feeder.want(16), Some(Want::Subscription));
+    assert_eq!(feeder.want(16), None, "asked for once");
+    feeder.subscribed(4);
+    feeder.live(letter(4, Kind::Command));
+    let Some(Want::Scan(order)) = feeder.want(16) else { panic!("a scan is wanted") };
+    feeder.scanned(scan(&log, order, 10));
+    let mut order = Vec::new();
+    while let Some(out) = feeder.pop(16) {
+        order.push((out.letter.position, out.in_place));
+    }
+    assert_eq!(order, [(3, false), (0, true), (2, true), (3, true), (4, true)]);
+    assert!(feeder.is_settled());
+}
+
+#[test]
+fn without_credits_only_what_overtakes_goes_down() {
+    let mut feeder = Feeder::new(5);
+    feeder.want(16);
+    feeder.subscribed(5);
+    feeder.live(letter(5, Kind::Command));
+    feeder.live(letter(6, Kind::Query));
+    feeder.live(letter(7, Kind::Control));
+    let overtaking: Vec<i64> =
+        std::iter::from_fn(|| feeder.pop(0)).map(|out| out.letter.position).collect();
+    assert_eq!(overtaking, [6, 7]);
+    assert!(!feeder.is_settled());
+    assert_eq!(feeder.pop(1).unwrap().letter.position, 5);
+    assert_eq!(
+        feeder.pop(1).unwrap(),
+        Outgoing { letter: letter(7, Kind::Control), in_place: true }
+    );
+}
+
+#[test]
+fn a_unit_that_takes_nothing_forgets_and_reads_again() {
+    let most = HELD_BACK_RECORDS_MAX as i64;
+    let mut feeder = Feeder::new(0);
+    feeder.want(16);
+    feeder.subscribed(0);
+    for position in 0..most + 5 {
+        feeder.live(letter(position, Kind::Command));
+    }
+    assert_eq!(feeder.want(0), None, "nothing is read for a unit without credits");
+    for position in 0..most {
+        assert_eq!(feeder.pop(1).unwrap().letter.position, position);
+    }
+    assert!(!feeder.is_settled());
+    assert_eq!(feeder.want(1), Some(Want::Subscription));
+    feeder.subscribed(most + 5);
+    let want = feeder.want(1);
+    let order = ScanOrder { from: most, to: most + 5, ahead: true, in_place: true };
+    assert_eq!(want, Some(Want::Scan(order)));
+}
+
+#[test]
+fn a_scan_for_cancels_alone_does_not_pass_over_requests() {
+    let mut feeder = Feeder::new(0);
+    feeder.want(16);
+    feeder.subscribed(9);
+    let in_place = vec![letter(0, Kind::Command)];
+    feeder.want(16);
+    feeder.scanned(Window { seen_to: 5, in_place_to: Some(3), ahead: vec![], in_place });
+    let ahead_only = ScanOrder { from: 5, to: 9, ahead: true, in_place: false };
+    assert_eq!(feeder.want(16), Some(Want::Scan(ahead_only)));
+    feeder.scanned(Window { seen_to: 9, in_place_to: None, ahead: vec![], in_place: vec![] });
+    feeder.pop(16);
+    let the_rest = ScanOrder { from: 3, to: 9, ahead: false, in_place: true };
+    assert_eq!(feeder.want(16), Some(Want::Scan(the_rest)));
+}
+
+#[test]
+fn a_tail_that_lags_behind_the_cursor_gives_nothing_twice() {
+    let mut feeder = Feeder::new(9);
+    feeder.want(16);
+    feeder.subscribed(7);
+    for position in 7..10 {
+        feeder.live(letter(position, Kind::Command));
+    }
+    assert_eq!(feeder.pop(16).unwrap().letter.position, 9);
+    assert_eq!(feeder.pop(16), None);
+}
+
+/// One thing that happens, in the order that chance gives.
+#[derive(Debug, Clone)]
+enum Chance {
+    Append(Option<Kind>),
+    Dispatch,
+    CutOff,
+    Serve,
+    Pop(usize),
+}
+
+fn chance() -> impl Strategy<Value = Chance> {
+    let kind = prop_oneof![
+        Just(None),
+        Just(Some(Kind::Command)),
+        Just(Some(Kind::Command)),
+        Just(Some(Kind::Control)),
+        Just(Some(Kind::Query)),
+    ];
+    prop_oneof![
+        4 => kind.prop_map(Chance::Append),
+        4 => Just(Chance::Dispatch),
+        1 => Just(Chance::CutOff),
+        3 => Just(Chance::Serve),
+        4 => (0_usize..3).prop_map(Chance::Pop),
+    ]
+}
+
+/// The feeder between a log that grows and a link that takes what it may.
+struct Play {
+    log: Log,
+    feeder: Feeder<i64>,
+    tail_next: i64,
+    subscribed: bool,
+    wanted: Option<Want>,
+    sent: Vec<i64>,
+    overtook: Vec<i64>,
+}
+
+impl Play {
+    fn dispatch(&mut self) {
+        if let Some(kind) = self.log.get(self.tail_next as usize) {
+            let position = self.tail_next;
+            self.tail_next += 1;
+            if let (Some(kind), true) = (kind, self.subscribed) {
+                self.feeder.live(letter(position, *kind));
+            }
+        }
+    }
+
+    fn serve(&mut self, most: usize) {
+        match self.wanted.take() {
+            Some(Want::Subscription) => {
+                self.subscribed = true;
+                self.feeder.subscribed(self.tail_next);
+            }
+            Some(Want::Scan(order)) => self.feeder.scanned(scan(&self.log, order, most)),
+            None => {}
+        }
+    }
+
+    fn pop(&mut self, credits: usize) {
+        if let Some(out) = self.feeder.pop(credits) {
+            let to = if out.in_place { &mut self.sent } else { &mut self.overtook };
+            to.push(out.letter.position);
+        }
+    }
+
+    fn step(&mut self, chance: Chance) {
+        match chance {
+            Chance::Append(kind) => self.log.push(kind),
+            Chance::Dispatch => self.dispatch(),
+            Chance::CutOff => {
+                self.wanted = None;
+                self.subscribed = false;
+                self.feeder.cut_off();
+            }
+            Chance::Serve => self.serve(3),
+            Chance::Pop(credits) => {
+                self.pop(credits);
+                self.wanted = self.wanted.or_else(|| self.feeder.want(credits));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn every_request_goes_down_once_and_in_order(
+        begin in prop::collection::vec(chance(), 0..60),
+        then in prop::collection::vec(chance(), 0..300),
+    ) {
+        let mut play = Play {
+            log: vec![], feeder: Feeder::new(0), tail_next: 0, subscribed: false, wanted: None,
+            sent: vec![], overtook: vec![],
+        };
+        for chance in begin {
+            if let Chance::Append(kind) = chance {
+                play.log.push(kind);
+            }
+        }
+        for chance in then {
+            play.step(chance);
+        }
+        for _ in 0..play.log.len() * 6 + 20 {
+            play.step(Chance::Dispatch);
+            play.step(Chance::Pop(1));
+            play.step(Chance::Serve);
+        }
+        let placed = |kind: &Option<Kind>| matches!(kind, Some(Kind::Command | Kind::Control));
+        let expected: Vec<i64> =
+            (0..).zip(&play.log).filter(|(_, kind)| placed(kind)).map(|(at, _)| at).collect();
+        prop_assert_eq!(&play.sent, &expected);
+        for (at, kind) in (0..).zip(&play.log) {
+            if kind.is_some_and(|kind| kind != Kind::Command) {
+                prop_assert!(play.overtook.contains(&at), "{} did not overtake", at);
+            }
+        }
+        prop_assert!(play.feeder.is_settled());
+    }
+}

@@ -1,0 +1,310 @@
+//! From an upgraded socket to a link: HELLO, who it is, what is durable, where requests go on,
+//! WELCOME.
+//!
+//! Nothing costs the edge much before the token has been verified: the first frame is small and
+//! must come soon. While the answer is worked out the socket is watched, because an agent that says
+//! more than HELLO breaks the protocol, and one that leaves needs no WELCOME.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use kit_bus::{Topic, Watermarks};
+use kit_event::{Timestamp, UnitId};
+use kit_lifecycle::Lifecycle;
+use kit_link::{
+    CloseCode, Cursor, FromEdge, Hello, LogIdentity, Resume, SUBPROTOCOL, Welcome, limits,
+};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use units::Presence;
+
+use crate::door::Place;
+use crate::edge::{Edge, log_unavailable, overloaded};
+use crate::fault::Fault;
+use crate::limits::HELLO_TURN_MS;
+use crate::link::{self, Link};
+use crate::on_log;
+use crate::presence::presence_record;
+use crate::roster::Seat;
+use crate::session::{OnLog, Session};
+use crate::uplink::chain;
+use crate::wire::{Event, Wire};
+use crate::wording;
+
+/// What stays the same in a link's presence.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// The unit.
+    pub unit: UnitId,
+    /// Since when it is connected.
+    pub since: Timestamp,
+    /// The agent's version.
+    pub agent_version: String,
+    /// Its log of requests.
+    pub log: LogIdentity,
+}
+
+impl Standing {
+    /// The presence of the unit on `edge_id`, or away.
+    pub fn presence(
+        &self,
+        edge_id: Option<&str>,
+        conn_epoch: Option<i64>,
+        applied_next: Option<i64>,
+        durable: Option<OnLog>,
+    ) -> Presence {
+        Presence {
+            unit_id: self.unit.clone(),
+            edge_id: edge_id.map(str::to_owned),
+            conn_epoch,
+            since: self.since,
+            agent_version: Some(self.agent_version.clone()),
+            applied_next,
+            durable_seq: durable.map(|on| on.durable.seq),
+            durable_id: durable.map(|on| on.durable.id),
+            facts_offset: durable.map(|on| on.offset),
+            log: Some(self.log.0.clone()),
+        }
+    }
+}
+
+/// A unit that was let in.
+struct Admitted {
+    seat: Seat,
+    standing: Standing,
+    durable: Option<OnLog>,
+    resume: Resume,
+    next: i64,
+    head: i64,
+}
+
+/// Takes an upgraded socket to its link, or to its end.
+pub async fn greet(
+    stream: TcpStream,
+    part: Vec<u8>,
+    place: Place,
+    edge: Arc<Edge>,
+    life: Lifecycle,
+) {
+    let mut wire = Wire::new(stream, part, limits::HELLO_BYTES_MAX).await;
+    if matches!(place, Place::TurnedAway(_)) {
+        return end(wire, Some(overloaded("the edge has no place for another link"))).await;
+    }
+    let hello = match hello(&mut wire, &life).await {
+        Ok(hello) => hello,
+        Err(fault) => return end(wire, fault).await,
+    };
+    let unit = match verify(&edge, &hello).await {
+        Ok(unit) => unit,
+        Err(fault) => return end(wire, Some(fault)).await,
+    };
+    let (admitted, early) = admit_watching(&edge, unit, &hello, &mut wire).await;
+    let admitted = match admitted {
+        Ok(admitted) => admitted,
+        Err(fault) => return end(wire, Some(fault)).await,
+    };
+    let early = early.or_else(|| wire.next(true).now_or_never());
+    let mut wire = wire.widened().await;
+    let fault = match early {
+        None | Some(Event::Alive) => {
+            wire.send(&FromEdge::Welcome(welcome(&edge, &admitted)));
+            None
+        }
+        Some(Event::Gone) => Some(None),
+        Some(Event::Broken(fault)) => Some(Some(fault)),
+        Some(Event::Text(_)) => {
+            Some(Some(Fault::protocol("nothing may be sent between hello and welcome")))
+        }
+    };
+    let session = Session::new(
+        admitted.standing.unit.clone(),
+        edge.bus.partitions(),
+        admitted.durable,
+        admitted.next,
+    );
+    let link =
+        Link::new(edge, life.clone(), wire, session, admitted.seat, admitted.standing, place);
+    // The steady state is a task of its own: the greeting's large future ends here.
+    life.spawn_passing(link::run(Box::new(link), fault));
+}
+
+async fn end(wire: Wire, fault: Option<Fault>) {
+    if let Some(fault) = fault {
+        tracing::info!(problem = fault.code.slug(), detail = fault.detail, "a hello was refused");
+        metrics::counter!("arteria_edge_links_closed_total", "problem" => fault.code.slug())
+            .increment(1);
+        wire.close(&fault).await;
+    }
+}
+
+/// The first frame, in time. An agent that leaves has no fault.
+async fn hello(wire: &mut Wire, life: &Lifecycle) -> Result<Hello, Option<Fault>> {
+    let soft = life.soft();
+    let within = Duration::from_millis(limits::HELLO_WITHIN_MS);
+    let first = async {
+        loop {
+            match wire.next(true).await {
+                Event::Alive => {}
+                event => return event,
+            }
+        }
+    };
+    let event = tokio::select! {
+        () = soft.cancelled() => return Err(Some(draining())),
+        event = timeout(within, first) => event.map_err(|_| {
+            let detail = format!("no hello within {} ms", limits::HELLO_WITHIN_MS);
+            Some(Fault::new(CloseCode::HelloTimeout, detail))
+        })?,
+    };
+    let hello = match event {
+        Event::Text(text) => wording::read_hello(&text).map_err(Some)?,
+        Event::Broken(fault) => return Err(Some(fault)),
+        Event::Gone | Event::Alive => return Err(None),
+    };
+    if hello.versions.iter().any(|version| version == SUBPROTOCOL) {
+        return Ok(hello);
+    }
+    let detail = format!("this edge speaks {SUBPROTOCOL}");
+    Err(Some(Fault::new(CloseCode::VersionUnsupported, detail)))
+}
+
+/// The end of a link when the edge goes away.
+pub fn draining() -> Fault {
+    Fault::new(CloseCode::Draining, "the edge is going away")
+}
+
+async fn verify(edge: &Edge, hello: &Hello) -> Result<UnitId, Fault> {
+    let bad = |detail: String| Fault::new(CloseCode::BadToken, detail);
+    let verified = edge.verifier.verify(&hello.token, edge.clock.now()).await;
+    let verified = verified.map_err(|refused| bad(refused.to_string()))?;
+    let unit = verified.units.into_iter().next();
+    unit.ok_or_else(|| bad("the token names no unit".to_owned()))
+}
+
+/// Works out the answer while the socket is watched. The work is never dropped half-way: it may
+/// have written that the unit is here.
+async fn admit_watching(
+    edge: &Arc<Edge>,
+    unit: UnitId,
+    hello: &Hello,
+    wire: &mut Wire,
+) -> (Result<Admitted, Fault>, Option<Event>) {
+    let mut work = pin!(admit(edge, unit, hello));
+    let mut early = None;
+    loop {
+        tokio::select! {
+            admitted = &mut work => return (admitted, early),
+            event = wire.next(true), if early.is_none() => match event {
+                Event::Alive => {}
+                event => early = Some(event),
+            },
+        }
+    }
+}
+
+async fn admit(edge: &Arc<Edge>, unit: UnitId, hello: &Hello) -> Result<Admitted, Fault> {
+    let turn = timeout(Duration::from_millis(HELLO_TURN_MS), edge.hellos.acquire()).await;
+    let Ok(Ok(_turn)) = turn else {
+        return Err(overloaded("too many agents connect at once"));
+    };
+    let partition = edge.bus.partition_of(unit.as_str());
+    let log = LogIdentity(edge.bus.log_identity(Topic::Requests, partition));
+    let ends = edge.bus.watermarks(Topic::Requests, partition).await.map_err(|error| {
+        tracing::warn!(%unit, error = chain(&error), "the ends of the requests are not known");
+        log_unavailable("the log of requests cannot be read")
+    })?;
+    let sighted = edge.whereabouts.on_log(&unit, &log.0);
+    let (resume, next) = resume(hello.cursor.as_ref(), &log, ends);
+    let since = edge.clock.now();
+    let agent_version = hello.agent_version.chars().take(AGENT_VERSION_CHARS_MAX).collect();
+    let standing = Standing { unit: unit.clone(), since, agent_version, log };
+    let conn_epoch = announce(edge, &standing, next, sighted).await?;
+    let seat = edge.roster.enter(unit.clone(), conn_epoch);
+    if let Some(holder) = edge.whereabouts.conn_epoch(&unit).filter(|holder| *holder > conn_epoch) {
+        edge.roster.heard(&unit, holder);
+    }
+    let durable = on_log::find(edge, &unit, sighted, hello.facts_offset).await.map_err(|error| {
+        tracing::warn!(%unit, error = chain(&error), "what is durable could not be found");
+        log_unavailable("the log of facts cannot be read")
+    });
+    match durable {
+        Ok(durable) => Ok(Admitted { seat, standing, durable, resume, next, head: ends.high }),
+        Err(fault) => {
+            link::write_away(edge, &standing, &seat, Some(next), sighted).await;
+            Err(fault)
+        }
+    }
+}
+
+/// The longest agent version that is kept. Ours have eleven characters.
+const AGENT_VERSION_CHARS_MAX: usize = 64;
+
+/// Writes the unit's presence; the record's own offset is the connection's number.
+async fn announce(
+    edge: &Edge,
+    standing: &Standing,
+    next: i64,
+    sighted: Option<OnLog>,
+) -> Result<i64, Fault> {
+    let presence = standing.presence(Some(&edge.id), None, Some(next), sighted);
+    let written = async {
+        let record = presence_record(&presence, &edge.clock)?;
+        anyhow::Ok(edge.bus.publish(record).await?.offset)
+    };
+    written.await.map_err(|error| {
+        let error = format!("{error:#}");
+        tracing::warn!(unit = %standing.unit, error, "a unit's presence could not be written");
+        log_unavailable("the unit's presence cannot be written")
+    })
+}
+
+/// Where requests go on, and whether anything is missing in between.
+fn resume(cursor: Option<&Cursor>, log: &LogIdentity, ends: Watermarks) -> (Resume, i64) {
+    let Some(cursor) = cursor else { return (Resume::Exact, ends.low) };
+    let gap = |to| (Resume::Gap { from: cursor.next, to }, to);
+    if cursor.log != *log || cursor.next < ends.low {
+        gap(ends.low)
+    } else if cursor.next > ends.high {
+        // The log lost its end: new requests take the numbers of those that the unit has seen.
+        gap(ends.high)
+    } else {
+        (Resume::Exact, cursor.next)
+    }
+}
+
+fn welcome(edge: &Edge, admitted: &Admitted) -> Welcome {
+    Welcome {
+        version: SUBPROTOCOL.to_owned(),
+        unit: admitted.standing.unit.clone(),
+        conn_epoch: admitted.seat.conn_epoch(),
+        credits: limits::CREDITS,
+        frame_bytes_max: limits::FRAME_BYTES_MAX,
+        heartbeat_ms: limits::HEARTBEAT_MS,
+        server_time: edge.clock.now(),
+        log: admitted.standing.log.clone(),
+        head: admitted.head,
+        durable: admitted.durable.map(|on| on.durable),
+        resume: admitted.resume,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_exact_only_within_its_own_log() {
+        let log = LogIdentity("c/unit.requests/3".to_owned());
+        let ends = Watermarks { low: 10, high: 20 };
+        let at = |log: &str, next| Some(Cursor { log: LogIdentity(log.to_owned()), next });
+        let of = |cursor: Option<Cursor>| resume(cursor.as_ref(), &log, ends);
+        assert_eq!(of(None), (Resume::Exact, 10));
+        assert_eq!(of(at("c/unit.requests/3", 10)), (Resume::Exact, 10));
+        assert_eq!(of(at("c/unit.requests/3", 20)), (Resume::Exact, 20));
+        assert_eq!(of(at("c/unit.requests/3", 9)), (Resume::Gap { from: 9, to: 10 }, 10));
+        assert_eq!(of(at("c/unit.requests/3", 21)), (Resume::Gap { from: 21, to: 20 }, 20));
+        assert_eq!(of(at("d/unit.requests/3", 15)), (Resume::Gap { from: 15, to: 10 }, 10));
+    }
+}

@@ -1,0 +1,159 @@
+//! The edge: the network's end of the clinic link `unit.v1`.
+//!
+//! An edge turns sockets into the log and the log into sockets, and keeps nothing of a unit that
+//! would be lost with it: facts are acknowledged only after the log has them, requests stay on the
+//! log until the unit says that it is done with them, and where a unit stands is read from the log
+//! when it connects. So any edge serves any unit, and one that dies is only a reason to connect to
+//! another. It uses no consumer group: it assigns itself the partitions that have a unit connected
+//! here.
+//!
+//! It must never know what a fact or a wish means (bodies pass through as they are), hold a queue
+//! of a unit without a bound, or let one unit's slowness reach another.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`door`] | sockets, the upgrade, turning away |
+//! | [`greeting`] | from HELLO to WELCOME |
+//! | [`on_log`], [`durable`] | what of a unit is on the log |
+//! | [`link`] | a link's steady state and its end |
+//! | [`session`] | what may follow what; pure |
+//! | [`wording`], [`fault`] | frames from text; the ends of a link, in words |
+//! | [`wire`], [`pulse`] | the socket; its heartbeat |
+//! | [`uplink`] | facts on their way to the log |
+//! | [`feeder`], [`backlog`], [`downlink`], [`tail`] | requests on their way down; the feeder is pure |
+//! | [`presence`], [`roster`], [`watch`] | where units are, who is connected here |
+//! | [`edge`] | what all links share |
+//! | [`limits`] | every number |
+
+pub mod backlog;
+pub mod door;
+pub mod downlink;
+pub mod durable;
+pub mod edge;
+pub mod fault;
+pub mod feeder;
+pub mod greeting;
+pub mod limits;
+pub mod link;
+pub mod on_log;
+pub mod presence;
+pub mod pulse;
+pub mod roster;
+pub mod session;
+pub mod tail;
+pub mod uplink;
+pub mod watch;
+pub mod wire;
+pub mod wording;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use kit_bus::{Bus, BusConfig, ReaderOptions};
+use kit_clock::Clock;
+use kit_config::Settings;
+use kit_lifecycle::Lifecycle;
+use kit_token::{KeySource, Kind, Trusted, Verifier};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::edge::Edge;
+use crate::limits::{
+    DRAIN_WITHIN_MS, HELLOS_MAX, READER_CHANNEL_RECORDS, SCANS_MAX, SCANS_WARM, TAIL_FETCH_WAIT_MS,
+};
+
+/// Starts an edge as `settings` say; it lives as long as `life`.
+///
+/// # Errors
+/// The port is taken, the brokers do not answer, topics are missing, or the agents' keys do not
+/// read.
+pub async fn run(settings: Settings, life: Lifecycle) -> anyhow::Result<()> {
+    start(settings, life).await.map(|_| ())
+}
+
+/// As [`run`]; gives the address that the edge listens on, for those who asked for port 0.
+///
+/// # Errors
+/// As [`run`].
+pub async fn start(settings: Settings, life: Lifecycle) -> anyhow::Result<SocketAddr> {
+    let addr = settings.edge_addr;
+    let listener = TcpListener::bind(addr).await.with_context(|| format!("binding {addr}"))?;
+    let addr = listener.local_addr()?;
+    let (kafka, caught_up) = (life.readiness().latch("kafka"), life.readiness().latch("presence"));
+    let edge = Arc::new(connect(&settings).await?);
+    kafka.release();
+    let presence = watch::presence_reader(&edge.bus).await?;
+    let tail = edge.bus.reader(
+        "edge-tail",
+        ReaderOptions {
+            fetch_wait_ms: TAIL_FETCH_WAIT_MS,
+            channel_records: READER_CHANNEL_RECORDS,
+            end_of_partition: false,
+        },
+    )?;
+    edge.scans.warm(SCANS_WARM).await?;
+    let (one, soft) = (edge.clone(), life.soft());
+    life.spawn("presence", async move {
+        Ok(watch::watch_presence(one, presence, caught_up, soft).await?)
+    });
+    let (one, soft) = (edge.clone(), life.soft());
+    life.spawn("tail", async move {
+        tokio::select! {
+            // A draining link fetches nothing new.
+            () = soft.cancelled() => Ok(()),
+            ended = one.tail.clone().run(tail) => Ok(ended?),
+        }
+    });
+    life.spawn("liveness", watch::say_alive(edge.clone(), life.soft()));
+    life.spawn("door", open_door(listener, edge.clone(), life.clone()));
+    tracing::info!(%addr, edge_id = edge.id, "the edge is up");
+    Ok(addr)
+}
+
+/// Lets agents in once it is known where every unit was last seen; until then they queue in the
+/// listener's backlog.
+async fn open_door(listener: TcpListener, edge: Arc<Edge>, life: Lifecycle) -> anyhow::Result<()> {
+    let soft = life.soft();
+    tokio::select! {
+        () = soft.cancelled() => return Ok(()),
+        () = edge.is_caught_up.cancelled() => {}
+    }
+    door::keep(listener, edge.clone(), life.clone()).await;
+    // Links finish their own facts; what is left are presence records and replies.
+    if let Err(error) = edge.bus.flush(Duration::from_millis(DRAIN_WITHIN_MS)).await {
+        tracing::warn!(error = uplink::chain(&error), "not everything was confirmed at the end");
+    }
+    Ok(())
+}
+
+async fn connect(settings: &Settings) -> anyhow::Result<Edge> {
+    let config = BusConfig {
+        brokers: settings.kafka.clone(),
+        registry_url: settings.registry_url.clone(),
+        topic_prefix: settings.topic_prefix.clone(),
+        partitions: settings.partitions,
+    };
+    let bus = Bus::connect(&config).await.context("connecting to the log")?;
+    let agents = settings.key_source("agent").context("no key source for agents is set")?;
+    let trusted = Trusted {
+        kind: Kind::Agent,
+        issuer: agents.issuer.clone(),
+        keys: agents.jwks.parse::<KeySource>()?,
+    };
+    let verifier = Verifier::open(vec![trusted]).await.context("reading the agents' keys")?;
+    Ok(Edge {
+        id: edge::edge_id(settings.edge_id.as_deref()),
+        scans: bus.scans(SCANS_MAX),
+        bus,
+        clock: Clock::system(),
+        verifier,
+        tail: tail::Tail::default(),
+        roster: roster::Roster::default(),
+        whereabouts: presence::Whereabouts::default(),
+        hellos: Semaphore::new(HELLOS_MAX),
+        is_caught_up: CancellationToken::new(),
+    })
+}

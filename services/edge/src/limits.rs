@@ -1,0 +1,85 @@
+//! Every number of the edge that the link itself does not name (those stand in `kit_link::limits`).
+
+/// Links of one edge. 10,000 idle links cost 150 MB with TLS; a second edge comes before a second
+/// ten thousand.
+pub const LINKS_MAX: usize = 20_000;
+/// Sockets beyond [`LINKS_MAX`] that are still told to come back later; more are dropped unheard.
+pub const TURNED_AWAY_MAX: usize = 512;
+/// HELLOs being answered at once. Each may scan the log; more only make all of them slow.
+pub const HELLOS_MAX: usize = 256;
+/// How long a HELLO waits for its turn before the agent is told to come back.
+pub const HELLO_TURN_MS: u64 = 10_000;
+/// The pause that an agent is told when the edge has no place, drawn between these two, so that
+/// those turned away together do not come back together.
+pub const PAUSE_MS_MIN: u64 = 1_000;
+/// The longer end of that pause.
+pub const PAUSE_MS_MAX: u64 = 5_000;
+/// The upgrade request's head must be complete within this time.
+pub const UPGRADE_WITHIN_MS: u64 = 5_000;
+/// The largest head of an upgrade request. Proxies add headers; 16 KiB is what most of them allow.
+pub const UPGRADE_BYTES_MAX: usize = 16 * 1024;
+/// Read buffer of a socket. 128 KiB, the library's default, would cost 130 KB an idle link.
+pub const READ_BUFFER_BYTES: usize = 4 * 1024;
+/// Bytes that may wait inside the socket's writer: one frame of the largest size and its small
+/// companions. Without a bound a link that does not read fills the edge's memory.
+pub const WRITE_BUFFER_BYTES_MAX: usize = 128 * 1024;
+/// Frames that may wait for the socket; above [`OUTBOX_FEED_BELOW`] nothing new is fetched for it,
+/// above this nothing more is read from it.
+pub const OUTBOX_FRAMES_MAX: usize = 64;
+/// Requests go to the outbox only while it is shorter than this, so that a cancel overtakes them.
+pub const OUTBOX_FEED_BELOW: usize = 8;
+/// A socket that takes no byte for this long while frames wait for it is dead.
+pub const WRITE_STALL_MS: u64 = 20_000;
+/// After a close frame: how long the edge waits for the agent's end of the close, reading what is
+/// still under way. Closing at once would reset the connection, and the agent would not see why.
+pub const CLOSE_LINGER_MS: u64 = 2_000;
+/// Records of a unit that may wait between the tail and its link; a link that falls further behind
+/// is cut off from the tail and reads the log by itself.
+pub const LIVE_QUEUE_RECORDS: usize = 64;
+/// Live requests that a link holds back while its unit has no credits left; what comes after is
+/// read from the log when they return.
+pub const HELD_BACK_RECORDS_MAX: usize = 64;
+/// Requests that one scan brings; a longer backlog takes several.
+pub const SCAN_RECORDS_MAX: usize = 128;
+/// Bytes of requests that one scan brings.
+pub const SCAN_BYTES_MAX: usize = 1024 * 1024;
+/// Cancels and controls that one scan brings.
+pub const SCAN_CONTROLS_MAX: usize = 256;
+/// Temporary scans at once. Each is a consumer of its own; two cores serve no more than a few.
+pub const SCANS_MAX: usize = 8;
+/// How long the broker may hold an idle fetch of the tail: a partition that is assigned anew waits
+/// for it.
+pub const TAIL_FETCH_WAIT_MS: u32 = 50;
+/// Records between a reader's thread and the edge.
+pub const READER_CHANNEL_RECORDS: usize = 1_024;
+/// A partition without a unit stays assigned this long; units that reconnect find it warm.
+pub const PARTITION_LINGER_MS: u64 = 30_000;
+/// Facts above the durable one, beyond a hole, that are remembered while the hole is looked for.
+pub const AHEAD_OF_HOLE_FACTS_MAX: usize = 256;
+/// Ranges asked for again that a link remembers. The projector asks for one hole at a time.
+pub const ASKED_AGAIN_RANGES_MAX: usize = 16;
+/// Facts under way from one link, those asked for again included; above this its socket is not
+/// read.
+pub const FACTS_UNDER_WAY_MAX: usize = 64;
+/// Replies and answers of one link on their way to the log; beyond it they are dropped, and
+/// whoever waits learns the outcome from its fact.
+pub const REPLIES_UNDER_WAY_MAX: usize = 64;
+/// First pause before a fact that could not be sealed is tried again.
+pub const SEAL_PAUSE_MS_MIN: u64 = 200;
+/// Longest such pause: a schema that was registered a moment ago should not wait longer.
+pub const SEAL_PAUSE_MS_MAX: u64 = 5_000;
+/// A unit's presence is written at most this often.
+pub const PRESENCE_EVERY_MS: u64 = 1_000;
+/// A unit's presence is written at least this often, so that it outlives any compaction and the
+/// scan for what is durable stays short.
+pub const PRESENCE_AT_LEAST_EVERY_MS: u64 = 12 * 3_600 * 1_000;
+/// A busy link too is pinged this often, so that the cursor of a unit without requests keeps up.
+pub const PING_AT_LEAST_EVERY_MS: u64 = 300_000;
+/// How long a drain waits for facts under way to be confirmed.
+pub const DRAIN_WITHIN_MS: u64 = 4_000;
+/// Facts found wrong are named in an error frame of at most this many characters of detail.
+pub const DETAIL_CHARS_MAX: usize = 400;
+/// Cancels, controls and queries that may wait to overtake the requests of their unit.
+pub const AHEAD_LETTERS_MAX: usize = 2 * SCAN_CONTROLS_MAX;
+/// Scans whose consumer is connected at start; the first units to connect need not wait for it.
+pub const SCANS_WARM: usize = 2;

@@ -1,0 +1,214 @@
+//! What is fetched or written for a unit beside its loop, and what comes of it.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use kit_bus::{BusError, Outgoing as Record, Placed, RawRecord, Topic};
+use kit_event::RequestId;
+use kit_link::{Answer, CloseCode, FromEdge, Reply};
+use requests::RequestOutcome;
+use serde::Serialize;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{End, Link};
+use crate::backlog::{self, BacklogError};
+use crate::downlink::{self, Opened};
+use crate::edge::log_unavailable;
+use crate::fault::Fault;
+use crate::feeder::{Outgoing, Want, Window};
+use crate::limits::REPLIES_UNDER_WAY_MAX;
+use crate::presence::presence_record;
+use crate::tail::Subscription;
+use crate::uplink::chain;
+
+/// A finished chore.
+pub(super) enum Chore {
+    Subscribed(u32, Result<Subscription, BusError>),
+    Scanned(u32, Result<Window<Arc<RawRecord>>, BacklogError>),
+    Opened(Outgoing<Arc<RawRecord>>, Opened),
+    PresenceWritten(anyhow::Result<Placed>),
+    ReplyWritten(anyhow::Result<Placed>),
+}
+
+impl Link {
+    pub(super) fn fetch(&mut self, want: Want) {
+        let (edge, round, partition) = (self.edge.clone(), self.round, self.partition);
+        let unit = self.session.unit().clone();
+        self.chores.push(match want {
+            Want::Subscription => async move {
+                Chore::Subscribed(round, edge.tail.subscribe(&edge.bus, &unit, partition).await)
+            }
+            .boxed(),
+            Want::Scan(order) => async move {
+                let now = edge.clock.now();
+                let window = backlog::read(&edge.scans, &unit, partition, order, now).await;
+                Chore::Scanned(round, window)
+            }
+            .boxed(),
+        });
+    }
+
+    pub(super) fn open(&mut self, out: Outgoing<Arc<RawRecord>>) {
+        let edge = self.edge.clone();
+        let chore = async move {
+            let opened = downlink::open(&edge.bus, &out, edge.clock.now()).await;
+            Chore::Opened(out, opened)
+        };
+        self.chores.push(chore.boxed());
+    }
+
+    pub(super) fn write_presence(&mut self) {
+        self.book.is_being_written = true;
+        self.book.is_stale = false;
+        self.book.written_at = Instant::now();
+        let presence = self.standing.presence(
+            Some(&self.edge.id),
+            Some(self.seat.conn_epoch()),
+            Some(self.session.applied_next()),
+            self.session.durable(),
+        );
+        let edge = self.edge.clone();
+        let chore = async move {
+            let written =
+                async { Ok(edge.bus.publish(presence_record(&presence, &edge.clock)?).await?) };
+            Chore::PresenceWritten(written.await)
+        };
+        self.chores.push(chore.boxed());
+    }
+
+    /// Passes an outcome on to whoever waits.
+    pub(super) fn write_reply(&mut self, partition: i32, reply: Reply) -> Result<(), Fault> {
+        let outcome: RequestOutcome = serde_json::from_value(reply.outcome)
+            .map_err(|_| Fault::protocol("reply: the outcome does not read as one"))?;
+        if outcome.request_id != reply.request_id {
+            return Err(Fault::protocol("reply: the outcome is of another request"));
+        }
+        let body = requests::Reply {
+            request_id: reply.request_id,
+            last_seq: reply.last_seq,
+            record_seq: reply.record_seq,
+            outcome,
+        };
+        self.write(partition, requests::Reply::TYPE, &body.request_id, &body);
+        Ok(())
+    }
+
+    /// Passes an answer on to whoever asked.
+    pub(super) fn write_answer(&mut self, partition: i32, answer: Answer) {
+        let body = requests::Answer {
+            query_id: answer.id,
+            body_json: answer.body.map(|body| body.to_string()),
+            reason: answer.reason,
+            detail: answer.detail,
+        };
+        self.write(partition, requests::Answer::TYPE, &body.query_id, &body);
+    }
+
+    fn write<T: Serialize>(&mut self, to: i32, type_name: &str, id: &RequestId, body: &T) {
+        if self.replies_under_way >= REPLIES_UNDER_WAY_MAX {
+            metrics::counter!("arteria_edge_replies_dropped_total").increment(1);
+            return;
+        }
+        let body = match serde_json::to_value(body) {
+            Ok(body) => body,
+            Err(_) => return, // Structs of plain members; none of them fails to print.
+        };
+        let record = Record {
+            topic: Topic::Replies,
+            partition: Some(to),
+            key: self.session.unit().to_string(),
+            ce_id: Uuid::new_v4().to_string(),
+            type_name: type_name.to_owned(),
+            version: 1,
+            time: self.edge.clock.now(),
+            headers: vec![(kit_bus::headers::CAUSATION_ID.to_owned(), id.to_string())],
+            body,
+        };
+        self.replies_under_way += 1;
+        let bus = self.edge.bus.clone();
+        let chore =
+            async move { Chore::ReplyWritten(bus.publish(record).await.map_err(Into::into)) };
+        self.chores.push(chore.boxed());
+    }
+
+    pub(super) fn finish(&mut self, chore: Chore) -> Result<(), End> {
+        match chore {
+            Chore::Subscribed(round, subscribed) if round == self.round => {
+                self.subscribed(subscribed)?;
+            }
+            Chore::Scanned(round, scanned) if round == self.round => self.scanned(scanned)?,
+            Chore::Subscribed(..) | Chore::Scanned(..) => {}
+            Chore::Opened(out, opened) => self.opened(&out, opened),
+            Chore::PresenceWritten(written) => {
+                self.book.is_being_written = false;
+                if let Err(error) = written {
+                    let unit = self.session.unit();
+                    let error = format!("{error:#}");
+                    tracing::warn!(%unit, error, "a unit's presence could not be written");
+                    self.book.is_stale = true;
+                }
+            }
+            Chore::ReplyWritten(written) => {
+                self.replies_under_way -= 1;
+                if let Err(error) = written {
+                    let unit = self.session.unit();
+                    let error = format!("{error:#}");
+                    tracing::warn!(%unit, error, "a reply could not be passed on");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn subscribed(&mut self, subscribed: Result<Subscription, BusError>) -> Result<(), Fault> {
+        let subscription = subscribed.map_err(|error| {
+            let unit = self.session.unit();
+            tracing::warn!(%unit, error = chain(&error), "a unit could not join the tail");
+            log_unavailable("the log of requests cannot be read")
+        })?;
+        self.feeder.subscribed(subscription.head);
+        self.subscription = Some(subscription);
+        Ok(())
+    }
+
+    fn scanned(
+        &mut self,
+        scanned: Result<Window<Arc<RawRecord>>, BacklogError>,
+    ) -> Result<(), Fault> {
+        match scanned {
+            Ok(window) => {
+                self.feeder.scanned(window);
+                Ok(())
+            }
+            Err(error) if error.is_out_of_range() => {
+                let detail = "the place asked for is not on the log of requests";
+                Err(Fault::new(CloseCode::Resync, detail))
+            }
+            Err(error) => {
+                let unit = self.session.unit();
+                tracing::warn!(%unit, error = chain(&error), "a unit's requests could not be read");
+                Err(log_unavailable("the log of requests cannot be read"))
+            }
+        }
+    }
+
+    fn opened(&mut self, out: &Outgoing<Arc<RawRecord>>, opened: Opened) {
+        self.opening = false;
+        match opened {
+            Opened::Frame(frame, text) => {
+                if let FromEdge::Resend(resend) = frame.as_ref() {
+                    self.session.asks_again(resend);
+                }
+                if out.in_place {
+                    self.session.sends(out.letter.position);
+                }
+                metrics::counter!("arteria_edge_requests_total").increment(1);
+                self.wire.send_text(text);
+                self.pulse.sent(Instant::now());
+            }
+            Opened::TooLate => metrics::counter!("arteria_edge_queries_late_total").increment(1),
+            Opened::Unreadable => {}
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! One unit's link in its steady state: a loop that knows transport and waiting, around a
+//! [`Session`] that knows the protocol and a [`Feeder`] that knows the log's order.
+//!
+//! The loop waits for whatever comes first: the agent, the broker's word on a fact, a record from
+//! the tail, something that was fetched for the unit (a *chore*), a timer, a newer connection, the
+//! edge's end. It waits for none of them alone, so nothing that is slow for this unit holds up what
+//! else is to be done for it; and it shares nothing with other links but the tail, which waits for
+//! nobody.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `chores` | what is fetched or written for the unit, and what comes of it |
+//! | `parting` | the end: drain, away, close |
+
+mod chores;
+mod parting;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use kit_bus::{Placed, PublishError, RawRecord};
+use kit_lifecycle::Lifecycle;
+use kit_link::{Ack, CloseCode, ErrorFrame, FromEdge, Ping};
+use rand::Rng;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::chores::Chore;
+pub use self::parting::write_away;
+use crate::backlog::letter;
+use crate::door::Place;
+use crate::edge::{Edge, log_unavailable};
+use crate::fault::Fault;
+use crate::feeder::Feeder;
+use crate::greeting::Standing;
+use crate::limits::{
+    FACTS_UNDER_WAY_MAX, OUTBOX_FEED_BELOW, OUTBOX_FRAMES_MAX, PRESENCE_AT_LEAST_EVERY_MS,
+    PRESENCE_EVERY_MS, WRITE_STALL_MS,
+};
+use crate::pulse::{Beat, Pulse};
+use crate::roster::{Nudge, Seat};
+use crate::session::{Heard, Session};
+use crate::tail::Subscription;
+use crate::uplink::{Uplink, chain};
+use crate::wire::{Event, Wire};
+
+/// How a link ends.
+#[derive(Debug)]
+enum End {
+    /// The agent left, or the connection is gone.
+    Gone,
+    /// The link is closed with a code.
+    Fault(Fault),
+    /// The edge goes away: finish first.
+    Drain,
+}
+
+impl From<Fault> for End {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// What the loop woke for.
+enum Step {
+    Drain,
+    Nudged(Nudge),
+    Socket(Event),
+    Confirmed(Result<Placed, PublishError>),
+    Live(Option<Arc<RawRecord>>),
+    Done(Chore),
+    Timer,
+}
+
+/// A unit's presence as this link writes it.
+struct Book {
+    written_at: Instant,
+    is_stale: bool,
+    is_being_written: bool,
+}
+
+impl Book {
+    fn due_at(&self) -> Option<Instant> {
+        let every = if self.is_stale { PRESENCE_EVERY_MS } else { PRESENCE_AT_LEAST_EVERY_MS };
+        (!self.is_being_written).then(|| self.written_at + Duration::from_millis(every))
+    }
+}
+
+/// A unit's link.
+pub struct Link {
+    edge: Arc<Edge>,
+    soft: CancellationToken,
+    wire: Wire,
+    session: Session,
+    seat: Seat,
+    standing: Standing,
+    _place: Place,
+    partition: i32,
+    feeder: Feeder<Arc<RawRecord>>,
+    subscription: Option<Subscription>,
+    /// Counts how often the log was found again; a chore of an earlier round is of no use.
+    round: u32,
+    opening: bool,
+    uplink: Uplink,
+    fact_heard_at: VecDeque<Instant>,
+    ack: Option<Ack>,
+    chores: FuturesUnordered<BoxFuture<'static, Chore>>,
+    replies_under_way: usize,
+    book: Book,
+    pulse: Pulse,
+    timer: std::pin::Pin<Box<tokio::time::Sleep>>,
+}
+
+/// Runs a link to its end; `fault` ends it before it begins.
+pub async fn run(mut link: Box<Link>, fault: Option<Option<Fault>>) {
+    let end = match fault {
+        None => link.live().await,
+        Some(None) => End::Gone,
+        Some(Some(fault)) => End::Fault(fault),
+    };
+    parting::part(link, end).await;
+}
+
+impl Link {
+    /// A link whose WELCOME waits in `wire`.
+    pub fn new(
+        edge: Arc<Edge>,
+        life: Lifecycle,
+        wire: Wire,
+        session: Session,
+        seat: Seat,
+        standing: Standing,
+        place: Place,
+    ) -> Self {
+        let now = Instant::now();
+        let book = Book { written_at: now, is_stale: true, is_being_written: false };
+        Self {
+            soft: life.soft(),
+            wire,
+            seat,
+            standing,
+            _place: place,
+            partition: edge.bus.partition_of(session.unit().as_str()),
+            feeder: Feeder::new(session.applied_next()),
+            session,
+            subscription: None,
+            round: 0,
+            opening: false,
+            uplink: Uplink::new(edge.bus.clone()),
+            fact_heard_at: VecDeque::new(),
+            ack: None,
+            chores: FuturesUnordered::new(),
+            replies_under_way: 0,
+            book,
+            pulse: Pulse::new(now, rand::rng().random()),
+            timer: Box::pin(tokio::time::sleep_until(now)),
+            edge,
+        }
+    }
+
+    async fn live(&mut self) -> End {
+        loop {
+            self.feed();
+            self.send_ack();
+            let step = self.step().await;
+            if let Err(end) = self.take(step) {
+                return end;
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Step {
+        let due_at = self.due_at();
+        if self.timer.deadline() != due_at {
+            self.timer.as_mut().reset(due_at);
+        }
+        let may_read = self.may_read();
+        tokio::select! {
+            () = self.soft.cancelled() => Step::Drain,
+            nudge = self.seat.nudged() => Step::Nudged(nudge),
+            event = self.wire.next(may_read) => Step::Socket(event),
+            confirmed = self.uplink.confirmed(), if !self.uplink.is_idle() => {
+                Step::Confirmed(confirmed)
+            }
+            record = next_record(&mut self.subscription) => Step::Live(record),
+            Some(chore) = self.chores.next(), if !self.chores.is_empty() => Step::Done(chore),
+            () = &mut self.timer => Step::Timer,
+        }
+    }
+
+    /// A unit whose facts do not get on, or that does not take what is sent, is not listened to.
+    fn may_read(&self) -> bool {
+        self.wire.waiting() < OUTBOX_FRAMES_MAX
+            && self.session.facts_under_way() < FACTS_UNDER_WAY_MAX
+    }
+
+    fn due_at(&self) -> Instant {
+        let stall = self.wire.stalled_since().map(|at| at + Duration::from_millis(WRITE_STALL_MS));
+        let due = [self.book.due_at(), stall].into_iter().flatten();
+        due.fold(self.pulse.due_at(), Instant::min)
+    }
+
+    fn take(&mut self, step: Step) -> Result<(), End> {
+        match step {
+            Step::Drain => Err(End::Drain),
+            Step::Nudged(Nudge::Superseded { by }) => {
+                let detail = format!("connection {by} of this unit is newer");
+                Err(Fault::new(CloseCode::Superseded, detail).into())
+            }
+            Step::Nudged(Nudge::Overwritten) => {
+                self.book.is_stale = true;
+                Ok(())
+            }
+            Step::Socket(event) => self.hear(event),
+            Step::Confirmed(confirmed) => self.confirm(confirmed),
+            Step::Live(record) => self.tell(record),
+            Step::Done(chore) => self.finish(chore),
+            Step::Timer => self.beat(),
+        }
+    }
+
+    fn hear(&mut self, event: Event) -> Result<(), End> {
+        let text = match event {
+            Event::Gone => return Err(End::Gone),
+            Event::Broken(fault) => return Err(fault.into()),
+            Event::Alive => {
+                self.pulse.heard(Instant::now());
+                return Ok(());
+            }
+            Event::Text(text) => text,
+        };
+        let now = Instant::now();
+        self.pulse.heard(now);
+        let applied_next = self.session.applied_next();
+        match self.session.hear(&text)? {
+            Heard::Fact(fact) => {
+                self.fact_heard_at.push_back(now);
+                self.uplink.push(*fact);
+            }
+            Heard::Reply(partition, reply) => self.write_reply(partition, *reply)?,
+            Heard::Answer(partition, answer) => self.write_answer(partition, *answer),
+            Heard::Unknown(name) => {
+                let detail = format!("{name} is no frame of this version; it is passed over");
+                let problem = "unknown-frame".to_owned();
+                self.send(&FromEdge::Error(ErrorFrame { problem, detail }));
+            }
+            Heard::Pong(_) | Heard::Applied | Heard::Unasked => {}
+        }
+        self.book.is_stale |= applied_next != self.session.applied_next();
+        Ok(())
+    }
+
+    fn confirm(&mut self, first: Result<Placed, PublishError>) -> Result<(), End> {
+        let mut confirmed = Some(first);
+        while let Some(word) = confirmed {
+            let placed = word.map_err(|error| {
+                let unit = self.session.unit();
+                tracing::error!(%unit, error = chain(&error), "the log did not confirm a fact");
+                log_unavailable("the log did not confirm a fact; nothing after it is acknowledged")
+            })?;
+            if let Some(ack) = self.session.confirmed(placed.offset) {
+                self.ack = Some(ack);
+                self.book.is_stale = true;
+            }
+            if let Some(heard_at) = self.fact_heard_at.pop_front() {
+                metrics::histogram!("arteria_edge_ack_seconds")
+                    .record(heard_at.elapsed().as_secs_f64());
+            }
+            let idle = self.uplink.is_idle();
+            confirmed = if idle { None } else { self.uplink.confirmed().now_or_never() };
+        }
+        if self.fact_heard_at.is_empty() {
+            self.fact_heard_at = VecDeque::new();
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, record: Option<Arc<RawRecord>>) -> Result<(), End> {
+        if let Some(record) = record {
+            self.feeder.live(letter(record));
+            self.drain_live();
+            return Ok(());
+        }
+        let lost = self.subscription.take().is_some_and(|place| place.is_lost());
+        if lost {
+            let detail = "the edge lost its place in the log of requests";
+            return Err(Fault::new(CloseCode::Resync, detail).into());
+        }
+        self.round += 1;
+        self.feeder.cut_off();
+        Ok(())
+    }
+
+    /// Takes what the tail has put there already.
+    fn drain_live(&mut self) {
+        while let Some(record) =
+            self.subscription.as_mut().and_then(|place| place.records.try_recv().ok())
+        {
+            self.feeder.live(letter(record));
+        }
+    }
+
+    /// Fetches what the feeder wants, and opens what goes down next.
+    fn feed(&mut self) {
+        let credits = self.session.credits();
+        if let Some(want) = self.feeder.want(credits) {
+            self.fetch(want);
+        }
+        if !self.opening
+            && self.wire.waiting() < OUTBOX_FEED_BELOW
+            && let Some(out) = self.feeder.pop(credits)
+        {
+            self.opening = true;
+            self.open(out);
+        }
+    }
+
+    fn send(&mut self, frame: &FromEdge) {
+        self.wire.send(frame);
+        self.pulse.sent(Instant::now());
+    }
+
+    /// One ACK stands for all that came before it.
+    fn send_ack(&mut self) {
+        if self.wire.waiting() < OUTBOX_FRAMES_MAX
+            && let Some(ack) = self.ack.take()
+        {
+            self.send(&FromEdge::Ack(ack));
+        }
+    }
+
+    fn beat(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        let stall = Duration::from_millis(WRITE_STALL_MS);
+        if self.wire.stalled_since().is_some_and(|since| now - since >= stall) {
+            let detail = format!("the agent took nothing for {WRITE_STALL_MS} ms");
+            return Err(Fault::new(CloseCode::Silent, detail).into());
+        }
+        if self.book.due_at().is_some_and(|at| at <= now) {
+            self.write_presence();
+        }
+        if !self.may_read() {
+            // An agent that is not listened to is not silent.
+            self.pulse.heard(now);
+        }
+        match self.pulse.beat(now) {
+            Beat::Rest => Ok(()),
+            Beat::Dead => Err(Fault::new(CloseCode::Silent, "no answer to a ping in time").into()),
+            Beat::Ping => {
+                let head = self.head();
+                self.session.tells_head(head);
+                self.pulse.pinged(now);
+                let server_time = self.edge.clock.now();
+                self.wire.send(&FromEdge::Ping(Ping { head, server_time }));
+                Ok(())
+            }
+        }
+    }
+
+    /// The position below which nothing concerns the unit that it was not sent.
+    fn head(&mut self) -> i64 {
+        let told = self.session.told_next();
+        // The tail's place is asked for first: what it gave below that is in the queue by then.
+        let tail_next = self.subscription.as_ref().and_then(Subscription::tail_next);
+        self.drain_live();
+        match tail_next {
+            Some(next) if self.feeder.is_settled() && !self.opening => told.max(next),
+            Some(_) | None => told,
+        }
+    }
+}
+
+async fn next_record(subscription: &mut Option<Subscription>) -> Option<Arc<RawRecord>> {
+    match subscription {
+        Some(subscription) => subscription.records.recv().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,91 @@
+//! The end of a link: finish what the broker still owes, say that the unit is away, close.
+
+use std::time::Duration;
+
+use kit_event::Timestamp;
+use kit_link::FromEdge;
+use tokio::time::{Instant, timeout_at};
+
+use super::{End, Link};
+use crate::edge::Edge;
+use crate::fault::Fault;
+use crate::greeting::{Standing, draining};
+use crate::limits::DRAIN_WITHIN_MS;
+use crate::presence::presence_record;
+use crate::roster::Seat;
+use crate::session::OnLog;
+
+/// Ends a link.
+pub(super) async fn part(mut link: Box<Link>, end: End) {
+    let fault = match end {
+        End::Gone => None,
+        End::Fault(fault) => Some(fault),
+        End::Drain => {
+            finish_facts(&mut link).await;
+            Some(draining())
+        }
+    };
+    log(&link, fault.as_ref());
+    let applied_next = link.session.applied_next();
+    let durable = link.session.durable();
+    let Link { edge, wire, seat, standing, subscription, uplink, .. } = *link;
+    drop((subscription, uplink));
+    let away = write_away(&edge, &standing, &seat, Some(applied_next), durable);
+    let closed = async {
+        if let Some(fault) = &fault {
+            wire.close(fault).await;
+        }
+    };
+    tokio::join!(away, closed);
+}
+
+/// Waits for the broker's word on facts under way, and passes it on, for as long as a drain may
+/// take.
+async fn finish_facts(link: &mut Link) {
+    let deadline = Instant::now() + Duration::from_millis(DRAIN_WITHIN_MS);
+    while !link.uplink.is_idle() {
+        let Ok(confirmed) = timeout_at(deadline, link.uplink.confirmed()).await else { break };
+        if link.confirm(confirmed).is_err() {
+            break;
+        }
+    }
+    if let Some(ack) = link.ack.take() {
+        link.wire.send(&FromEdge::Ack(ack));
+    }
+}
+
+fn log(link: &Link, fault: Option<&Fault>) {
+    let (unit, conn_epoch) = (link.session.unit(), link.seat.conn_epoch());
+    match fault {
+        None => tracing::info!(%unit, conn_epoch, "a link ended"),
+        Some(fault) => {
+            let problem = fault.code.slug();
+            metrics::counter!("arteria_edge_links_closed_total", "problem" => problem).increment(1);
+            tracing::info!(%unit, conn_epoch, problem, detail = fault.detail, "a link was closed");
+        }
+    }
+}
+
+/// Says that a unit is away, unless a newer connection has taken over.
+pub async fn write_away(
+    edge: &Edge,
+    standing: &Standing,
+    seat: &Seat,
+    applied_next: Option<i64>,
+    durable: Option<OnLog>,
+) {
+    if seat.superseded_by().is_some() {
+        return;
+    }
+    let since: Timestamp = edge.clock.now();
+    let standing = Standing { since, ..standing.clone() };
+    let presence = standing.presence(None, Some(seat.conn_epoch()), applied_next, durable);
+    let written = async {
+        let record = presence_record(&presence, &edge.clock)?;
+        anyhow::Ok(edge.bus.publish(record).await?)
+    };
+    if let Err(error) = written.await {
+        let error = format!("{error:#}");
+        tracing::warn!(unit = %standing.unit, error, "a unit's absence could not be written");
+    }
+}

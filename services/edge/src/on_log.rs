@@ -1,0 +1,104 @@
+//! What of a unit is on the log, found by a scan of its facts from the last place that is known.
+
+use kit_bus::{BusError, ScanError, Topic};
+use kit_event::UnitId;
+use uuid::Uuid;
+
+use crate::durable::DurableScan;
+use crate::edge::Edge;
+use crate::session::OnLog;
+
+/// What is durable could not be found out.
+#[derive(Debug, thiserror::Error)]
+pub enum OnLogError {
+    /// The ends of the partition are not known, or the scan could not begin.
+    #[error("beginning the scan of facts in partition {partition}")]
+    Begin {
+        /// Which partition.
+        partition: i32,
+        /// Why.
+        #[source]
+        source: BusError,
+    },
+    /// The scan broke off.
+    #[error("scanning facts in partition {partition}")]
+    Scan {
+        /// Which partition.
+        partition: i32,
+        /// Why.
+        #[source]
+        source: ScanError,
+    },
+}
+
+/// Finds the unit's last durable fact. `sighted` is what the presence topic knows, `claimed` the
+/// offset that the agent was last told; the later of them is where the scan begins.
+///
+/// # Errors
+/// The log could not be read.
+pub async fn find(
+    edge: &Edge,
+    unit: &UnitId,
+    sighted: Option<OnLog>,
+    claimed: Option<i64>,
+) -> Result<Option<OnLog>, OnLogError> {
+    let partition = edge.bus.partition_of(unit.as_str());
+    let ends = edge.bus.watermarks(Topic::Facts, partition).await;
+    let ends = ends.map_err(|source| OnLogError::Begin { partition, source })?;
+    let there = ends.low..ends.high;
+    let sighted = sighted.filter(|on| there.contains(&on.offset));
+    let after_sighted = sighted.map_or(ends.low, |on| on.offset + 1);
+    let look = Look { edge, unit, partition, to: ends.high };
+    if let Some(claimed) = claimed.filter(|at| there.contains(at) && *at >= after_sighted) {
+        // The claim is believed only if a fact of this unit stands right there; else a wrong one
+        // would hide everything below it.
+        let first = look.first_is_own(claimed).await?;
+        if first {
+            return look.scan(claimed, None).await;
+        }
+        tracing::warn!(%unit, claimed, "the facts offset of a hello is not the unit's");
+    }
+    look.scan(after_sighted, sighted).await
+}
+
+struct Look<'a> {
+    edge: &'a Edge,
+    unit: &'a UnitId,
+    partition: i32,
+    to: i64,
+}
+
+impl Look<'_> {
+    async fn first_is_own(&self, at: i64) -> Result<bool, OnLogError> {
+        let found = self.scan_range(at, at + 1, None).await?;
+        Ok(found.is_some())
+    }
+
+    async fn scan(&self, from: i64, known: Option<OnLog>) -> Result<Option<OnLog>, OnLogError> {
+        self.scan_range(from, self.to, known).await
+    }
+
+    async fn scan_range(
+        &self,
+        from: i64,
+        to: i64,
+        known: Option<OnLog>,
+    ) -> Result<Option<OnLog>, OnLogError> {
+        let partition = self.partition;
+        metrics::counter!("arteria_edge_scans_total", "of" => "facts").increment(1);
+        let scan = self.edge.scans.scan(Topic::Facts, partition, from, to).await;
+        let mut scan = scan.map_err(|source| OnLogError::Begin { partition, source })?;
+        let mut durable = DurableScan::after(known);
+        while let Some(record) = scan.next().await {
+            let record = record.map_err(|source| OnLogError::Scan { partition, source })?;
+            if record.key.as_deref() != Some(self.unit.as_str()) {
+                continue;
+            }
+            let id = record.ce_id().and_then(|id| id.parse::<Uuid>().ok());
+            if let (Some(seq), Some(id)) = (record.unit_seq(), id) {
+                durable.saw(seq, id, record.offset);
+            }
+        }
+        Ok(durable.end())
+    }
+}

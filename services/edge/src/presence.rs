@@ -1,0 +1,123 @@
+//! Where units are, as the presence topic says: what this edge reads of it, and what it writes.
+//!
+//! Every edge reads the whole topic. From it a new link learns what was durable the last time
+//! somebody looked, and an older link that a newer connection has taken over. The topic is
+//! compacted, so a late record of an older connection may be the only one left of a unit; the link
+//! that it stands over writes its own again.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use kit_bus::{Outgoing, Topic};
+use kit_clock::Clock;
+use kit_event::{Timestamp, UnitId};
+use kit_link::Durable;
+use units::{EdgeLiveness, Presence, PresenceMap, PresenceRecord};
+use uuid::Uuid;
+
+use crate::session::OnLog;
+
+/// Every unit that the topic names; clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct Whereabouts(Arc<Mutex<PresenceMap>>);
+
+impl Whereabouts {
+    fn map(&self) -> MutexGuard<'_, PresenceMap> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The topic holds `presence` at `offset`; gives the number of the connection that it is of.
+    pub fn saw(&self, offset: i64, presence: Presence, now: Timestamp) -> i64 {
+        let conn_epoch = presence.conn_epoch.unwrap_or(offset);
+        self.map().apply(PresenceRecord::Unit(presence), offset, now);
+        conn_epoch
+    }
+
+    /// The connection that holds a unit, on whatever edge.
+    pub fn conn_epoch(&self, unit: &UnitId) -> Option<i64> {
+        self.map().holder(unit).map(|holder| holder.conn_epoch)
+    }
+
+    /// What of a unit was durable when its presence was last written, where the network's logs are
+    /// still those that the record speaks of.
+    pub fn on_log(&self, unit: &UnitId, requests_log: &str) -> Option<OnLog> {
+        let map = self.map();
+        let presence = map.presence(unit)?;
+        if presence.log.as_deref().is_some_and(|log| log != requests_log) {
+            return None;
+        }
+        let (seq, id) = (presence.durable_seq?, presence.durable_id?);
+        Some(OnLog { durable: Durable { seq, id }, offset: presence.facts_offset? })
+    }
+}
+
+/// A unit's presence as a record for its topic.
+///
+/// # Errors
+/// It does not print as JSON, which no presence does.
+pub fn presence_record(presence: &Presence, clock: &Clock) -> serde_json::Result<Outgoing> {
+    let body = serde_json::to_value(presence)?;
+    Ok(record(presence.unit_id.to_string(), Presence::TYPE, body, clock))
+}
+
+/// The edge's liveness as a record for its topic.
+///
+/// # Errors
+/// As [`presence_record`].
+pub fn liveness_record(edge_id: &str, clock: &Clock) -> serde_json::Result<Outgoing> {
+    let liveness = EdgeLiveness { edge_id: edge_id.to_owned(), at: clock.now() };
+    let body = serde_json::to_value(&liveness)?;
+    Ok(record(EdgeLiveness::key(edge_id), EdgeLiveness::TYPE, body, clock))
+}
+
+fn record(key: String, type_name: &str, body: serde_json::Value, clock: &Clock) -> Outgoing {
+    Outgoing {
+        topic: Topic::Presence,
+        partition: None,
+        key,
+        ce_id: Uuid::new_v4().to_string(),
+        type_name: type_name.to_owned(),
+        version: 1,
+        time: clock.now(),
+        headers: Vec::new(),
+        body,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kit_event::UnitSeq;
+
+    fn presence(conn_epoch: Option<i64>, offset: i64) -> Presence {
+        Presence {
+            unit_id: "hcu-0001".parse().unwrap(),
+            edge_id: Some("a".to_owned()),
+            conn_epoch,
+            since: Timestamp::from_unix_ms(0),
+            agent_version: None,
+            applied_next: None,
+            durable_seq: Some(UnitSeq::new(1, 9)),
+            durable_id: Some(Uuid::nil()),
+            facts_offset: Some(offset),
+            log: Some("c/unit.requests/3".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_late_record_of_an_older_connection_is_told_apart() {
+        let (seen, now) = (Whereabouts::default(), Timestamp::from_unix_ms(0));
+        assert_eq!(seen.saw(12, presence(None, 70), now), 12);
+        assert_eq!(seen.saw(15, presence(None, 80), now), 15);
+        assert_eq!(seen.saw(17, presence(Some(12), 75), now), 12);
+        let unit = "hcu-0001".parse().unwrap();
+        assert_eq!(seen.conn_epoch(&unit), Some(15));
+        assert_eq!(seen.on_log(&unit, "c/unit.requests/3").unwrap().offset, 80);
+    }
+
+    #[test]
+    fn what_was_durable_on_another_log_is_not_believed() {
+        let (seen, now) = (Whereabouts::default(), Timestamp::from_unix_ms(0));
+        seen.saw(12, presence(None, 70), now);
+        assert_eq!(seen.on_log(&"hcu-0001".parse().unwrap(), "d/unit.requests/3"), None);
+    }
+}

@@ -1,0 +1,125 @@
+//! When a link is asked whether it is alive, and when it is given up.
+//!
+//! Any frame is a sign of life, so a busy link is not pinged for that; but now and then it is
+//! pinged for the sake of its cursor, which only a ping moves while no request comes.
+
+use std::time::Duration;
+
+use kit_link::limits::{HEARTBEAT_GRACE_MS, HEARTBEAT_MS};
+use tokio::time::Instant;
+
+use crate::limits::PING_AT_LEAST_EVERY_MS;
+
+/// What is to be done now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beat {
+    /// Nothing.
+    Rest,
+    /// A ping is due.
+    Ping,
+    /// The agent answered nothing for too long.
+    Dead,
+}
+
+/// The heartbeat of one link.
+#[derive(Debug)]
+pub struct Pulse {
+    idle: Duration,
+    heard_at: Instant,
+    sent_at: Instant,
+    pinged_at: Instant,
+    unanswered_since: Option<Instant>,
+}
+
+impl Pulse {
+    /// A link that begins now. `jitter` between 0 and 1 spreads the pings of links that began
+    /// together a fifth to either side.
+    pub fn new(now: Instant, jitter: f64) -> Self {
+        let idle = Duration::from_millis(HEARTBEAT_MS).mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0));
+        Self { idle, heard_at: now, sent_at: now, pinged_at: now, unanswered_since: None }
+    }
+
+    /// The agent gave a sign of life.
+    pub fn heard(&mut self, now: Instant) {
+        self.heard_at = now;
+        self.unanswered_since = None;
+    }
+
+    /// Something went down.
+    pub fn sent(&mut self, now: Instant) {
+        self.sent_at = now;
+    }
+
+    /// A ping went down.
+    pub fn pinged(&mut self, now: Instant) {
+        self.sent_at = now;
+        self.pinged_at = now;
+        self.unanswered_since.get_or_insert(now);
+    }
+
+    /// When [`Pulse::beat`] has something to say at the earliest.
+    pub fn due_at(&self) -> Instant {
+        match self.unanswered_since {
+            Some(since) => since + Duration::from_millis(HEARTBEAT_GRACE_MS),
+            None => {
+                let idle = self.heard_at.min(self.sent_at) + self.idle;
+                idle.min(self.pinged_at + Duration::from_millis(PING_AT_LEAST_EVERY_MS))
+            }
+        }
+    }
+
+    /// What is to be done now.
+    pub fn beat(&self, now: Instant) -> Beat {
+        match self.unanswered_since {
+            _ if now < self.due_at() => Beat::Rest,
+            Some(_) => Beat::Dead,
+            None => Beat::Ping,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(start: Instant, ms: u64) -> Instant {
+        start + Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn an_idle_link_is_pinged_and_given_up_after_the_grace() {
+        let start = Instant::now();
+        let mut pulse = Pulse::new(start, 0.5);
+        assert_eq!(pulse.beat(after(start, HEARTBEAT_MS - 1)), Beat::Rest);
+        assert_eq!(pulse.beat(after(start, HEARTBEAT_MS)), Beat::Ping);
+        pulse.pinged(after(start, HEARTBEAT_MS));
+        let end = HEARTBEAT_MS + HEARTBEAT_GRACE_MS;
+        assert_eq!(pulse.beat(after(start, end - 1)), Beat::Rest);
+        assert_eq!(pulse.beat(after(start, end)), Beat::Dead);
+        pulse.heard(after(start, end));
+        assert_eq!(pulse.beat(after(start, end)), Beat::Rest);
+    }
+
+    #[test]
+    fn a_busy_link_is_pinged_only_for_its_cursor() {
+        let start = Instant::now();
+        let mut pulse = Pulse::new(start, 0.0);
+        let mut at_ms = 0;
+        while at_ms + 1_000 < PING_AT_LEAST_EVERY_MS {
+            at_ms += 1_000;
+            pulse.heard(after(start, at_ms));
+            pulse.sent(after(start, at_ms));
+            assert_eq!(pulse.beat(after(start, at_ms)), Beat::Rest);
+        }
+        assert_eq!(pulse.beat(after(start, PING_AT_LEAST_EVERY_MS)), Beat::Ping);
+    }
+
+    #[test]
+    fn links_that_began_together_are_pinged_a_fifth_apart() {
+        let start = Instant::now();
+        let early = Pulse::new(start, 0.0).due_at() - start;
+        let late = Pulse::new(start, 1.0).due_at() - start;
+        assert_eq!(early.as_millis() as u64, HEARTBEAT_MS * 8 / 10);
+        assert_eq!(late.as_millis() as u64, HEARTBEAT_MS * 12 / 10);
+    }
+}

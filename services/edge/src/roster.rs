@@ -1,0 +1,171 @@
+//! Who is connected to this edge: one link for each unit, the greatest `conn_epoch` wins.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use kit_event::UnitId;
+use tokio::sync::Notify;
+
+/// What happened to a link's claim on its unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nudge {
+    /// A connection with a greater number is there.
+    Superseded {
+        /// Its number.
+        by: i64,
+    },
+    /// A late record of a lower connection stands over ours in the presence topic.
+    Overwritten,
+}
+
+#[derive(Debug)]
+struct Claim {
+    conn_epoch: i64,
+    superseded_by: AtomicI64,
+    overwritten: AtomicBool,
+    nudged: Notify,
+}
+
+impl Claim {
+    fn supersede(&self, by: i64) {
+        self.superseded_by.fetch_max(by, Ordering::SeqCst);
+        self.nudged.notify_one();
+    }
+}
+
+/// The links of this edge.
+#[derive(Debug, Clone, Default)]
+pub struct Roster(Arc<Mutex<HashMap<UnitId, Arc<Claim>>>>);
+
+/// A link's place in the roster; given back when it is dropped.
+#[derive(Debug)]
+pub struct Seat {
+    unit: UnitId,
+    claim: Arc<Claim>,
+    roster: Roster,
+}
+
+impl Roster {
+    fn claims(&self) -> MutexGuard<'_, HashMap<UnitId, Arc<Claim>>> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Seats a connection; an older one of the same unit is told, a newer one tells this one.
+    pub fn enter(&self, unit: UnitId, conn_epoch: i64) -> Seat {
+        let claim = Arc::new(Claim {
+            conn_epoch,
+            superseded_by: AtomicI64::new(conn_epoch),
+            overwritten: AtomicBool::new(false),
+            nudged: Notify::new(),
+        });
+        let mut claims = self.claims();
+        match claims.get(&unit) {
+            Some(newer) if newer.conn_epoch > conn_epoch => claim.supersede(newer.conn_epoch),
+            older => {
+                if let Some(older) = older {
+                    older.supersede(conn_epoch);
+                }
+                claims.insert(unit.clone(), claim.clone());
+                metrics::gauge!("arteria_edge_units_connected").set(claims.len() as f64);
+            }
+        }
+        drop(claims);
+        Seat { unit, claim, roster: self.clone() }
+    }
+
+    /// The presence topic names a connection of `unit`.
+    pub fn heard(&self, unit: &UnitId, conn_epoch: i64) {
+        let claims = self.claims();
+        let Some(claim) = claims.get(unit) else { return };
+        if conn_epoch > claim.conn_epoch {
+            claim.supersede(conn_epoch);
+        } else if conn_epoch < claim.conn_epoch {
+            claim.overwritten.store(true, Ordering::SeqCst);
+            claim.nudged.notify_one();
+        }
+    }
+
+    /// How many units are connected here.
+    pub fn len(&self) -> usize {
+        self.claims().len()
+    }
+
+    /// Whether nobody is connected here.
+    pub fn is_empty(&self) -> bool {
+        self.claims().is_empty()
+    }
+}
+
+impl Seat {
+    /// The connection's number.
+    pub fn conn_epoch(&self) -> i64 {
+        self.claim.conn_epoch
+    }
+
+    /// Whether a newer connection took over.
+    pub fn superseded_by(&self) -> Option<i64> {
+        let by = self.claim.superseded_by.load(Ordering::SeqCst);
+        (by > self.claim.conn_epoch).then_some(by)
+    }
+
+    /// Waits until something happens to the claim.
+    pub async fn nudged(&self) -> Nudge {
+        loop {
+            if let Some(by) = self.superseded_by() {
+                return Nudge::Superseded { by };
+            }
+            if self.claim.overwritten.swap(false, Ordering::SeqCst) {
+                return Nudge::Overwritten;
+            }
+            self.claim.nudged.notified().await;
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut claims = self.roster.claims();
+        let own = claims.get(&self.unit).is_some_and(|claim| Arc::ptr_eq(claim, &self.claim));
+        if own {
+            claims.remove(&self.unit);
+            metrics::gauge!("arteria_edge_units_connected").set(claims.len() as f64);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit() -> UnitId {
+        "hcu-0001".parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_greater_number_wins_in_whatever_order_they_enter() {
+        let roster = Roster::default();
+        let old = roster.enter(unit(), 5);
+        let new = roster.enter(unit(), 9);
+        assert_eq!(old.nudged().await, Nudge::Superseded { by: 9 });
+        assert_eq!(new.superseded_by(), None);
+        let late = roster.enter(unit(), 7);
+        assert_eq!(late.nudged().await, Nudge::Superseded { by: 9 });
+        drop(old);
+        drop(late);
+        assert_eq!(roster.len(), 1);
+        drop(new);
+        assert!(roster.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_greater_number_anywhere_supersedes_and_a_lower_one_is_written_over() {
+        let roster = Roster::default();
+        let seat = roster.enter(unit(), 5);
+        roster.heard(&unit(), 5);
+        roster.heard(&unit(), 4);
+        assert_eq!(seat.nudged().await, Nudge::Overwritten);
+        roster.heard(&unit(), 6);
+        assert_eq!(seat.nudged().await, Nudge::Superseded { by: 6 });
+    }
+}

@@ -1,0 +1,264 @@
+//! What may follow what on one link, after WELCOME.
+//!
+//! A `Session` is told what the agent sent, what the broker confirmed and what was sent down, and
+//! says what is allowed, what to acknowledge, and which end a breach has. It knows no socket, no
+//! clock and no log, so that every rule of the protocol is tested without them.
+
+use std::collections::VecDeque;
+
+use kit_event::{Fact, RequestId, UnitId, UnitSeq};
+use kit_link::{
+    Ack, Answer, CloseCode, Durable, FactFrame, FromAgent, Pong, Reply, Resend, limits,
+};
+
+use crate::fault::Fault;
+use crate::limits::ASKED_AGAIN_RANGES_MAX;
+use crate::wording::{self, Read};
+
+/// A fact that is on the log, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OnLog {
+    /// Its number and id.
+    pub durable: Durable,
+    /// Its offset on `unit.facts`.
+    pub offset: i64,
+}
+
+/// What an agent's frame asks of the edge.
+#[derive(Debug, PartialEq)]
+pub enum Heard {
+    /// A fact, allowed by its number, to be published in the order in which it was heard.
+    Fact(Box<Fact>),
+    /// The unit's cursor moved, or stayed.
+    Applied,
+    /// An outcome for whoever waits on the partition.
+    Reply(i32, Box<Reply>),
+    /// A query's answer for whoever waits on the partition.
+    Answer(i32, Box<Answer>),
+    /// A reply or answer that nobody waits for.
+    Unasked,
+    /// The last number in the unit's spool.
+    Pong(UnitSeq),
+    /// A frame of a later version, passed over.
+    Unknown(String),
+}
+
+/// A fact that is on its way to the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct UnderWay {
+    durable: Durable,
+    /// Asked for again: it moves nothing and takes no credit.
+    again: bool,
+}
+
+/// The state of one link.
+#[derive(Debug)]
+pub struct Session {
+    unit: UnitId,
+    reply_partitions: i32,
+    last_taken: UnitSeq,
+    durable: Option<OnLog>,
+    under_way: VecDeque<UnderWay>,
+    asked_again: VecDeque<(UnitSeq, UnitSeq)>,
+    applied_next: i64,
+    told_next: i64,
+    unapplied: VecDeque<i64>,
+}
+
+impl Session {
+    /// A link of `unit` that goes on after the fact `durable` and at the request position `next`.
+    pub fn new(unit: UnitId, reply_partitions: i32, durable: Option<OnLog>, next: i64) -> Self {
+        Self {
+            unit,
+            reply_partitions,
+            last_taken: durable.map_or(UnitSeq::ZERO, |fact| fact.durable.seq),
+            durable,
+            under_way: VecDeque::new(),
+            asked_again: VecDeque::new(),
+            applied_next: next,
+            told_next: next,
+            unapplied: VecDeque::new(),
+        }
+    }
+
+    /// The unit that the credential named.
+    pub fn unit(&self) -> &UnitId {
+        &self.unit
+    }
+
+    /// The position below which the unit is done with everything.
+    pub fn applied_next(&self) -> i64 {
+        self.applied_next
+    }
+
+    /// The unit's last fact that the broker confirmed.
+    pub fn durable(&self) -> Option<OnLog> {
+        self.durable
+    }
+
+    /// Facts that the broker has not confirmed yet.
+    pub fn facts_under_way(&self) -> usize {
+        self.under_way.len()
+    }
+
+    /// How many more requests the unit may be sent.
+    pub fn credits(&self) -> usize {
+        (limits::CREDITS as usize).saturating_sub(self.unapplied.len())
+    }
+
+    /// Takes one text frame of the agent.
+    ///
+    /// # Errors
+    /// The end of the link that the frame brings.
+    pub fn hear(&mut self, text: &str) -> Result<Heard, Fault> {
+        match wording::read(text)? {
+            Read::Unknown { name } => Ok(Heard::Unknown(name)),
+            Read::Known(frame) => match *frame {
+                FromAgent::Hello(_) => Err(Fault::protocol("hello comes once, as the first frame")),
+                FromAgent::Fact(fact) => self.take_fact(fact),
+                FromAgent::Applied(applied) => {
+                    self.move_cursor(applied.next).map(|()| Heard::Applied)
+                }
+                FromAgent::Pong(Pong { next, last_seq }) => {
+                    self.move_cursor(next).map(|()| Heard::Pong(last_seq))
+                }
+                FromAgent::Reply(reply) => {
+                    self.own(&reply.request_id)?;
+                    let partition = self.reply_partition(reply.reply_partition)?;
+                    Ok(partition.map_or(Heard::Unasked, |p| Heard::Reply(p, Box::new(reply))))
+                }
+                FromAgent::Answer(answer) => {
+                    self.own(&answer.id)?;
+                    let partition = self.reply_partition(answer.reply_partition)?;
+                    Ok(partition.map_or(Heard::Unasked, |p| Heard::Answer(p, Box::new(answer))))
+                }
+            },
+        }
+    }
+
+    fn take_fact(&mut self, frame: FactFrame) -> Result<Heard, Fault> {
+        let seq = frame.seq;
+        plain_type(&frame.type_name)?;
+        if let Some(cause) = &frame.causation_id {
+            self.own(cause)?;
+        }
+        if seq.epoch < self.last_taken.epoch {
+            let epoch = self.last_taken.epoch;
+            let detail = format!("fact {seq} is of an epoch that is over; the unit is in {epoch}");
+            return Err(Fault::new(CloseCode::StaleEpoch, detail));
+        }
+        let expected = if seq.epoch > self.last_taken.epoch {
+            UnitSeq::new(seq.epoch, 1)
+        } else {
+            self.last_taken.next()
+        };
+        let again = seq <= self.last_taken && self.was_asked_again(seq);
+        if seq != expected && !again {
+            return Err(Fault::protocol(format!("expected fact {expected}, got {seq}")));
+        }
+        if !again {
+            let new = self.under_way.iter().filter(|fact| !fact.again).count();
+            if new >= limits::CREDITS as usize {
+                let detail = format!("fact {seq} came with {new} facts unacknowledged");
+                return Err(Fault::new(CloseCode::CreditsExceeded, detail));
+            }
+            self.last_taken = seq;
+        }
+        let durable = Durable { seq, id: frame.id };
+        self.under_way.push_back(UnderWay { durable, again });
+        Ok(Heard::Fact(Box::new(frame.into_fact(self.unit.clone()))))
+    }
+
+    /// The broker confirmed the oldest fact under way, at `offset`: what to acknowledge. A fact
+    /// that was asked for again repeats the last ACK.
+    pub fn confirmed(&mut self, offset: i64) -> Option<Ack> {
+        let fact = self.under_way.pop_front()?;
+        if self.under_way.is_empty() {
+            self.under_way = VecDeque::new();
+        }
+        if !fact.again {
+            self.durable = Some(OnLog { durable: fact.durable, offset });
+        }
+        self.durable.map(|on| Ack { durable: on.durable.seq, facts_offset: on.offset })
+    }
+
+    /// The unit is asked for a range of facts again; they may come out of order from now on.
+    pub fn asks_again(&mut self, resend: &Resend) {
+        if self.asked_again.len() == ASKED_AGAIN_RANGES_MAX {
+            self.asked_again.pop_front();
+        }
+        self.asked_again.push_back((resend.from, resend.to));
+    }
+
+    fn was_asked_again(&self, seq: UnitSeq) -> bool {
+        self.asked_again.iter().any(|(from, to)| *from <= seq && seq <= *to)
+    }
+
+    /// A request (or a control in its place) goes down at `position`; it takes one credit.
+    pub fn sends(&mut self, position: i64) {
+        self.unapplied.push_back(position);
+        self.told_next = self.told_next.max(position + 1);
+    }
+
+    /// The unit is told that nothing below `head` concerns it any more.
+    pub fn tells_head(&mut self, head: i64) {
+        self.told_next = self.told_next.max(head);
+    }
+
+    /// The position that a ping may carry when nothing newer is known.
+    pub fn told_next(&self) -> i64 {
+        self.told_next
+    }
+
+    fn move_cursor(&mut self, next: i64) -> Result<(), Fault> {
+        if next < self.applied_next {
+            let detail = format!("the cursor went back from {} to {next}", self.applied_next);
+            return Err(Fault::protocol(detail));
+        }
+        if next > self.told_next {
+            let detail =
+                format!("the cursor is at {next}; nothing above {} was sent", self.told_next);
+            return Err(Fault::protocol(detail));
+        }
+        self.applied_next = next;
+        while self.unapplied.front().is_some_and(|position| *position < next) {
+            self.unapplied.pop_front();
+        }
+        Ok(())
+    }
+
+    /// An agent speaks of its own unit's requests only.
+    fn own(&self, request: &RequestId) -> Result<(), Fault> {
+        if request.unit() == self.unit {
+            Ok(())
+        } else {
+            Err(Fault::protocol(format!("the request is not of unit {}", self.unit)))
+        }
+    }
+
+    fn reply_partition(&self, partition: Option<i32>) -> Result<Option<i32>, Fault> {
+        match partition {
+            Some(p) if p < 0 || p >= self.reply_partitions => {
+                let last = self.reply_partitions - 1;
+                Err(Fault::protocol(format!("reply_partition {p} is not within 0 to {last}")))
+            }
+            other => Ok(other),
+        }
+    }
+}
+
+/// A type is `<domain>.<thing>_<past>`; another form could only wait for a schema for ever.
+fn plain_type(type_name: &str) -> Result<(), Fault> {
+    let word = |word: &str| {
+        word.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
+            && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    };
+    match type_name.split_once('.') {
+        Some((domain, name)) if word(domain) && word(name) && type_name.len() <= 127 => Ok(()),
+        _ => Err(Fault::protocol("a fact's type is <domain>.<thing>_<past> in lower case")),
+    }
+}
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

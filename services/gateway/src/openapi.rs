@@ -1,0 +1,300 @@
+//! The OpenAPI 3.1 document, made of the table of routes: what is served is what is described.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use utoipa::openapi::extensions::ExtensionsBuilder;
+use utoipa::openapi::path::{
+    HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn, PathItem, PathsBuilder,
+};
+use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
+use utoipa::openapi::schema::{
+    AdditionalProperties, ArrayBuilder, ComponentsBuilder, KnownFormat, Object, ObjectBuilder, Ref,
+    Schema, SchemaFormat, SchemaType, Type,
+};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{
+    ContentBuilder, InfoBuilder, OpenApiBuilder, RefOr, Required, Response as ApiResponse,
+    ResponseBuilder, ResponsesBuilder,
+};
+
+use crate::permission::Permission;
+use crate::route::{BodyDoc, Doc, Gives, Method, NamedSchema, Route};
+
+const BEARER: &str = "bearer";
+const PROBLEM: &str = "Problem";
+const ABOUT: &str = "Reads are answered from read models and say how fresh they are \
+    (`Arteria-Unit-Seq`, `Arteria-As-Of`, `Arteria-Unit-Online`). Writes are requests to the unit, \
+    which alone decides: they want an `Idempotency-Key`, and give the unit's word where it comes \
+    in time, else 202 and a tracked request. Every error is `application/problem+json`, and its \
+    `type` is a page.";
+
+/// The document as pretty JSON, for `arteria schemas write`.
+pub fn openapi() -> String {
+    let mut paths: BTreeMap<&str, PathItem> = BTreeMap::new();
+    let mut schemas: BTreeMap<String, RefOr<Schema>> = BTreeMap::new();
+    schemas.insert(PROBLEM.to_owned(), problem_schema());
+    for route in crate::table::routes() {
+        let (method, path) = (method_of(route.method), route.path);
+        let item = PathItem::new(method, operation(route, &mut schemas));
+        match paths.get_mut(path) {
+            Some(present) => present.merge_operations(item),
+            None => {
+                paths.insert(path, item);
+            }
+        }
+    }
+    let paths =
+        paths.into_iter().fold(PathsBuilder::new(), |all, (path, item)| all.path(path, item));
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    let components = schemas
+        .into_iter()
+        .fold(ComponentsBuilder::new(), |all, (name, schema)| all.schema(name, schema))
+        .security_scheme(BEARER, bearer);
+    let info = InfoBuilder::new()
+        .title("Arteria")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(ABOUT));
+    let document = OpenApiBuilder::new()
+        .info(info.build())
+        .paths(paths.build())
+        .components(Some(components.build()));
+    // Texts and maps of texts always have a JSON form.
+    document.build().to_pretty_json().unwrap_or_default()
+}
+
+/// `GET /openapi.json`.
+pub async fn document() -> Response {
+    static DOCUMENT: OnceLock<String> = OnceLock::new();
+    let mut response = DOCUMENT.get_or_init(openapi).as_str().into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
+    response
+}
+
+const fn method_of(method: Method) -> HttpMethod {
+    match method {
+        Method::Get => HttpMethod::Get,
+        Method::Post => HttpMethod::Post,
+        Method::Patch => HttpMethod::Patch,
+        Method::Delete => HttpMethod::Delete,
+    }
+}
+
+fn operation(route: Route, schemas: &mut BTreeMap<String, RefOr<Schema>>) -> OperationBuilder {
+    let Route { path, permission, doc, .. } = route;
+    let permission_name = permission.as_str();
+    let extension = ExtensionsBuilder::new().add("x-arteria-permission", permission_name).build();
+    let mut operation = OperationBuilder::new()
+        .operation_id(Some(doc.id))
+        .summary(Some(doc.summary))
+        .extensions(Some(extension));
+    for name in names_in(path) {
+        operation = operation.parameter(parameter(name, ParameterIn::Path, true, "string", ""));
+    }
+    for (name, parameter_in, required, form, says) in parameters(&doc) {
+        operation = operation.parameter(parameter(name, parameter_in, required, form, says));
+    }
+    if let Some(body) = &doc.body {
+        operation = operation.request_body(Some(request_body(body, schemas)));
+    }
+    if permission != Permission::Public {
+        let none: [&str; 0] = [];
+        operation = operation.security(SecurityRequirement::new(BEARER, none));
+    }
+    let mut responses = ResponsesBuilder::new();
+    for (status, response) in gives(doc.gives, schemas) {
+        responses = responses.response(status, response);
+    }
+    operation.responses(responses.response("default", problem_response()).build())
+}
+
+fn names_in(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+}
+
+type Said = (&'static str, ParameterIn, bool, &'static str, &'static str);
+
+/// Query parameters and headers of an operation.
+fn parameters(doc: &Doc) -> Vec<Said> {
+    let header = |name, required, form, says| (name, ParameterIn::Header, required, form, says);
+    let query = |name, form, says| (name, ParameterIn::Query, false, form, says);
+    let mut all: Vec<Said> = doc
+        .query
+        .iter()
+        .map(|q| (q.name, ParameterIn::Query, q.required, q.form, q.says))
+        .collect();
+    match &doc.gives {
+        Gives::Record(_) | Gives::Page(_) => {
+            all.push(header("Arteria-Min-Seq", false, "string", MIN_SEQ_SAYS));
+        }
+        Gives::Outcome { .. } => {
+            all.push(header(
+                "Idempotency-Key",
+                true,
+                "string",
+                "The caller's name for the request.",
+            ));
+            all.push(header(
+                "Prefer",
+                false,
+                "string",
+                "wait=N (10, at most 60) or respond-async.",
+            ));
+            all.push(header("Arteria-Delivery", false, "string", "queue or online-only."));
+            all.push(header("Arteria-Expires", false, "integer", EXPIRES_SAYS));
+        }
+        Gives::Tracked(_) => {
+            all.push(header("Prefer", false, "string", "wait=N (0, at most 60)."));
+        }
+        Gives::Live(_) => {
+            all.push(header("Prefer", false, "string", "wait=N (10, at most 30)."));
+        }
+        Gives::Document { .. } => {}
+    }
+    if matches!(doc.gives, Gives::Page(_) | Gives::Live(_)) {
+        all.push(query("limit", "integer", "Most items of a page (50, at most 200)."));
+        all.push(query("cursor", "string", "`next` of the page before."));
+    }
+    if doc.if_match {
+        all.push(header("If-Match", false, "string", "The ETag that the record must still have."));
+    }
+    all
+}
+
+const MIN_SEQ_SAYS: &str = "Wait up to 2 s until the read model holds this fact, E-S.";
+const EXPIRES_SAYS: &str =
+    "Seconds that the request may wait for its unit (86400, at most 604800; online-only 30).";
+
+fn parameter(
+    name: &str,
+    parameter_in: ParameterIn,
+    required: bool,
+    form: &str,
+    says: &str,
+) -> ParameterBuilder {
+    let format = match form {
+        "date" => Some(SchemaFormat::KnownFormat(KnownFormat::Date)),
+        "date-time" => Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)),
+        "uuid" => Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)),
+        _ => None,
+    };
+    let kind = if form == "integer" { Type::Integer } else { Type::String };
+    let schema = ObjectBuilder::new().schema_type(SchemaType::Type(kind)).format(format);
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(parameter_in)
+        .required(if required { Required::True } else { Required::False })
+        .description((!says.is_empty()).then_some(says))
+        .schema(Some(schema.build()))
+}
+
+/// The wish without what the gateway sets.
+fn request_body(body: &BodyDoc, schemas: &mut BTreeMap<String, RefOr<Schema>>) -> RequestBody {
+    let mut wish = body.wish.clone();
+    if let RefOr::T(Schema::Object(object)) = &mut wish {
+        object.properties.retain(|name, _| !body.set_by_gateway.contains(&name.as_str()));
+        object.required.retain(|name| !body.set_by_gateway.contains(&name.as_str()));
+        if body.partial {
+            object.required.clear();
+        }
+        object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+    }
+    schemas.insert(body.name.to_owned(), wish);
+    let required = if body.partial { Required::False } else { Required::True };
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(body.name)));
+    RequestBodyBuilder::new()
+        .required(Some(required))
+        .content("application/json", content.build())
+        .build()
+}
+
+/// What an operation gives, by status.
+fn gives(
+    gives: Gives,
+    schemas: &mut BTreeMap<String, RefOr<Schema>>,
+) -> Vec<(&'static str, ApiResponse)> {
+    let mut held = |named: NamedSchema| {
+        let reference = Ref::from_schema_name(&named.name);
+        schemas.insert(named.name, named.schema);
+        reference
+    };
+    match gives {
+        Gives::Record(named) => vec![("200", json("The record.", held(named).into()))],
+        Gives::Page(named) | Gives::Live(named) => {
+            vec![("200", json("A page.", list_of(held(named))))]
+        }
+        Gives::Tracked(named) => vec![
+            ("200", json("The request.", held(named).into())),
+            (
+                "202",
+                json(
+                    "The unit's word is still out.",
+                    Ref::from_schema_name("TrackedRequest").into(),
+                ),
+            ),
+        ],
+        Gives::Outcome { record, created } => {
+            let status = if created { "201" } else { "200" };
+            let tracked = Ref::from_schema_name("TrackedRequest").into();
+            vec![
+                (status, json("The unit granted it: the record.", held(record).into())),
+                ("202", json("The unit's word is still out: the tracked request.", tracked)),
+            ]
+        }
+        Gives::Document { media_type } => {
+            let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).build();
+            let content = ContentBuilder::new().schema(Some(text)).build();
+            vec![("200", ResponseBuilder::new().content(media_type, content).build())]
+        }
+    }
+}
+
+fn json(says: &str, schema: RefOr<Schema>) -> ApiResponse {
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    ResponseBuilder::new().description(says).content("application/json", content).build()
+}
+
+fn list_of(item: Ref) -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .property("items", ArrayBuilder::new().items(item))
+        .required("items")
+        .property("next", text("Give it back as `cursor` for the next page; absent on the last."))
+        .into()
+}
+
+fn text(says: &str) -> Object {
+    let kind = SchemaType::Type(Type::String);
+    ObjectBuilder::new().schema_type(kind).description(Some(says)).build()
+}
+
+fn problem_response() -> ApiResponse {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(PROBLEM))).build();
+    ResponseBuilder::new()
+        .description("A problem (RFC 9457).")
+        .content("application/problem+json", content)
+        .build()
+}
+
+fn problem_schema() -> RefOr<Schema> {
+    let error = ObjectBuilder::new()
+        .property("field", text("The field, parameter or header."))
+        .required("field")
+        .property("reason", text("What is wrong with it."))
+        .required("reason");
+    let status = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Integer));
+    ObjectBuilder::new()
+        .property("type", text("Its page, `/problems/<name>`."))
+        .required("type")
+        .property("title", text("One short sentence, the same for each problem of this name."))
+        .required("title")
+        .property("status", status)
+        .required("status")
+        .property("detail", text("What exactly."))
+        .property("errors", ArrayBuilder::new().items(error))
+        .property("instance", text("What our log calls this call."))
+        .into()
+}

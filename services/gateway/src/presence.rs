@@ -1,0 +1,188 @@
+//! Which units are connected, folded from `unit.presence`.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use anyhow::Context;
+use kit_bus::{Bus, Polled, RawRecord, Reader, ReaderOptions, Topic};
+use kit_clock::Clock;
+use kit_event::{Timestamp, UnitId};
+use requests::AppliedCursor;
+use serde::Deserialize;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use units::{EdgeLiveness, PresenceMap, PresenceRecord};
+
+/// A quiet presence topic is read this late at most; liveness has 6 s to arrive.
+const FETCH_WAIT_MS: u32 = 100;
+/// Records between the reading thread and the map.
+const CHANNEL_RECORDS: usize = 1_024;
+/// Pause before a record is opened again whose schema is not at hand.
+const REGISTRY_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+/// Who is connected; clones share it.
+#[derive(Clone, Default)]
+pub struct PresenceView(Arc<RwLock<PresenceMap>>);
+
+impl PresenceView {
+    /// Whether a message to the unit would reach its agent now.
+    pub fn is_online(&self, unit: &UnitId, now: Timestamp) -> bool {
+        self.read().is_online(unit, now)
+    }
+
+    /// Whether the unit was ever connected.
+    pub fn knows(&self, unit: &UnitId) -> bool {
+        self.read().presence(unit).is_some()
+    }
+
+    /// What the last presence record says of the unit.
+    pub fn of(&self, unit: &UnitId) -> Option<units::Presence> {
+        self.read().presence(unit).cloned()
+    }
+
+    /// Looks at how far the unit is in its log of requests.
+    pub fn with_applied<T>(
+        &self,
+        unit: &UnitId,
+        look: impl FnOnce(Option<AppliedCursor<'_>>) -> T,
+    ) -> T {
+        let map = self.read();
+        let presence = map.presence(unit);
+        look(
+            presence.and_then(|at| {
+                Some(AppliedCursor { log: at.log.as_deref()?, next: at.applied_next? })
+            }),
+        )
+    }
+
+    /// Takes a record that reached us at `now`.
+    pub fn apply(&self, record: PresenceRecord, offset: i64, now: Timestamp) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).apply(record, offset, now);
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, PresenceMap> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads the topic from its beginning and never ends by itself.
+pub struct PresenceReader {
+    bus: Bus,
+    reader: Reader,
+    view: PresenceView,
+    clock: Clock,
+    /// Partitions whose end, as it stood at the start, is still ahead.
+    behind: Vec<bool>,
+    caught_up: Option<oneshot::Sender<()>>,
+}
+
+impl PresenceReader {
+    /// Begins at the first record of each partition. The receiver hears when the ends as they are
+    /// now have been reached.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn start(
+        bus: &Bus,
+        view: PresenceView,
+        clock: Clock,
+    ) -> anyhow::Result<(Self, oneshot::Receiver<()>)> {
+        let options = ReaderOptions {
+            fetch_wait_ms: FETCH_WAIT_MS,
+            channel_records: CHANNEL_RECORDS,
+            end_of_partition: true,
+        };
+        let reader = bus.reader("gateway-presence", options).context("starting the reader")?;
+        let mut starts = Vec::new();
+        for partition in 0..bus.partitions() {
+            let ends = bus.watermarks(Topic::Presence, partition).await?;
+            starts.push((partition, ends.low));
+        }
+        reader.assign(Topic::Presence, starts).await?;
+        let behind = vec![true; usize::try_from(bus.partitions()).unwrap_or_default()];
+        let (sender, receiver) = oneshot::channel();
+        let this = Self { bus: bus.clone(), reader, view, clock, behind, caught_up: Some(sender) };
+        Ok((this, receiver))
+    }
+
+    /// Reads until `stop`.
+    ///
+    /// # Errors
+    /// The reader is of no further use.
+    pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        loop {
+            let polled = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                polled = self.reader.next() => polled,
+            };
+            match polled.context("the reader of presence ended")? {
+                Polled::Record(record) => self.take(&record).await,
+                Polled::EndOfPartition { partition, .. } => self.reached(partition),
+                Polled::OutOfRange { partition, low, .. } => {
+                    self.reader.assign(Topic::Presence, vec![(partition, low)]).await?;
+                }
+                Polled::Failed(error) => {
+                    tracing::warn!(error = %crate::chain(&error), "reading presence");
+                }
+            }
+        }
+    }
+
+    fn reached(&mut self, partition: i32) {
+        let index = usize::try_from(partition).unwrap_or(usize::MAX);
+        if let Some(behind) = self.behind.get_mut(index) {
+            *behind = false;
+        }
+        if !self.behind.contains(&true)
+            && let Some(caught_up) = self.caught_up.take()
+        {
+            // Who no longer waits for it is going away.
+            let _ = caught_up.send(());
+        }
+    }
+
+    async fn take(&self, record: &RawRecord) {
+        if record.payload.is_none() {
+            return;
+        }
+        let opened = loop {
+            match self.bus.open(record).await {
+                Ok(opened) => break opened,
+                Err(error) if error.is_worth_waiting() => {
+                    tracing::warn!(error = %crate::chain(&error), "presence waits");
+                    tokio::time::sleep(REGISTRY_AGAIN_AFTER).await;
+                }
+                Err(error) => {
+                    let (partition, offset) = (record.partition, record.offset);
+                    let error = crate::chain(&error);
+                    tracing::warn!(partition, offset, error, "presence record passed over");
+                    return;
+                }
+            }
+        };
+        let read = match opened.type_name.as_str() {
+            units::Presence::TYPE => {
+                units::Presence::deserialize(&opened.body).map(PresenceRecord::Unit)
+            }
+            EdgeLiveness::TYPE => EdgeLiveness::deserialize(&opened.body).map(PresenceRecord::Edge),
+            _ => return,
+        };
+        match read {
+            Ok(read) => self.view.apply(read, record.offset, self.arrival(record)),
+            Err(error) => {
+                let (partition, offset) = (record.partition, record.offset);
+                tracing::warn!(partition, offset, %error, "presence record passed over");
+            }
+        }
+    }
+
+    /// When the record reached us. While we catch up that is when it was written: the last words
+    /// of an edge that died before we started are no news.
+    fn arrival(&self, record: &RawRecord) -> Timestamp {
+        let now = self.clock.now();
+        match self.caught_up {
+            Some(_) => now.min(Timestamp::from_unix_ms(record.timestamp_ms)),
+            None => now,
+        }
+    }
+}

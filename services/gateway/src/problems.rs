@@ -1,0 +1,112 @@
+//! The gateway's own problems, and a page for every problem that anybody here can name.
+
+use axum::extract::Path;
+use axum::response::{Html, IntoResponse, Response};
+use http::header::{CACHE_CONTROL, HeaderValue};
+use kit_http::problem::{KINDS, NOT_FOUND};
+use kit_http::{Problem, ProblemKind};
+
+macro_rules! kinds {
+    ($($name:ident = $status:literal $slug:literal $title:literal $meaning:literal;)+) => {
+        $(#[doc = $title]
+        pub const $name: ProblemKind =
+            ProblemKind { slug: $slug, status: $status, title: $title, meaning: $meaning };)+
+
+        const OWN: &[ProblemKind] = &[$($name),+];
+    };
+}
+kinds! {
+    TOKEN_MISSING = 401 "token-missing" "A token is needed"
+        "Send `Authorization: Bearer <token>`.";
+    TOKEN_INVALID = 401 "token-invalid" "The token is not accepted"
+        "The token is forged, expired, not valid yet, for another audience, or does not say all \
+         that it must. The detail names the first rule that it breaks.";
+    KEY_MISSING = 400 "idempotency-key-missing" "A write needs an Idempotency-Key"
+        "Send a header `Idempotency-Key` with a text of your own, as a random UUID. Use the same \
+         key again when you repeat the request, and it will not be carried out twice.";
+    KEY_INVALID = 400 "idempotency-key-invalid" "The Idempotency-Key does not read"
+        "A key has 1 to 255 visible ASCII characters, and stands in one header.";
+    KEY_REUSED = 422 "idempotency-key-reused" "The Idempotency-Key was used before for another \
+         request"
+        "The same key with the same command is a retry and gets the stored outcome. With another \
+         command it is refused, and the first request stands.";
+    UNIT_QUEUE_FULL = 429 "unit-queue-full" "Too many requests wait for this unit"
+        "Open requests of a unit are bounded. Wait as long as `Retry-After` says.";
+    GATEWAY_BUSY = 503 "gateway-busy" "Too many callers wait here"
+        "This gateway holds as many waiting callers as it may. Nothing was sent; try again.";
+    UNIT_NOT_CONNECTED = 503 "unit-not-connected" "The unit is not connected"
+        "An online-only request or a live query needs the unit's agent to be connected now. \
+         Nothing was sent.";
+    UNIT_TIMEOUT = 504 "unit-timeout" "The unit did not answer in time"
+        "A live query changes nothing in the unit, so it may simply be asked again.";
+    READ_MODEL_BEHIND = 503 "read-model-behind" "What you asked to see has not arrived yet"
+        "`Arteria-Min-Seq` named a fact that the read model has not reached within two seconds. \
+         The answer's headers say how far it is. After a long absence of a unit this takes as \
+         long as its backlog.";
+    TOO_LATE = 409 "too-late" "The unit had decided before the cancel came"
+        "Whichever reaches the unit first counts. The request keeps the outcome that it has; what \
+         it did can be taken back only by another request.";
+}
+
+/// Every kind of problem, the units' refusals among them (409 where nothing else is said).
+pub fn kinds() -> impl Iterator<Item = ProblemKind> {
+    let refusals = [patients::PROBLEMS, scheduling::PROBLEMS, requests::PROBLEMS];
+    let refusals = refusals.into_iter().flatten().map(|&(slug, title, meaning)| ProblemKind {
+        slug,
+        status: refusal_status(slug).as_u16(),
+        title,
+        meaning,
+    });
+    KINDS.iter().chain(OWN).copied().chain(refusals)
+}
+
+/// The status of a unit's refusal: 409, but for those that say that the request itself is wrong.
+pub fn refusal_status(slug: &str) -> http::StatusCode {
+    match slug {
+        "idempotency-key-reused" | "field-rules" | "request-malformed" => {
+            http::StatusCode::UNPROCESSABLE_ENTITY
+        }
+        _ => http::StatusCode::CONFLICT,
+    }
+}
+
+/// A day: pages change with releases only.
+const PAGE_KEPT: &str = "public, max-age=86400";
+
+/// `GET /problems/{name}`.
+pub async fn page(Path(name): Path<String>) -> Result<Response, Problem> {
+    let kind = kinds().find(|kind| kind.slug == name).ok_or(NOT_FOUND)?;
+    let ProblemKind { slug, status, title, meaning } = kind;
+    let html = format!(
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>{slug}</title>\n\
+         <h1>{title}</h1>\n<p><code>{slug}</code>, status {status}</p>\n<p>{meaning}</p>\n</html>\n"
+    );
+    let mut response = Html(html).into_response();
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(PAGE_KEPT));
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn a_slug_means_one_thing() {
+        let mut seen: HashMap<&str, (u16, &str)> = HashMap::new();
+        for kind in kinds() {
+            let said = seen.entry(kind.slug).or_insert((kind.status, kind.title));
+            assert_eq!(*said, (kind.status, kind.title), "{}", kind.slug);
+            assert!(!kind.title.contains(['<', '&']) && !kind.meaning.contains(['<', '&']));
+        }
+    }
+
+    #[tokio::test]
+    async fn every_problem_has_a_page_and_no_other_name_has() {
+        for kind in kinds() {
+            assert!(page(Path(kind.slug.to_owned())).await.is_ok(), "{}", kind.slug);
+        }
+        assert!(page(Path("no-such-problem".to_owned())).await.is_err());
+    }
+}

@@ -1,0 +1,294 @@
+//! Tracked requests at REST: shown, awaited, listed, cancelled.
+
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::header::LOCATION;
+use http::{HeaderMap, StatusCode};
+use kit_event::{Delivery, Request, RequestId, command_hash};
+use kit_http::problem::NOT_FOUND;
+use kit_http::{PageQuery, Problem, QueryText};
+use kit_store::Fresh;
+use requests::control::Cancel;
+use requests::{FinalState, Shown};
+use uuid::Uuid;
+
+use crate::Gateway;
+use crate::book::RequestQuery;
+use crate::caller::{Caller, InUnit};
+use crate::headers::{EXPIRES_SECONDS_MAX, PREFERENCE_APPLIED, Prefer, UNIT_SEQ, put};
+use crate::patients_routes::canonical;
+use crate::permission::Reach;
+use crate::problems::TOO_LATE;
+use crate::read::List;
+use crate::tracked::{Entry, TrackedRequest};
+use crate::write::{App, Heard};
+
+/// The schema of the read model.
+const SCHEMA: &str = "requests";
+/// Between two looks at the read model while somebody waits for a word that may not come to this
+/// gateway.
+const LOOK_EVERY: Duration = Duration::from_millis(150);
+/// A request whose 202 another gateway gave a moment ago may not be in the read model yet; for so
+/// long it is looked for before it counts as unknown.
+const SEEN_WITHIN: Duration = Duration::from_millis(1_500);
+/// Version of the schema of controls.
+const CONTROL_VERSION: u32 = 1;
+
+/// `GET /v1/requests/{id}`.
+///
+/// # Errors
+/// 404; the read model's errors.
+pub async fn one(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    query: QueryText,
+) -> Result<Response, Problem> {
+    query.finish()?;
+    let prefer = Prefer::read(&headers);
+    let entry = app.reachable(&caller, &id).await?;
+    let id = entry.id.clone();
+    let entry = match (&entry.word, prefer.wait(0)) {
+        (None, wait) if !wait.is_zero() => app.await_final(&id, entry, wait).await?,
+        _ => entry,
+    };
+    let mut response = shown(&app, &caller, entry).into_response();
+    if let Some(applied) = prefer.applied() {
+        response.headers_mut().insert(PREFERENCE_APPLIED, applied);
+    }
+    Ok(response)
+}
+
+fn shown(app: &App, caller: &Caller, entry: Entry) -> Response {
+    let unit = entry.id.unit();
+    let seq = entry.word.as_ref().and_then(|spoken| spoken.unit_seq);
+    let tracked = confined(caller, app.show(entry));
+    let mut response = Json(tracked).into_response();
+    if let Some(seq) = seq {
+        put(response.headers_mut(), UNIT_SEQ, &seq.to_string());
+    }
+    app.put_fresh(response.headers_mut(), &unit, None);
+    response
+}
+
+fn confined(caller: &Caller, tracked: TrackedRequest) -> TrackedRequest {
+    match caller.reach {
+        Reach::Units | Reach::Own => tracked,
+        Reach::Envelope | Reach::Nothing => tracked.envelope(),
+    }
+}
+
+/// `GET /v1/units/{unit}/requests`.
+///
+/// # Errors
+/// Parameters that do not read; the read model's errors.
+pub async fn list(
+    State(app): State<App>,
+    scope: InUnit,
+    headers: HeaderMap,
+    mut query: QueryText,
+) -> Result<Response, Problem> {
+    let page = PageQuery::take(&mut query);
+    let state = query.take::<String>("state");
+    if state.as_deref().is_some_and(|state| !is_state(state)) {
+        query.refuse("state", format!("is one of {}", states().join(", ")));
+    }
+    query.finish()?;
+    let caller = &scope.caller;
+    let own = match caller.reach {
+        Reach::Own => Some((caller.verified.actor(), caller.own_patient().ok_or(NOT_FOUND)?)),
+        Reach::Units | Reach::Envelope | Reach::Nothing => None,
+    };
+    let asked = RequestQuery {
+        // The read model knows no cursor of a unit: delivered is a view of accepted.
+        state: state.clone().map(|s| if s == DELIVERED { ACCEPTED.to_owned() } else { s }),
+        own,
+        after: page.after,
+        limit: page.limit,
+    };
+    let (unit, now) = (&scope.unit, app.clock.now());
+    let read = || app.book.requests(unit, &asked, now);
+    let Fresh { freshness, value } = app.fresh(unit, SCHEMA, &headers, read).await?;
+    let mut list = List::of(value, |entry| confined(caller, app.show(entry)));
+    if let Some(state) = &state {
+        list.items.retain(|tracked| tracked.state == state);
+    }
+    Ok(app.list(unit, freshness, list))
+}
+
+const ACCEPTED: &str = Shown::Accepted.as_str();
+const DELIVERED: &str = Shown::Delivered.as_str();
+
+fn states() -> Vec<&'static str> {
+    let open = [Shown::Accepted, Shown::Delivered, Shown::Overdue].map(Shown::as_str);
+    open.into_iter().chain(FinalState::ALL.iter().map(|state| state.as_str())).collect()
+}
+
+fn is_state(text: &str) -> bool {
+    states().contains(&text)
+}
+
+/// `DELETE /v1/requests/{id}`: asks the unit to leave it. The unit says whether it was in time;
+/// until then the answer is 202.
+///
+/// # Errors
+/// 404; `too-late` where the unit has spoken already.
+pub async fn cancel(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    query: QueryText,
+) -> Result<Response, Problem> {
+    query.finish()?;
+    let prefer = Prefer::read(&headers);
+    let entry = app.reachable(&caller, &id).await?;
+    if entry.word.is_some() {
+        return ended(&app, &caller, entry);
+    }
+    let id = entry.id.clone();
+    app.publish(&cancel_of(&app, &caller, &id)?).await?;
+    let wait = prefer.wait(0);
+    let entry = if wait.is_zero() { entry } else { app.await_final(&id, entry, wait).await? };
+    let mut response = if entry.word.is_some() {
+        ended(&app, &caller, entry)?
+    } else {
+        let tracked = confined(&caller, app.show(entry));
+        let mut response = (StatusCode::ACCEPTED, Json(tracked)).into_response();
+        put(response.headers_mut(), LOCATION, &format!("/v1/requests/{id}"));
+        response
+    };
+    if let Some(applied) = prefer.applied() {
+        response.headers_mut().insert(PREFERENCE_APPLIED, applied);
+    }
+    Ok(response)
+}
+
+/// A cancel of what is cancelled has what it wants; of anything else that ended it comes too late.
+fn ended(app: &App, caller: &Caller, entry: Entry) -> Result<Response, Problem> {
+    let state = entry.word.as_ref().map(|spoken| spoken.state);
+    match state {
+        Some(FinalState::Cancelled) | None => Ok(shown(app, caller, entry)),
+        Some(state) => {
+            Err(Problem::from(TOO_LATE)
+                .detail(format!("the request is {} already", state.as_str())))
+        }
+    }
+}
+
+fn cancel_of(app: &App, caller: &Caller, id: &RequestId) -> Result<Request, Problem> {
+    let now = app.clock.now();
+    let body = canonical(&Cancel { request_id: id.clone() })?;
+    let unit = id.unit();
+    let expires_ms = i64::try_from(EXPIRES_SECONDS_MAX * 1000).unwrap_or(i64::MAX);
+    Ok(Request {
+        id: RequestId::derive(&unit, "cancel", id.as_str(), &Uuid::new_v4().to_string()),
+        unit,
+        type_name: Cancel::TYPE.to_owned(),
+        version: CONTROL_VERSION,
+        accepted_at: now,
+        expires_at: now.plus_ms(expires_ms),
+        delivery: Delivery::Queue,
+        command_hash: command_hash(Cancel::TYPE, &body),
+        actor: caller.verified.actor(),
+        reply_partition: Some(app.reply_partition),
+        traceparent: None,
+        body,
+    })
+}
+
+impl Gateway {
+    /// The request of that id, where it is within the caller's reach.
+    async fn reachable(&self, caller: &Caller, id: &str) -> Result<Entry, Problem> {
+        let id: RequestId = id.parse().map_err(|_| NOT_FOUND)?;
+        if !caller.verified.sees(&id.unit()) {
+            return Err(NOT_FOUND.into());
+        }
+        let begun = Instant::now();
+        let entry = loop {
+            let recalled = self.asked.recall(&id);
+            match self.newest(&id, recalled).await? {
+                Some(entry) => break entry,
+                None if begun.elapsed() >= SEEN_WITHIN => return Err(NOT_FOUND.into()),
+                None => tokio::time::sleep(LOOK_EVERY).await,
+            }
+        };
+        let own = || entry.is_of(&caller.verified.actor(), caller.own_patient());
+        let within = match caller.reach {
+            Reach::Units | Reach::Envelope => true,
+            Reach::Own => own(),
+            Reach::Nothing => false,
+        };
+        if within { Ok(entry) } else { Err(NOT_FOUND.into()) }
+    }
+
+    /// What is known of a request by now: memory where it has the word, else the read model, else
+    /// memory again.
+    ///
+    /// # Errors
+    /// The read model's errors, where memory knows nothing.
+    pub async fn newest(
+        &self,
+        id: &RequestId,
+        recalled: Option<Entry>,
+    ) -> Result<Option<Entry>, Problem> {
+        if recalled.as_ref().is_some_and(|entry| entry.word.is_some()) {
+            return Ok(recalled);
+        }
+        match (self.book.request(id).await, recalled) {
+            (Ok(Some(entry)), recalled) if entry.word.is_some() => {
+                Ok(Some(placed_as(entry, recalled)))
+            }
+            (Ok(stored), recalled) => Ok(recalled.or(stored)),
+            (Err(error), Some(entry)) => {
+                tracing::warn!(error = %crate::chain(&error), "a request is shown from memory");
+                Ok(Some(entry))
+            }
+            (Err(error), None) => Err(self.store_problem(&error)),
+        }
+    }
+
+    /// Waits until the unit has spoken of a request, or the time is up. The word may come as a
+    /// reply to this gateway, or only as a fact into the read model.
+    ///
+    /// # Errors
+    /// The read model's errors.
+    pub async fn await_final(
+        &self,
+        id: &RequestId,
+        mut entry: Entry,
+        wait: Duration,
+    ) -> Result<Entry, Problem> {
+        let deadline = Instant::now() + wait;
+        let mut receiver = self.asked.follow(id);
+        while entry.word.is_none() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.soft.is_cancelled() {
+                break;
+            }
+            let pause = left.min(LOOK_EVERY);
+            match &mut receiver {
+                Some(heard) => {
+                    if let Heard::Released = self.await_word(heard, pause).await {
+                        receiver = None;
+                    }
+                }
+                None => tokio::time::sleep(pause).await,
+            }
+            if let Some(newer) = self.newest(id, self.asked.recall(id)).await? {
+                entry = newer;
+            }
+        }
+        Ok(entry)
+    }
+}
+
+/// A stored word knows the number of its fact, memory the request's place in the log.
+fn placed_as(stored: Entry, recalled: Option<Entry>) -> Entry {
+    let place = stored.place.clone().or_else(|| recalled.and_then(|entry| entry.place));
+    Entry { place, ..stored }
+}

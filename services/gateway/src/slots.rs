@@ -1,0 +1,187 @@
+//! Free slots: a live question to the unit itself, because only its own database knows now.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::HeaderValue;
+use http::{HeaderMap, StatusCode};
+use kit_event::{Delivery, Request, RequestId, Timestamp, command_hash};
+use kit_http::problem::{INTERNAL, INVALID_PARAMETER, NOT_FOUND};
+use kit_http::{PageQuery, Problem, QueryText, cursor_text};
+use requests::Answer;
+use scheduling::{Command, FreeSlots, Slot, Slots};
+use uuid::Uuid;
+
+use crate::caller::InUnit;
+use crate::headers::{ONLINE_SECONDS_MAX, Prefer, UNIT_ONLINE, WAIT_SECONDS_DEFAULT};
+use crate::patients_routes::canonical;
+use crate::problems::{UNIT_NOT_CONNECTED, UNIT_TIMEOUT, refusal_status};
+use crate::read::List;
+use crate::write::{AWAY_RETRY_SECONDS, App, retry};
+
+/// An instant in an address, where a `+` that nobody escaped arrives as a space.
+pub struct Instanted(Timestamp);
+
+impl FromStr for Instanted {
+    type Err = kit_event::time::TimestampError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().or_else(|_| text.replace(' ', "+").parse()).map(Self)
+    }
+}
+
+impl From<Instanted> for Timestamp {
+    fn from(instant: Instanted) -> Self {
+        instant.0
+    }
+}
+
+/// `GET /v1/units/{unit}/slots`.
+///
+/// # Errors
+/// Parameters that do not read; a unit that is away or silent, or that refuses.
+pub async fn free(
+    State(app): State<App>,
+    scope: InUnit,
+    headers: HeaderMap,
+    mut query: QueryText,
+) -> Result<Response, Problem> {
+    let question = question(&mut query);
+    query.finish()?;
+    // Without an error in the query, all three are there.
+    let question = question.ok_or(INVALID_PARAMETER)?;
+    check(&question)?;
+    let answer = ask(&app, &scope, &headers, &question).await?;
+    let Some(text) = &answer.body_json else { return Err(refusal(&answer)) };
+    let slots: Slots = serde_json::from_str(text).map_err(|error| {
+        tracing::error!(%error, "an answer with free slots does not read");
+        Problem::from(INTERNAL)
+    })?;
+    let next = slots.next.map(|from| cursor_text(&from.to_string()));
+    let list: List<Slot> = List { items: slots.items, next };
+    let mut response = Json(list).into_response();
+    // It has answered a moment ago.
+    response.headers_mut().insert(UNIT_ONLINE, HeaderValue::from_static("true"));
+    Ok(response)
+}
+
+/// Takes the parameters. A cursor stands for a later `from`.
+fn question(query: &mut QueryText) -> Option<FreeSlots> {
+    let page = PageQuery::take(query);
+    let practitioner_id = query.require::<Uuid>("practitioner_id");
+    let from = query.require::<Instanted>("from").map(Timestamp::from);
+    let to = query.require::<Instanted>("to").map(Timestamp::from);
+    let from = match page.after.map(|key| key.parse()) {
+        None => from,
+        Some(Ok(later)) => Some(later),
+        Some(Err(_)) => {
+            query.refuse("cursor", "is no cursor that this list gave");
+            None
+        }
+    };
+    Some(FreeSlots { practitioner_id: practitioner_id?, from: from?, to: to? })
+}
+
+fn check(question: &FreeSlots) -> Result<(), Problem> {
+    let Err(broken) = question.validate() else { return Ok(()) };
+    let problem = Problem::from(INVALID_PARAMETER);
+    Err(broken.into_iter().fold(problem, |problem, it| problem.field(it.field, it.reason)))
+}
+
+async fn ask(
+    app: &App,
+    scope: &InUnit,
+    headers: &HeaderMap,
+    question: &FreeSlots,
+) -> Result<Arc<Answer>, Problem> {
+    let now = app.clock.now();
+    if !app.presence.is_online(&scope.unit, now) {
+        return Err(UNIT_NOT_CONNECTED.into());
+    }
+    let prefer = Prefer::read(headers);
+    // A question that is not waited for has no answer, so `respond-async` means nothing here.
+    let seconds = prefer.wait_seconds.unwrap_or(WAIT_SECONDS_DEFAULT).clamp(1, ONLINE_SECONDS_MAX);
+    let wait = std::time::Duration::from_secs(seconds);
+    let body = canonical(question)?;
+    let id = RequestId::derive(&scope.unit, "query", &scope.caller.verified.subject, &drawn());
+    let request = Request {
+        unit: scope.unit.clone(),
+        id: id.clone(),
+        type_name: FreeSlots::TYPE.to_owned(),
+        version: Command::VERSION,
+        accepted_at: now,
+        expires_at: now.plus_ms(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)),
+        delivery: Delivery::Query,
+        command_hash: command_hash(FreeSlots::TYPE, &body),
+        actor: scope.caller.verified.actor(),
+        reply_partition: Some(app.reply_partition),
+        traceparent: None,
+        body,
+    };
+    let waiting = app.asked.question(&id);
+    app.publish(&request).await?;
+    tokio::select! {
+        answer = waiting.within(wait) => answer,
+        () = app.drain_is_near() => None,
+    }
+    .ok_or_else(|| retry(UNIT_TIMEOUT.into(), AWAY_RETRY_SECONDS))
+}
+
+fn drawn() -> String {
+    Uuid::new_v4().to_string()
+}
+
+/// The unit's refusal of a question: what is not there is 404 here as everywhere.
+fn refusal(answer: &Answer) -> Problem {
+    let slug = answer.reason.as_deref().unwrap_or("agent-failed");
+    if slug.ends_with("-unknown") && slug != "request-type-unknown" {
+        return detailed(NOT_FOUND.into(), answer);
+    }
+    let kind = crate::problems::kinds().find(|kind| kind.slug == slug);
+    let title = kind.map_or("The unit refused the question", |kind| kind.title);
+    let status: StatusCode = refusal_status(slug);
+    detailed(Problem::named(slug, title, status), answer)
+}
+
+fn detailed(problem: Problem, answer: &Answer) -> Problem {
+    match &answer.detail {
+        Some(detail) => problem.detail(detail.clone()),
+        None => problem,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unescaped_plus_reads_as_what_was_meant() {
+        let read = |text: &str| text.parse::<Instanted>().map(|it| it.0.to_string());
+        assert_eq!(read("2026-03-01T10:00:00 01:00").unwrap(), "2026-03-01T09:00:00Z");
+        assert_eq!(read("2026-03-01T10:00:00+01:00").unwrap(), "2026-03-01T09:00:00Z");
+        assert!(read("2026-03-01").is_err() && read("tomorrow").is_err());
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_question_is_named() {
+        let id = "7f4df1a5-1111-4111-8111-111111111111";
+        for (text, field) in [
+            ("from=2026-03-01T10:00:00Z&to=2026-03-02T10:00:00Z".to_owned(), "practitioner_id"),
+            (format!("practitioner_id={id}&to=2026-03-02T10:00:00Z"), "from"),
+            (format!("practitioner_id={id}&from=now&to=2026-03-02T10:00:00Z"), "from"),
+            ("practitioner_id=7&from=2026-03-01T10:00:00Z&to=x".to_owned(), "practitioner_id"),
+        ] {
+            let mut query = QueryText::parse(&text).unwrap();
+            assert!(question(&mut query).is_none());
+            let problem = query.finish().unwrap_err();
+            assert_eq!(problem.errors()[0].field, field, "{text}");
+        }
+        let text =
+            format!("practitioner_id={id}&from=2026-03-02T10:00:00Z&to=2026-03-01T10:00:00Z");
+        let mut query = QueryText::parse(&text).unwrap();
+        assert_eq!(check(&question(&mut query).unwrap()).unwrap_err().errors()[0].field, "to");
+    }
+}

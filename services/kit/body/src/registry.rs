@@ -1,0 +1,391 @@
+//! The client of the schema registry (Confluent's API; ours is Apicurio's `/apis/ccompat/v7`).
+//!
+//! A schema never changes behind its id, nor behind its subject and version, so what was found once
+//! is kept for good. That a type is unknown may change at any moment, so that answer is kept only
+//! for a second; and while the registry is away callers are told so at once and not one after
+//! another after a time-out each. Loads run one at a time: they are rare, and a herd of units that
+//! ask for the same new type must cost the registry one question.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use backon::{ExponentialBuilder, Retryable};
+use schema_registry_converter::async_impl::schema_registry::{
+    SrSettings, get_schema_by_id, get_schema_by_subject_and_version, post_schema,
+};
+use schema_registry_converter::error::SRCError;
+use schema_registry_converter::schema_registry_common::{
+    RawError, RegisteredSchema, SchemaType, SuppliedSchema,
+};
+
+use crate::name;
+use crate::schema::{BodySchema, SchemaError};
+use crate::schemas::Promise;
+
+/// One call to the registry. It answers in a few milliseconds; a second means that it does not.
+pub const CALL_MS_MAX: u64 = 1_000;
+/// Tries after the first before the registry counts as away.
+pub const RETRIES_MAX: usize = 3;
+/// The first pause between tries; it doubles, with jitter, so that a restart of the registry (two
+/// seconds) is mostly bridged by callers that retry on their own.
+pub const RETRY_PAUSE_MS: u64 = 50;
+/// For so long a type that was not there is not asked for again.
+pub const UNKNOWN_KEPT_MS: u64 = 1_000;
+/// For so long after a failed load others are told `away` without asking.
+pub const AWAY_KEPT_MS: u64 = 250;
+/// Schemas held in memory. A whole house has some hundreds of types in a few versions; beyond this
+/// the oldest knowledge is dropped and asked for again.
+pub const HELD_MAX: usize = 4_096;
+
+/// Why a schema is not at hand.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RegistryError {
+    /// The registry did not answer, or not sensibly. Worth waiting for.
+    #[error("asking the schema registry for {wanted}: it is away")]
+    Away {
+        /// Which schema.
+        wanted: String,
+        /// Why, where it was asked just now.
+        #[source]
+        source: Option<Arc<SRCError>>,
+    },
+    /// The registry does not know it (yet). Worth waiting for: somebody may register it.
+    #[error("the schema registry does not know {wanted}")]
+    Unknown {
+        /// Which schema.
+        wanted: String,
+    },
+    /// The registry will not take this schema.
+    #[error("registering {wanted}: the registry refuses it")]
+    Refused {
+        /// Which schema.
+        wanted: String,
+        /// Why.
+        #[source]
+        source: Arc<SRCError>,
+    },
+    /// What the registry holds cannot be a body's schema.
+    #[error("loading {wanted} from the registry")]
+    Load {
+        /// Which schema.
+        wanted: String,
+        /// Why.
+        #[source]
+        source: Arc<SchemaError>,
+    },
+    /// The registry holds another schema under this subject and version.
+    #[error("{wanted}: the registry holds fingerprint {held}, not {expected}")]
+    Another {
+        /// Which schema.
+        wanted: String,
+        /// What it holds.
+        held: String,
+        /// What it should.
+        expected: String,
+    },
+    /// The type's name is no name.
+    #[error("naming a subject")]
+    Name(#[from] name::NameError),
+    /// The client itself could not be made.
+    #[error("preparing calls to the schema registry")]
+    Client(#[source] Arc<SRCError>),
+    /// The registry did not take its compatibility rule.
+    #[error("setting the compatibility rule of the schema registry")]
+    Rule(#[source] Arc<reqwest::Error>),
+}
+
+impl RegistryError {
+    /// Whether the same question may get another answer later.
+    pub fn is_worth_waiting(&self) -> bool {
+        matches!(self, Self::Away { .. } | Self::Unknown { .. } | Self::Rule(_))
+    }
+}
+
+/// A schema and the id that the registry gave it.
+#[derive(Debug, Clone)]
+pub struct Registered {
+    /// Stands before every body on the log.
+    pub id: u32,
+    /// The schema.
+    pub schema: Arc<BodySchema>,
+}
+
+/// The registry, and what it has already told.
+#[derive(Clone)]
+pub struct Schemas {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    url: String,
+    settings: SrSettings,
+    http: reqwest::Client,
+    held: RwLock<Held>,
+    loading: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Held {
+    by_id: HashMap<u32, Arc<BodySchema>>,
+    by_version: HashMap<(String, u32), Registered>,
+    unknown: HashMap<Key, Instant>,
+    away: Option<Instant>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Id(u32),
+    Version(String, u32),
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Id(id) => write!(f, "schema id {id}"),
+            Self::Version(type_name, version) => write!(f, "{type_name} v{version}"),
+        }
+    }
+}
+
+impl Schemas {
+    /// Prepares calls to the registry at `url` (with its path, as `.../apis/ccompat/v7`); asks it
+    /// nothing yet, so that a role starts while the registry is away.
+    ///
+    /// # Errors
+    /// The HTTP client could not be made.
+    pub fn new(url: &str) -> Result<Self, RegistryError> {
+        let timeout = Duration::from_millis(CALL_MS_MAX);
+        let url = url.trim_end_matches('/').to_owned();
+        let failed = |error| RegistryError::Client(Arc::new(error));
+        let settings = SrSettings::new_builder(url.clone())
+            .no_proxy()
+            .set_timeout(timeout)
+            .build()
+            .map_err(failed)?;
+        let http = reqwest::Client::builder().no_proxy().timeout(timeout).build();
+        let http = http.map_err(|error| RegistryError::Rule(Arc::new(error)))?;
+        let inner = Inner { url, settings, http, held: RwLock::default(), loading: Default::default() };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The schema of a type's version where it is held already.
+    pub fn held(&self, type_name: &str, version: u32) -> Option<Registered> {
+        let held = self.inner.held.read().unwrap_or_else(PoisonError::into_inner);
+        // A borrowed pair cannot look up an owned one; versions of a type are few, names short.
+        held.by_version.get(&(type_name.to_owned(), version)).cloned()
+    }
+
+    /// The schema of a type's version, to write with.
+    ///
+    /// # Errors
+    /// The registry is away, or does not know it, or holds what cannot be a body's schema.
+    pub async fn by_version(
+        &self,
+        type_name: &str,
+        version: u32,
+    ) -> Result<Registered, RegistryError> {
+        if let Some(registered) = self.held(type_name, version) {
+            return Ok(registered);
+        }
+        let subject = name::record_name(type_name)?;
+        let key = Key::Version(type_name.to_owned(), version);
+        let _one_at_a_time = self.inner.loading.lock().await;
+        if let Some(registered) = self.held(type_name, version) {
+            return Ok(registered);
+        }
+        self.fresh_refusal(&key)?;
+        let ask = || get_schema_by_subject_and_version(&self.inner.settings, &subject, Some(version));
+        let answer = self.asked(&key, ask.retry(patience()).when(is_away).await)?;
+        let registered = load(&key, answer)?;
+        let mut held = self.inner.held.write().unwrap_or_else(PoisonError::into_inner);
+        held.make_room();
+        held.by_id.insert(registered.id, registered.schema.clone());
+        held.by_version.insert((type_name.to_owned(), version), registered.clone());
+        Ok(registered)
+    }
+
+    /// The schema behind an id, to read with.
+    ///
+    /// # Errors
+    /// As [`Schemas::by_version`].
+    pub async fn by_id(&self, id: u32) -> Result<Arc<BodySchema>, RegistryError> {
+        if let Some(schema) = self.held_by_id(id) {
+            return Ok(schema);
+        }
+        let key = Key::Id(id);
+        let _one_at_a_time = self.inner.loading.lock().await;
+        if let Some(schema) = self.held_by_id(id) {
+            return Ok(schema);
+        }
+        self.fresh_refusal(&key)?;
+        let ask = || get_schema_by_id(id, &self.inner.settings);
+        let answer = self.asked(&key, ask.retry(patience()).when(is_away).await)?;
+        let schema = load(&key, answer)?.schema;
+        let mut held = self.inner.held.write().unwrap_or_else(PoisonError::into_inner);
+        held.make_room();
+        held.by_id.insert(id, schema.clone());
+        Ok(schema)
+    }
+
+    /// Registers every promise in the order of its versions, under FULL_TRANSITIVE; repeating it
+    /// changes nothing. `promises` must be sorted, as [`crate::schemas::read`] gives them.
+    ///
+    /// # Errors
+    /// The registry is away, refuses one, or holds another schema under its subject and version.
+    pub async fn register(&self, promises: &[Promise]) -> Result<Report, RegistryError> {
+        self.set_rule("").await?;
+        let mut report = Report::default();
+        for promise in promises {
+            let wanted = format!("{} v{}", promise.type_name, promise.version);
+            let expected = BodySchema::parse(&promise.text).map_err(|source| {
+                RegistryError::Load { wanted: wanted.clone(), source: Arc::new(source) }
+            })?;
+            self.forget_unknown(promise);
+            let found = match self.by_version(&promise.type_name, promise.version).await {
+                Err(RegistryError::Unknown { .. }) => {
+                    self.post(promise, &wanted).await?;
+                    self.forget_unknown(promise);
+                    report.registered.push(wanted.clone());
+                    self.by_version(&promise.type_name, promise.version).await?
+                }
+                other => {
+                    report.already_there += 1;
+                    other?
+                }
+            };
+            let held = found.schema.fingerprint();
+            if held != expected.fingerprint() {
+                let expected = expected.fingerprint().to_owned();
+                return Err(RegistryError::Another { wanted, held: held.to_owned(), expected });
+            }
+        }
+        Ok(report)
+    }
+
+    async fn post(&self, promise: &Promise, wanted: &str) -> Result<(), RegistryError> {
+        let subject = name::record_name(&promise.type_name)?;
+        let ask = || {
+            let schema = SuppliedSchema::new(None, SchemaType::Avro, promise.text.clone());
+            post_schema(&self.inner.settings, subject.clone(), schema)
+        };
+        match ask.retry(patience()).when(is_away).await {
+            Ok(_) => {}
+            Err(error) if is_away(&error) => {
+                return Err(RegistryError::Away {
+                    wanted: wanted.to_owned(),
+                    source: Some(Arc::new(error)),
+                });
+            }
+            Err(error) => {
+                return Err(RegistryError::Refused {
+                    wanted: wanted.to_owned(),
+                    source: Arc::new(error),
+                });
+            }
+        }
+        // The rule of the subject itself, so that a changed global one does not loosen it.
+        self.set_rule(&format!("/{subject}")).await
+    }
+
+    /// The one call that the converter crate has not.
+    async fn set_rule(&self, of: &str) -> Result<(), RegistryError> {
+        let url = format!("{}/config{of}", self.inner.url);
+        let rule = serde_json::json!({"compatibility": "FULL_TRANSITIVE"});
+        let ask = || async {
+            let answer = self.inner.http.put(&url).json(&rule).send().await?;
+            answer.error_for_status().map(|_| ())
+        };
+        ask.retry(patience()).await.map_err(|error| RegistryError::Rule(Arc::new(error)))
+    }
+
+    fn held_by_id(&self, id: u32) -> Option<Arc<BodySchema>> {
+        let held = self.inner.held.read().unwrap_or_else(PoisonError::into_inner);
+        held.by_id.get(&id).cloned()
+    }
+
+    fn fresh_refusal(&self, key: &Key) -> Result<(), RegistryError> {
+        let held = self.inner.held.read().unwrap_or_else(PoisonError::into_inner);
+        let fresh = |at: Instant, ms| at.elapsed() < Duration::from_millis(ms);
+        if held.away.is_some_and(|at| fresh(at, AWAY_KEPT_MS)) {
+            return Err(RegistryError::Away { wanted: key.to_string(), source: None });
+        }
+        if held.unknown.get(key).is_some_and(|at| fresh(*at, UNKNOWN_KEPT_MS)) {
+            return Err(RegistryError::Unknown { wanted: key.to_string() });
+        }
+        Ok(())
+    }
+
+    fn forget_unknown(&self, promise: &Promise) {
+        let mut held = self.inner.held.write().unwrap_or_else(PoisonError::into_inner);
+        held.unknown.remove(&Key::Version(promise.type_name.clone(), promise.version));
+    }
+
+    fn asked(
+        &self,
+        key: &Key,
+        answer: Result<RegisteredSchema, SRCError>,
+    ) -> Result<RegisteredSchema, RegistryError> {
+        let mut held = self.inner.held.write().unwrap_or_else(PoisonError::into_inner);
+        match answer {
+            Ok(schema) => {
+                held.away = None;
+                Ok(schema)
+            }
+            Err(error) if is_away(&error) => {
+                held.away = Some(Instant::now());
+                let source = Some(Arc::new(error));
+                Err(RegistryError::Away { wanted: key.to_string(), source })
+            }
+            Err(_) => {
+                held.make_room();
+                held.unknown.insert(key.clone(), Instant::now());
+                Err(RegistryError::Unknown { wanted: key.to_string() })
+            }
+        }
+    }
+}
+
+/// What a registration did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// New in the registry, as `scheduling.appointment_booked v1`.
+    pub registered: Vec<String>,
+    /// How many were there.
+    pub already_there: usize,
+}
+
+impl Held {
+    fn make_room(&mut self) {
+        if self.by_id.len() >= HELD_MAX || self.by_version.len() >= HELD_MAX {
+            self.by_id.clear();
+            self.by_version.clear();
+        }
+        if self.unknown.len() >= HELD_MAX {
+            self.unknown.clear();
+        }
+    }
+}
+
+fn patience() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(RETRY_PAUSE_MS))
+        .with_max_times(RETRIES_MAX)
+        .with_jitter()
+}
+
+/// Everything but a clear word of the registry itself (`4xxxx` in its own error body) is `away`: a
+/// proxy's page, a 500 while it starts, a refused connection.
+fn is_away(error: &SRCError) -> bool {
+    let word = std::error::Error::source(error).and_then(|source| source.downcast_ref::<RawError>());
+    let code = word.map_or(0, |word| word.error_code);
+    !matches!(code, 404 | 409 | 422 | 40_000..=42_999)
+}
+
+fn load(key: &Key, answer: RegisteredSchema) -> Result<Registered, RegistryError> {
+    let schema = BodySchema::parse(&answer.schema).map_err(|source| RegistryError::Load {
+        wanted: key.to_string(),
+        source: Arc::new(source),
+    })?;
+    Ok(Registered { id: answer.id, schema: Arc::new(schema) })
+}

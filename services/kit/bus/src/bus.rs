@@ -1,0 +1,226 @@
+//! [`Bus`]: the one connection of a process to the log.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kit_body::Schemas;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::Producer as _;
+
+use crate::client::{self, Watch};
+use crate::config::{BusConfig, Topic};
+use crate::error::{BusError, PublishError};
+use crate::partition;
+use crate::publish::{self, Deliveries, Producer};
+use crate::reader::{Reader, ReaderOptions};
+use crate::scan::Scans;
+
+/// Connecting and fetching every topic's metadata. librdkafka goes on trying within it, so a broker
+/// that is just starting (two seconds) is waited for.
+pub const CONNECT_MS_MAX: u64 = 10_000;
+/// Asking for the ends of a partition; it takes about a millisecond.
+pub const WATERMARKS_MS_MAX: u64 = 5_000;
+
+/// The ends of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watermarks {
+    /// The first offset that is still there.
+    pub low: i64,
+    /// The next offset that will be written.
+    pub high: i64,
+}
+
+/// The log, as a process holds it; a clone is the same connection.
+#[derive(Clone)]
+pub struct Bus {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: BusConfig,
+    topic_names: Vec<String>,
+    cluster_id: String,
+    producer: Producer,
+    /// Asks and never reads.
+    asking: BaseConsumer<Watch>,
+    schemas: Schemas,
+}
+
+impl Bus {
+    /// Connects, and fetches the metadata of every topic, because a client that first meets a topic
+    /// when it uses it loses a second there. The registry may still be away.
+    ///
+    /// # Errors
+    /// The brokers do not answer in [`CONNECT_MS_MAX`], topics are missing, or their partition
+    /// count is not the one that is set.
+    pub async fn connect(config: &BusConfig) -> Result<Self, BusError> {
+        let config = config.clone();
+        let schemas = Schemas::new(&config.registry_url)?;
+        let inner = blocking("connecting to the brokers", move || connect(config, schemas)).await??;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The partition count of every topic.
+    pub fn partitions(&self) -> i32 {
+        self.inner.config.partitions
+    }
+
+    /// The partition of a key, in every topic.
+    pub fn partition_of(&self, key: &str) -> i32 {
+        partition::of_key(key, self.partitions())
+    }
+
+    /// Which log a position is of: `<cluster id>/<topic>/<partition>`.
+    pub fn log_identity(&self, topic: Topic, partition: i32) -> String {
+        format!("{}/{}/{partition}", self.inner.cluster_id, self.topic_name(topic))
+    }
+
+    /// The registry, and what it has told already.
+    pub fn schemas(&self) -> &Schemas {
+        &self.inner.schemas
+    }
+
+    /// The ends of a partition.
+    ///
+    /// # Errors
+    /// The brokers do not answer in [`WATERMARKS_MS_MAX`].
+    pub async fn watermarks(&self, topic: Topic, partition: i32) -> Result<Watermarks, BusError> {
+        self.check_partition(topic, partition)?;
+        let bus = self.clone();
+        blocking("asking for the ends of a partition", move || {
+            while bus.inner.asking.poll(Duration::ZERO).is_some() {}
+            watermarks(&bus.inner.asking, bus.topic_name(topic), topic, partition)
+        })
+        .await?
+    }
+
+    /// The next offset that will be written to a partition: the end of a scan begun now.
+    ///
+    /// # Errors
+    /// As [`Bus::watermarks`].
+    pub async fn scan_head(&self, topic: Topic, partition: i32) -> Result<i64, BusError> {
+        Ok(self.watermarks(topic, partition).await?.high)
+    }
+
+    /// A reader with its own consumer and its own thread; `name` stands in logs and metrics.
+    ///
+    /// # Errors
+    /// The consumer or its thread could not be made.
+    pub fn reader(&self, name: &str, options: ReaderOptions) -> Result<Reader, BusError> {
+        Reader::start(self, name, options)
+    }
+
+    /// A pool of readers for scans, at most `permits` at once.
+    pub fn scans(&self, permits: usize) -> Scans {
+        Scans::new(self.clone(), permits)
+    }
+
+    /// Waits until everything enqueued has the broker's word; for the end of a process.
+    ///
+    /// # Errors
+    /// Some of it is still on its way after `within`.
+    pub async fn flush(&self, within: Duration) -> Result<(), PublishError> {
+        let bus = self.clone();
+        let flushed = blocking("flushing", move || bus.inner.producer.flush(within)).await;
+        flushed
+            .map_err(|_| PublishError::Gone)?
+            .map_err(|error| PublishError::delivery("what is still on its way", error))
+    }
+
+    pub(crate) fn config(&self) -> &BusConfig {
+        &self.inner.config
+    }
+
+    pub(crate) fn producer(&self) -> &Producer {
+        &self.inner.producer
+    }
+
+    pub(crate) fn topic_name(&self, topic: Topic) -> &str {
+        &self.inner.topic_names[topic as usize]
+    }
+
+    pub(crate) fn check_partition(&self, topic: Topic, partition: i32) -> Result<(), BusError> {
+        if (0..self.partitions()).contains(&partition) {
+            return Ok(());
+        }
+        Err(BusError::NoSuchPartition { topic, partition })
+    }
+}
+
+pub(crate) fn watermarks(
+    consumer: &BaseConsumer<Watch>,
+    name: &str,
+    topic: Topic,
+    partition: i32,
+) -> Result<Watermarks, BusError> {
+    let ends =
+        consumer.fetch_watermarks(name, partition, Duration::from_millis(WATERMARKS_MS_MAX));
+    let (low, high) =
+        ends.map_err(|source| BusError::Watermarks { topic, partition, source })?;
+    Ok(Watermarks { low, high })
+}
+
+fn connect(config: BusConfig, schemas: Schemas) -> Result<Inner, BusError> {
+    let deadline = Instant::now() + Duration::from_millis(CONNECT_MS_MAX);
+    let topic_names: Vec<_> =
+        Topic::ALL.iter().map(|topic| topic.name(&config.topic_prefix)).collect();
+    let made = |client: &str, source| BusError::Client { client: client.to_owned(), source };
+    let asking: BaseConsumer<Watch> = client::consumer_config(&config.brokers, "asking", 100, false)
+        // Its queue is emptied only when something is asked, so nothing may fill it meanwhile.
+        .set("statistics.interval.ms", "0")
+        .create_with_context(Watch { client: "asking".to_owned() })
+        .map_err(|source| made("asking", source))?;
+    let producer: Producer = publish::producer_config(&config.brokers)
+        .create_with_context(Deliveries)
+        .map_err(|source| made("producer", source))?;
+    know_topics(asking.client(), &config, &topic_names, deadline)?;
+    know_topics(producer.client(), &config, &topic_names, deadline)?;
+    let cluster_id = asking.client().fetch_cluster_id(left(deadline));
+    let cluster_id =
+        cluster_id.ok_or_else(|| BusError::ClusterId { brokers: config.brokers.clone() })?;
+    Ok(Inner { config, topic_names, cluster_id, producer, asking, schemas })
+}
+
+/// Fetches the metadata of every topic, which the client then keeps fresh by itself.
+pub(crate) fn know_topics<C: rdkafka::ClientContext>(
+    client: &rdkafka::client::Client<C>,
+    config: &BusConfig,
+    names: &[String],
+    deadline: Instant,
+) -> Result<(), BusError> {
+    let failed = |source| BusError::Metadata { brokers: config.brokers.clone(), source };
+    let mut missing = Vec::new();
+    for name in names {
+        let metadata = client.fetch_metadata(Some(name), left(deadline)).map_err(failed)?;
+        let topic = metadata.topics().iter().find(|topic| topic.name() == name);
+        let Some(topic) = topic.filter(|topic| topic.error().is_none()) else {
+            missing.push(name.clone());
+            continue;
+        };
+        let (found, wanted) = (topic.partitions().len() as i32, config.partitions);
+        if found != wanted {
+            return Err(BusError::Partitions { name: name.clone(), found, wanted });
+        }
+    }
+    if missing.is_empty() { Ok(()) } else { Err(BusError::TopicsMissing { names: missing }) }
+}
+
+fn left(deadline: Instant) -> Duration {
+    // Zero would mean "do not wait at all", and the answer may be at hand.
+    deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(10))
+}
+
+/// Runs a call of librdkafka that blocks, off the async threads.
+pub(crate) async fn blocking<T: Send + 'static>(
+    what: &'static str,
+    call: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, BusError> {
+    tokio::task::spawn_blocking(call).await.map_err(|_| BusError::Deadline { what })
+}
+
+/// Whether librdkafka itself goes on after this error.
+pub(crate) fn is_fatal(error: &KafkaError) -> bool {
+    matches!(error, KafkaError::MessageConsumptionFatal(_))
+        || error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal)
+}

@@ -1,0 +1,65 @@
+//! The bus: Kafka as Arteria uses it, and the only crate that knows librdkafka.
+//!
+//! The log is the record, so this crate promises few things and keeps them. What was published is
+//! on the log in the order in which it was enqueued, once, and is acknowledged only after the
+//! broker said so. What is read is read from a place that the caller names (there is no group, no
+//! committed offset, no silent reset): a place that is not there is reported, never skipped. Bodies
+//! are Avro behind one table ([`kit_body`]), sealed and opened at one seam ([`seal`]), and carried
+//! in CloudEvents' clothes ([`headers`]).
+//!
+//! It must never know a domain noun, a socket of a clinic, or a row of a read model; and it logs and
+//! counts without a body, a key's owner or a token.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`config`] | [`BusConfig`], [`Topic`] |
+//! | [`topics`] | what each topic must be; creating the missing, reporting the different |
+//! | [`bus`] | [`Bus`]: connect, metadata, partitions, watermarks |
+//! | [`partition`] | Java's murmur2, so that a unit has one partition in every language |
+//! | [`headers`] | facts and requests to and from CloudEvents headers |
+//! | [`seal`] | the seam where bodies are sealed and opened; the identity for now |
+//! | [`publish`] | one idempotent producer, a [`Delivery`] for each message |
+//! | [`record`] | [`RawRecord`], as it came from the log |
+//! | [`open`] | records to facts, requests, and anything else |
+//! | [`reader`] | [`Reader`]: one consumer, one thread, one bounded channel |
+//! | [`scan`] | a pool of warm readers that read a stretch of one partition and end |
+//! | [`error`] | what fails, and whether it is worth waiting |
+
+pub mod bus;
+mod client;
+pub mod config;
+pub mod error;
+pub mod headers;
+pub mod open;
+pub mod partition;
+pub mod publish;
+pub mod reader;
+pub mod record;
+pub mod scan;
+pub mod seal;
+pub mod topics;
+
+/// The promises: written, checked, registered.
+pub mod schemas {
+    pub use kit_body::registry::Report;
+    pub use kit_body::schemas::{Promise, SchemasError, check, derive, read, write};
+    use kit_body::{RegistryError, Schemas};
+
+    /// Registers `promises` (sorted, as [`read`] and [`derive`] give them) with the registry at
+    /// `registry_url`; repeating it changes nothing.
+    ///
+    /// # Errors
+    /// The registry is away, refuses one, or holds another schema in its place.
+    pub async fn apply(registry_url: &str, promises: &[Promise]) -> Result<Report, RegistryError> {
+        Schemas::new(registry_url)?.register(promises).await
+    }
+}
+
+pub use bus::{Bus, Watermarks};
+pub use config::{BusConfig, Topic};
+pub use error::{BusError, OpenError, PublishError};
+pub use open::Opened;
+pub use publish::{Delivery, Outgoing, Placed, Sealed};
+pub use reader::{Polled, Reader, ReaderOptions};
+pub use record::RawRecord;
+pub use scan::{Scan, ScanError, Scans};

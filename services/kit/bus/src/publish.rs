@@ -1,0 +1,405 @@
+//! One idempotent producer for a whole process, and a [`Delivery`] for each message.
+//!
+//! librdkafka keeps the order of a partition and retries by itself within its delivery time-out, so
+//! nothing here retries: a message that fails has failed, and whoever pipelines stops at the first
+//! failed delivery. Enqueuing is immediate and keeps the caller's order; only finding a schema for
+//! the first time waits, and that is a step of its own ([`Bus::seal_fact`]).
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use kit_body::name;
+use kit_event::{Fact, Request, Timestamp};
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, Message as _, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use crate::bus::Bus;
+use crate::client;
+use crate::config::Topic;
+use crate::error::PublishError;
+use crate::headers::{self, DataSchema};
+use crate::record::RawRecord;
+use crate::seal::{self, SealContext};
+
+/// A message that the broker has not confirmed after this has failed. Ten seconds outlast a
+/// broker's restart; the default of five minutes would hold a clinic's ACK long after its link died.
+pub const DELIVERY_MS_MAX: u64 = 10_000;
+/// Messages waiting in the producer. At 1,000 requests a second it is a minute and a half.
+pub const QUEUED_MESSAGES_MAX: u32 = 100_000;
+/// Bytes waiting in the producer; beyond it callers are told `QueueFull`.
+pub const QUEUED_KIB_MAX: u32 = 65_536;
+/// The largest record, headers included: what a broker takes without being told otherwise.
+pub const RECORD_BYTES_MAX: u32 = 1_048_576;
+
+/// The longest cause that is written beside a parked record.
+const PARKED_CAUSE_CHARS_MAX: usize = 500;
+
+/// Where a record stands on the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placed {
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+}
+
+/// Anything that is neither a fact nor a request.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// Where to.
+    pub topic: Topic,
+    /// Which partition; the key's own where none is named.
+    pub partition: Option<i32>,
+    /// The record's key.
+    pub key: String,
+    /// Its id.
+    pub ce_id: String,
+    /// `<domain>.<name>`.
+    pub type_name: String,
+    /// Version of the type's schema.
+    pub version: u32,
+    /// When it was said.
+    pub time: Timestamp,
+    /// More headers; one of them may be `ce_source`.
+    pub headers: Vec<(String, String)>,
+    /// The body, as plain JSON.
+    pub body: Value,
+}
+
+/// A record ready to be enqueued: its body fits its schema, and nothing about it waits any more.
+#[derive(Debug, Clone)]
+pub struct Sealed {
+    topic: Topic,
+    partition: Option<i32>,
+    key: String,
+    headers: Vec<(String, String)>,
+    value: Option<Vec<u8>>,
+    type_name: Arc<str>,
+}
+
+impl Sealed {
+    /// The bytes of the value, for those who count what is in flight.
+    pub fn value_bytes(&self) -> usize {
+        self.value.as_ref().map_or(0, Vec::len)
+    }
+}
+
+/// The broker's word on one message; await it for [`Placed`]. Dropping it leaves the message on its
+/// way.
+#[derive(Debug)]
+pub struct Delivery {
+    word: oneshot::Receiver<Result<Placed, PublishError>>,
+}
+
+impl Future for Delivery {
+    type Output = Result<Placed, PublishError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.word).poll(context).map(|word| word.unwrap_or(Err(PublishError::Gone)))
+    }
+}
+
+pub(crate) type Producer = ThreadedProducer<Deliveries>;
+
+/// Hands each delivery report to whoever waits for it.
+pub(crate) struct Deliveries;
+
+pub(crate) struct Waiting {
+    word: oneshot::Sender<Result<Placed, PublishError>>,
+    type_name: Arc<str>,
+    topic: Topic,
+    since: Instant,
+}
+
+const CLIENT: &str = "producer";
+
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        client::log_line(CLIENT, level, facility, message);
+    }
+
+    fn stats(&self, statistics: rdkafka::Statistics) {
+        metrics::gauge!("arteria_bus_producer_queue_records").set(statistics.msg_cnt as f64);
+    }
+
+    fn error(&self, error: KafkaError, _reason: &str) {
+        client::count_error(CLIENT, &error);
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Box<Waiting>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, waiting: Box<Waiting>) {
+        let topic = waiting.topic.as_str();
+        let word = match result {
+            Ok(message) => {
+                metrics::counter!("arteria_bus_produced_total", "topic" => topic).increment(1);
+                metrics::histogram!("arteria_bus_delivery_seconds", "topic" => topic)
+                    .record(waiting.since.elapsed().as_secs_f64());
+                Ok(Placed { partition: message.partition(), offset: message.offset() })
+            }
+            Err((error, _)) => {
+                metrics::counter!("arteria_bus_delivery_failures_total", "topic" => topic)
+                    .increment(1);
+                Err(PublishError::delivery(&waiting.type_name, error.clone()))
+            }
+        };
+        // Nobody waiting any more is no failure: the record is on the log all the same.
+        let _ = waiting.word.send(word);
+    }
+}
+
+pub(crate) fn producer_config(brokers: &str) -> ClientConfig {
+    let mut config = client::config(brokers, CLIENT);
+    config
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("max.in.flight.requests.per.connection", "5")
+        .set("linger.ms", "0")
+        .set("compression.type", "lz4")
+        .set("partitioner", "murmur2_random")
+        .set("delivery.timeout.ms", DELIVERY_MS_MAX.to_string())
+        .set("message.max.bytes", RECORD_BYTES_MAX.to_string())
+        .set("queue.buffering.max.messages", QUEUED_MESSAGES_MAX.to_string())
+        .set("queue.buffering.max.kbytes", QUEUED_KIB_MAX.to_string());
+    config
+}
+
+/// What every event has, before its body is sealed.
+struct Event<'a> {
+    topic: Topic,
+    partition: Option<i32>,
+    key: &'a str,
+    id: &'a str,
+    type_name: &'a str,
+    version: u32,
+    time: Timestamp,
+    source: Option<String>,
+    patient_id: Option<String>,
+    seq: Option<String>,
+    headers: Vec<(String, String)>,
+    body: &'a Value,
+}
+
+impl Bus {
+    /// Makes a fact ready to be enqueued; waits for the registry only where the schema is new.
+    ///
+    /// # Errors
+    /// The schema is not at hand, or refuses the body.
+    pub async fn seal_fact(&self, fact: &Fact) -> Result<Sealed, PublishError> {
+        self.hold_schema(&fact.type_name, fact.version).await?;
+        self.sealed_fact(fact)
+    }
+
+    /// Puts a sealed record on its way. Records enqueued one after another stand on their partition
+    /// in that order.
+    ///
+    /// # Errors
+    /// The producer's queue is full, or it is gone.
+    pub fn enqueue(&self, sealed: Sealed) -> Result<Delivery, PublishError> {
+        let (word, delivery) = oneshot::channel();
+        let type_name = sealed.type_name.clone();
+        let waiting = Waiting { word, type_name, topic: sealed.topic, since: Instant::now() };
+        let mut headers = OwnedHeaders::new_with_capacity(sealed.headers.len());
+        for (key, value) in &sealed.headers {
+            headers = headers.insert(Header { key, value: Some(value) });
+        }
+        let mut record = BaseRecord::with_opaque_to(self.topic_name(sealed.topic), Box::new(waiting))
+            .key(sealed.key.as_str())
+            .headers(headers);
+        record.partition = sealed.partition;
+        record.payload = sealed.value.as_deref();
+        match self.producer().send(record) {
+            Ok(()) => Ok(Delivery { word: delivery }),
+            Err((error, _)) => Err(PublishError::delivery(&sealed.type_name, error)),
+        }
+    }
+
+    /// Puts a fact whose schema is held on its way.
+    ///
+    /// # Errors
+    /// As [`Bus::seal_fact`] and [`Bus::enqueue`]; [`PublishError::SchemaNotHeld`] where the schema
+    /// was never asked for.
+    pub fn enqueue_fact(&self, fact: &Fact) -> Result<Delivery, PublishError> {
+        self.enqueue(self.sealed_fact(fact)?)
+    }
+
+    /// Publishes a fact and waits for the broker's word.
+    ///
+    /// # Errors
+    /// As [`Bus::seal_fact`] and [`Delivery`].
+    pub async fn publish_fact(&self, fact: &Fact) -> Result<Placed, PublishError> {
+        let sealed = self.seal_fact(fact).await?;
+        self.enqueue(sealed)?.await
+    }
+
+    /// Publishes a request and waits for the broker's word.
+    ///
+    /// # Errors
+    /// As [`Bus::publish_fact`].
+    pub async fn publish_request(&self, request: &Request) -> Result<Placed, PublishError> {
+        self.hold_schema(&request.type_name, request.version).await?;
+        let event = Event {
+            topic: Topic::Requests,
+            partition: None,
+            key: request.unit.as_str(),
+            id: request.id.as_str(),
+            type_name: &request.type_name,
+            version: request.version,
+            time: request.accepted_at,
+            source: Some("/gateway".to_owned()),
+            patient_id: None,
+            seq: None,
+            headers: owned(headers::of_request(request)),
+            body: &request.body,
+        };
+        let sealed = self.sealed(event)?;
+        self.enqueue(sealed)?.await
+    }
+
+    /// Makes anything else ready to be enqueued.
+    ///
+    /// # Errors
+    /// As [`Bus::seal_fact`].
+    pub async fn seal(&self, out: Outgoing) -> Result<Sealed, PublishError> {
+        self.hold_schema(&out.type_name, out.version).await?;
+        self.sealed(Event {
+            topic: out.topic,
+            partition: out.partition,
+            key: &out.key,
+            id: &out.ce_id,
+            type_name: &out.type_name,
+            version: out.version,
+            time: out.time,
+            source: None,
+            patient_id: None,
+            seq: None,
+            headers: out.headers,
+            body: &out.body,
+        })
+    }
+
+    /// Publishes anything else and waits for the broker's word.
+    ///
+    /// # Errors
+    /// As [`Bus::publish_fact`].
+    pub async fn publish(&self, out: Outgoing) -> Result<Placed, PublishError> {
+        let sealed = self.seal(out).await?;
+        self.enqueue(sealed)?.await
+    }
+
+    /// Copies a record that could not be read to `parked`, byte for byte, with cause and origin. The
+    /// cause must be free of personal data: errors of this house are.
+    ///
+    /// # Errors
+    /// As [`Bus::enqueue`] and [`Delivery`].
+    pub async fn park(&self, origin: &RawRecord, cause: &str) -> Result<Placed, PublishError> {
+        let place = format!("{}/{}/{}", origin.topic.as_str(), origin.partition, origin.offset);
+        let cause: String = cause.chars().take(PARKED_CAUSE_CHARS_MAX).collect();
+        let mut headers = origin.headers.clone();
+        headers.push((headers::PARKED_CAUSE.to_owned(), cause));
+        headers.push((headers::PARKED_ORIGIN.to_owned(), place));
+        let sealed = Sealed {
+            topic: Topic::Parked,
+            partition: Some(origin.partition),
+            key: origin.key.clone().unwrap_or_default(),
+            headers,
+            value: origin.payload.clone(),
+            type_name: "parked".into(),
+        };
+        metrics::counter!("arteria_bus_parked_total", "topic" => origin.topic.as_str()).increment(1);
+        self.enqueue(sealed)?.await
+    }
+
+    async fn hold_schema(&self, type_name: &str, version: u32) -> Result<(), PublishError> {
+        let found = self.schemas().by_version(type_name, version).await;
+        found.map(|_| ()).map_err(|source| PublishError::Schema {
+            type_name: type_name.to_owned(),
+            version,
+            source,
+        })
+    }
+
+    fn sealed_fact(&self, fact: &Fact) -> Result<Sealed, PublishError> {
+        self.sealed(Event {
+            topic: Topic::Facts,
+            partition: None,
+            key: fact.unit.as_str(),
+            id: &fact.id.to_string(),
+            type_name: &fact.type_name,
+            version: fact.version,
+            time: fact.time,
+            source: Some(format!("/units/{}", fact.unit)),
+            patient_id: fact.patient_id.map(|id| id.to_string()),
+            seq: Some(fact.seq.to_string()),
+            headers: owned(headers::of_fact(fact)),
+            body: &fact.body,
+        })
+    }
+
+    fn sealed(&self, event: Event<'_>) -> Result<Sealed, PublishError> {
+        let (type_name, version) = (event.type_name, event.version);
+        let registered = self.schemas().held(type_name, version);
+        let registered = registered.ok_or_else(|| PublishError::SchemaNotHeld {
+            type_name: type_name.to_owned(),
+            version,
+        })?;
+        let mut framed = vec![0];
+        framed.extend_from_slice(&registered.id.to_be_bytes());
+        registered.schema.encode_into(event.body, &mut framed).map_err(|source| {
+            PublishError::Body { type_name: type_name.to_owned(), version, source }
+        })?;
+        let context = SealContext {
+            topic: event.topic,
+            key: event.key,
+            patient_id: event.patient_id.as_deref(),
+            type_name,
+            id: event.id,
+            seq: event.seq.clone(),
+        };
+        let value = seal::seal(&context, framed);
+        let schema = &registered.schema;
+        let data_schema =
+            DataSchema { name: schema.name(), version, fingerprint: schema.fingerprint() };
+        Ok(Sealed {
+            topic: event.topic,
+            partition: event.partition,
+            key: event.key.to_owned(),
+            value: Some(value),
+            type_name: type_name.into(),
+            headers: cloud_event(event, &data_schema),
+        })
+    }
+}
+
+fn cloud_event(event: Event<'_>, data_schema: &DataSchema<'_>) -> Vec<(String, String)> {
+    let mut all = owned(vec![
+        (headers::SPEC_VERSION, "1.0".to_owned()),
+        (headers::ID, event.id.to_owned()),
+        (headers::TYPE, event.type_name.to_owned()),
+        (headers::TIME, event.time.to_string()),
+        (headers::DATA_SCHEMA, data_schema.to_string()),
+        (headers::CONTENT_TYPE, headers::AVRO.to_owned()),
+    ]);
+    let named = event.headers.iter().any(|(key, _)| key == headers::SOURCE);
+    if !named {
+        let (domain, _) = name::split(event.type_name).unwrap_or((name::NAMESPACE, ""));
+        let source = event.source.unwrap_or_else(|| format!("/{domain}"));
+        all.push((headers::SOURCE.to_owned(), source));
+    }
+    all.extend(event.headers);
+    all
+}
+
+fn owned(headers: Vec<(&'static str, String)>) -> Vec<(String, String)> {
+    headers.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}

@@ -1,0 +1,243 @@
+//! How a host sees a domain, and how a domain sees a clinic.
+//!
+//! A domain crate is pure: it names what happened between two versions of a row
+//! ([`Domain::observe`]), and it grants or refuses a wish against the records as they stand
+//! ([`Domain::decide`]). It reads them through [`Records`], a port that the agent implements once
+//! for every mapped table, inside the transaction that will hold the effect. So a host holds a list
+//! of domains and no domain noun.
+
+use serde_json::{Map, Value};
+use utoipa::openapi::{RefOr, Schema};
+use uuid::Uuid;
+
+use crate::{Timestamp, UnitSeq};
+
+/// A pure domain, as hosts see it.
+pub trait Domain: Sync {
+    /// Its name, the first part of its types and the name of its Postgres schema.
+    fn name(&self) -> &'static str;
+
+    /// The things whose rows it observes, as the mapping file names them (`appointment`).
+    fn things(&self) -> &'static [&'static str];
+
+    /// Names what happened to a thing between two versions of its row, oldest first; mostly one
+    /// fact, none where nothing that the domain knows has changed.
+    ///
+    /// # Errors
+    /// A state that does not read as the thing (never for states that the mapping made).
+    fn observe(
+        &self,
+        thing: &str,
+        before: Option<&Value>,
+        after: Option<&Value>,
+    ) -> Result<Vec<Observed>, serde_json::Error>;
+
+    /// The `_snapshot` fact of a thing's present state.
+    ///
+    /// # Errors
+    /// As [`Domain::observe`].
+    fn snapshot(&self, thing: &str, state: &Value) -> Result<Observed, serde_json::Error>;
+
+    /// The request types that [`Domain::decide`] takes.
+    fn wishes(&self) -> &'static [&'static str];
+
+    /// Grants or refuses a wish against the records as they stand.
+    ///
+    /// # Errors
+    /// The refusal, which is the unit's word and becomes a fact.
+    fn decide(
+        &self,
+        type_name: &str,
+        body: &Value,
+        records: &dyn Records,
+        now: Timestamp,
+    ) -> Result<Granted, Refusal>;
+
+    /// The query types that [`Domain::answer`] takes.
+    fn queries(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Answers a live query; changes nothing.
+    ///
+    /// # Errors
+    /// The refusal, sent back as the answer.
+    fn answer(
+        &self,
+        type_name: &str,
+        body: &Value,
+        records: &dyn Records,
+        now: Timestamp,
+    ) -> Answer {
+        let _ = (body, records, now);
+        Err(Refusal::unknown_type(type_name))
+    }
+
+    /// The present version of every schema that the domain promises: facts, wishes, answers.
+    fn schemas(&self) -> Vec<SchemaSource>;
+}
+
+/// What a live query gives: plain JSON, or the reason for none.
+pub type Answer = Result<Value, Refusal>;
+
+/// A fact before it has a number.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    /// `<domain>.<thing>_<past>`.
+    pub type_name: &'static str,
+    /// Version of its schema.
+    pub version: u32,
+    /// `<thing>/<id>`.
+    pub subject: String,
+    /// The one patient it concerns.
+    pub patient_id: Option<Uuid>,
+    /// The full state after it.
+    pub body: Value,
+}
+
+/// The promise of one type, as generated from its struct.
+pub struct SchemaSource {
+    /// `<domain>.<name>`, the type it is the schema of.
+    pub type_name: &'static str,
+    /// From 1; a released version never changes.
+    pub version: u32,
+    /// One sentence: when it happens, what it asks.
+    pub doc: &'static str,
+    /// The struct's OpenAPI schema; Avro is derived from it (`kit/body`).
+    pub schema: RefOr<Schema>,
+}
+
+/// A granted wish: what to write, and which thing it is about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Granted {
+    /// Row changes, applied in order in one transaction.
+    pub changes: Vec<RowChange>,
+    /// The thing whose state after the changes is the answer.
+    pub record: RecordRef,
+}
+
+/// A thing by name and public id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordRef {
+    /// As `appointment`.
+    pub thing: &'static str,
+    /// Its public id.
+    pub id: Uuid,
+}
+
+/// One row to write, in the words of the domain; the mapping turns it into columns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowChange {
+    /// The thing and its id.
+    pub record: RecordRef,
+    /// Insert or update.
+    pub operation: RowOperation,
+    /// Domain field -> value; for an update only the fields that it touches, null to empty one.
+    pub fields: Map<String, Value>,
+}
+
+/// What to do with a row. Nothing is ever deleted on a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowOperation {
+    /// The row must not exist yet.
+    Insert,
+    /// The row must exist.
+    Update,
+}
+
+/// The unit's refusal of a wish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The problem's name, as `slot-taken`: the last part of the problem's `type`.
+    pub slug: &'static str,
+    /// One short sentence for people, the same for each refusal of that name.
+    pub title: &'static str,
+    /// What exactly, without personal data of anybody else.
+    pub detail: String,
+}
+
+impl Refusal {
+    /// The agent has no domain that reads this type; an older agent met a newer wish.
+    pub fn unknown_type(type_name: &str) -> Self {
+        Self {
+            slug: "request-type-unknown",
+            title: "The unit's agent does not know this kind of request",
+            detail: format!("no domain of this agent reads {type_name}"),
+        }
+    }
+
+    /// The body does not read as the wish that its type names.
+    pub fn malformed(type_name: &str, error: &serde_json::Error) -> Self {
+        Self {
+            slug: "request-malformed",
+            title: "The request does not read as its type",
+            detail: format!("{type_name}: {error}"),
+        }
+    }
+
+    /// The clinic database could not be read or written for this request.
+    pub fn agent_failed(detail: impl Into<String>) -> Self {
+        Self {
+            slug: "agent-failed",
+            title: "The unit's agent could not carry out the request",
+            detail: detail.into(),
+        }
+    }
+}
+
+/// A clinic's records as they stand inside the running transaction.
+pub trait Records {
+    /// The thing with this public id, whoever wrote it.
+    ///
+    /// # Errors
+    /// The clinic database did not answer.
+    fn get(&self, thing: &str, id: &Uuid) -> Result<Option<Stored>, RecordsError>;
+
+    /// All things that pass every filter, in the order of their keys.
+    ///
+    /// # Errors
+    /// The clinic database did not answer.
+    fn find(&self, thing: &str, filters: &[Filter]) -> Result<Vec<Value>, RecordsError>;
+
+    /// The unit's IANA time zone, as `Europe/Lisbon`.
+    fn time_zone(&self) -> &str;
+}
+
+/// A record and the number of the fact that last spoke of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// The thing's state, in the words of its domain.
+    pub state: Value,
+    /// Its `E-S`; none while a change of it is not yet numbered, so that no `If-Match` fits.
+    pub seq: Option<UnitSeq>,
+}
+
+/// A condition on one domain field, pushed down to the clinic database.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Filter {
+    /// The field equals the value.
+    Equals(&'static str, Value),
+    /// The column's raw text is at least this text, byte by byte. Times typed by other programs
+    /// vary in form, so callers leave a day or two of room and compare parsed values themselves.
+    TextAtLeast(&'static str, String),
+    /// The column's raw text is below this text.
+    TextBelow(&'static str, String),
+}
+
+/// The clinic database did not answer; the agent knows the cause.
+#[derive(Debug, thiserror::Error)]
+#[error("reading {thing} records")]
+pub struct RecordsError {
+    /// Which things were being read.
+    pub thing: String,
+    /// Why it failed.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl From<RecordsError> for Refusal {
+    /// Only seen when the failure is lasting: the agent retries a busy database before it refuses.
+    fn from(error: RecordsError) -> Self {
+        Self::agent_failed(error.to_string())
+    }
+}

@@ -1,0 +1,187 @@
+//! What stands around every route: a request id, an access line, metrics, caught panics.
+
+use std::any::Any;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use tower_http::catch_panic::CatchPanicLayer;
+use uuid::Uuid;
+
+use crate::body::BODY_BYTES_MAX;
+use crate::problem::{INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, Problem, Unsigned};
+
+/// Carries the request id both ways.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest request id that is taken over from a caller.
+const REQUEST_ID_BYTES_MAX: usize = 128;
+/// The route of an address that no template matches; the address itself may hold anything.
+const UNMATCHED: &str = "unmatched";
+
+/// The id under which the log knows a call: the caller's own where it is a plain word, else ours.
+/// (A *request id* is something else here: the tracked wish of a unit.)
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallId(pub String);
+
+/// Dresses a router: answers for unknown addresses and methods, a bound on bodies, and everything
+/// this module is about.
+pub fn dress(routes: Router) -> Router {
+    routes
+        .fallback(|| async { Problem::from(NOT_FOUND) })
+        .method_not_allowed_fallback(|| async { Problem::from(METHOD_NOT_ALLOWED) })
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(CatchPanicLayer::custom(caught))
+        .layer(middleware::from_fn(observe))
+}
+
+fn caught(_panic: Box<dyn Any + Send + 'static>) -> Response {
+    // What it says stays inside: the panic hook has told the log, and it may quote a record.
+    Problem::from(INTERNAL).into_response()
+}
+
+async fn observe(mut request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let id = CallId::of(&request);
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    request.extensions_mut().insert(id.clone());
+    let response = signed(next.run(request).await, &id);
+    let route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
+    let status = response.status();
+    let elapsed = begun.elapsed();
+    let elapsed_ms = elapsed.as_secs_f64() * 1000.0;
+    if status.is_server_error() {
+        tracing::warn!(%method, route, status = status.as_u16(), elapsed_ms, call_id = id.0, "call");
+    } else {
+        tracing::info!(%method, route, status = status.as_u16(), elapsed_ms, call_id = id.0, "call");
+    }
+    metrics::histogram!(
+        "http_call_seconds",
+        "method" => known_method(&method),
+        "route" => route.to_owned(),
+        "status" => status.as_str().to_owned(),
+    )
+    .record(elapsed.as_secs_f64());
+    response
+}
+
+/// A caller can invent methods without end; a metric must not.
+fn known_method(method: &http::Method) -> &'static str {
+    ["GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS"]
+        .into_iter()
+        .find(|known| method.as_str() == *known)
+        .unwrap_or("other")
+}
+
+/// Writes the id into the answer, and into the body of a problem.
+fn signed(mut response: Response, id: &CallId) -> Response {
+    if let Some(Unsigned(problem)) = response.extensions_mut().remove() {
+        let mut headers = std::mem::take(response.headers_mut());
+        response = problem.render(Some(&id.0));
+        // What inner layers added (as `Allow`) stays; the length is of the body without the id.
+        headers.remove(http::header::CONTENT_LENGTH);
+        *response.headers_mut() = headers;
+    }
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&id.0) {
+        headers.insert(REQUEST_ID, value);
+    }
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Records of patients belong into no cache; pages that may be kept say so themselves.
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+impl CallId {
+    fn of(request: &Request) -> Self {
+        let given = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
+        match given {
+            Some(text) if is_plain(text) => Self(text.to_owned()),
+            _ => Self(Uuid::new_v4().simple().to_string()),
+        }
+    }
+}
+
+/// Letters, digits and a few marks: nothing that could forge a line of a log.
+fn is_plain(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
+    !text.is_empty() && text.len() <= REQUEST_ID_BYTES_MAX && text.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::routing::get;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    fn app() -> Router {
+        dress(
+            Router::new()
+                .route("/ok", get(|| async { "ok" }))
+                .route("/boom", get(|| async { panic!("the secret inside") as &'static str }))
+                .route("/bad", get(|| async { Problem::from(crate::problem::INVALID_FIELDS) })),
+        )
+    }
+
+    async fn call(method: &str, path: &str, id: Option<&str>) -> (Response<()>, String) {
+        let mut request = http::Request::builder().method(method).uri(path);
+        if let Some(id) = id {
+            request = request.header(REQUEST_ID, id);
+        }
+        let response = app().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        (Response::from_parts(parts, ()), String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    type Response<T> = http::Response<T>;
+
+    #[tokio::test]
+    async fn a_problem_names_its_type_status_and_instance() {
+        let (response, body) = call("GET", "/bad", Some("abc-1")).await;
+        assert_eq!(response.status(), 422);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        assert_eq!(response.headers()["x-request-id"], "abc-1");
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(body["type"], "/problems/invalid-fields");
+        assert_eq!(body["status"], 422);
+        assert_eq!(body["instance"], "abc-1");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_without_its_words() {
+        let (response, body) = call("GET", "/boom", None).await;
+        assert_eq!(response.status(), 500);
+        assert!(!body.contains("secret"), "{body}");
+        assert_eq!(response.headers()["x-request-id"].len(), 32);
+    }
+
+    #[tokio::test]
+    async fn an_unknown_address_or_method_is_a_problem_too() {
+        assert_eq!(call("GET", "/none", None).await.0.status(), 404);
+        let (response, body) = call("DELETE", "/ok", None).await;
+        assert_eq!(response.status(), 405);
+        assert!(response.headers().contains_key("allow"));
+        assert!(body.contains("/problems/method-not-allowed"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn a_request_id_that_could_forge_a_line_is_replaced() {
+        for bad in ["", "a b", "a\"b", "ü", &"x".repeat(129)] {
+            let Ok(value) = HeaderValue::from_str(bad) else { continue };
+            let request =
+                http::Request::get("/ok").header(REQUEST_ID, value).body(Body::empty()).unwrap();
+            let response = app().oneshot(request).await.unwrap();
+            assert_ne!(response.headers()["x-request-id"], bad);
+        }
+        assert_eq!(
+            call("GET", "/ok", Some("a.b_c:1-2")).await.0.headers()["x-request-id"],
+            "a.b_c:1-2"
+        );
+    }
+}

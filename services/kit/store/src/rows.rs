@@ -1,0 +1,171 @@
+//! What the tables of things share when they are written: a row is its key, the searched columns,
+//! the number of the fact that wrote it, and the thing's state.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use serde_json::Value;
+use sqlx::types::Json;
+use sqlx::{AssertSqlSafe, PgConnection};
+use uuid::Uuid;
+
+use crate::error::Act;
+use crate::json::storable;
+use crate::number::to_columns;
+use crate::projection::{Entry, Seeded, Stale};
+use crate::StoreError;
+
+/// The state of one thing after a fact.
+#[derive(Debug)]
+pub struct Stated<'a, T> {
+    /// The fact.
+    pub entry: &'a Entry,
+    /// The thing's id.
+    pub id: Uuid,
+    /// Whether it is gone: its row stays as a tombstone, so that an older fact cannot revive it.
+    pub removed: bool,
+    /// The thing, for its searched columns.
+    pub thing: T,
+}
+
+/// The last state of each thing: one statement may not write a row twice. Entries come in the order
+/// of each unit's numbers.
+pub fn last_of_each<'a, T>(states: Vec<Stated<'a, T>>) -> Vec<Stated<'a, T>> {
+    last_by(states, |state| (state.entry.fact.unit.as_str(), state.id))
+}
+
+/// The last item of each key, at the place of the first.
+pub fn last_by<T, K: Hash + Eq>(items: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T>
+where
+    T: Sized,
+{
+    let places: Vec<usize> = {
+        let mut first: HashMap<K, usize> = HashMap::with_capacity(items.len());
+        items
+            .iter()
+            .map(|item| {
+                let free = first.len();
+                *first.entry(key(item)).or_insert(free)
+            })
+            .collect()
+    };
+    let mut last: Vec<Option<T>> = Vec::new();
+    for (item, place) in items.into_iter().zip(places) {
+        if place == last.len() {
+            last.push(Some(item));
+        } else {
+            last[place] = Some(item);
+        }
+    }
+    last.into_iter().flatten().collect()
+}
+
+/// The columns that every table of things has, one array each, ready to bind.
+#[derive(Debug)]
+pub struct Columns<'a> {
+    /// `unit`.
+    pub units: Vec<&'a str>,
+    /// The key beside the unit.
+    pub ids: Vec<Uuid>,
+    /// `epoch`.
+    pub epochs: Vec<i64>,
+    /// `seq`.
+    pub seqs: Vec<i64>,
+    /// `removed`.
+    pub removed: Vec<bool>,
+    /// `state`.
+    pub states: Vec<Json<Cow<'a, Value>>>,
+}
+
+impl<'a> Columns<'a> {
+    /// The columns of `states`.
+    ///
+    /// # Errors
+    /// A number is too great to be stored.
+    pub fn of<T>(states: &[Stated<'a, T>]) -> Result<Self, StoreError> {
+        let mut numbers = Vec::with_capacity(states.len());
+        for state in states {
+            numbers.push(to_columns(state.entry.fact.seq)?);
+        }
+        let (epochs, seqs) = numbers.into_iter().unzip();
+        Ok(Self {
+            units: states.iter().map(|s| s.entry.fact.unit.as_str()).collect(),
+            ids: states.iter().map(|s| s.id).collect(),
+            epochs,
+            seqs,
+            removed: states.iter().map(|s| s.removed).collect(),
+            states: states.iter().map(|s| Json(storable(&s.entry.fact.body))).collect(),
+        })
+    }
+}
+
+/// Marks rows of `table` that no fact of the seeded epoch has spoken of, where the epoch's end
+/// names their `thing`. The usual body of [`crate::Projection::withdraw`] for a table with the
+/// columns unit, epoch and withdrawn.
+///
+/// # Errors
+/// Postgres does not answer.
+pub async fn withdraw_rows(
+    connection: &mut PgConnection,
+    table: &'static str,
+    thing: &str,
+    seeded: &[Seeded],
+) -> Result<(), StoreError> {
+    let meant = seeded.iter().filter(|one| one.things.iter().any(|named| named == thing));
+    let (units, epochs): (Vec<&str>, Vec<i64>) =
+        meant.map(|one| (one.unit.as_str(), i64::from(one.epoch))).unzip();
+    if units.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(AssertSqlSafe(format!(
+        "update {table} t set withdrawn = true
+         from unnest($1::text[], $2::bigint[]) as n(unit, epoch)
+         where t.unit = n.unit and t.epoch < n.epoch and not t.withdrawn"
+    )))
+    .bind(units)
+    .bind(epochs)
+    .execute(connection)
+    .await
+    .writing("withdrawn")?;
+    Ok(())
+}
+
+/// Marks one row of `table`, whose key beside the unit is the column `key`. The usual body of
+/// [`crate::Projection::mark_stale`]; a row that is not there has nothing that could mislead, and
+/// one that is stale already stays so since its first.
+///
+/// # Errors
+/// Postgres does not answer.
+pub async fn mark_row_stale(
+    connection: &mut PgConnection,
+    table: &'static str,
+    key: &'static str,
+    stale: &Stale,
+) -> Result<(), StoreError> {
+    let Ok(id) = stale.id.parse::<Uuid>() else { return Ok(()) };
+    let (epoch, seq) = to_columns(stale.since)?;
+    sqlx::query(AssertSqlSafe(format!(
+        "update {table} set stale_epoch = $3, stale_seq = $4
+         where unit = $1 and {key} = $2 and (epoch, seq) < ($3, $4) and stale_epoch is null"
+    )))
+    .bind(stale.unit.as_str())
+    .bind(id)
+    .bind(epoch)
+    .bind(seq)
+    .execute(connection)
+    .await
+    .writing("stale")?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_each_key_the_last_stays_at_the_place_of_the_first() {
+        let items = vec![("a", 1), ("b", 2), ("a", 3), ("c", 4), ("b", 5)];
+        assert_eq!(last_by(items, |item| item.0), vec![("a", 3), ("b", 5), ("c", 4)]);
+    }
+}

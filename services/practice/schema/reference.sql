@@ -1,0 +1,81 @@
+-- The reference practice schema: what a unit without practice software of its own uses as its
+-- database, and what `practice` plays on. Ids are UUIDs in lower-case text, times RFC 3339 UTC text,
+-- dates YYYY-MM-DD, money in minor units. Any program may write these tables with plain SQL.
+--
+-- Columns are as lenient as in real practice software: only what such software certainly fills is
+-- NOT NULL, mrn is not unique (merged and mistyped records exist), and foreign keys are declared
+-- but, as SQLite does by default, not enforced. Running this file twice changes nothing.
+
+CREATE TABLE IF NOT EXISTS patients (
+    patient_id   TEXT NOT NULL PRIMARY KEY,
+    mrn          TEXT,
+    family_name  TEXT NOT NULL,
+    given_name   TEXT,
+    birth_date   TEXT,
+    sex          TEXT,
+    phone        TEXT,
+    email        TEXT,
+    address_line TEXT,
+    city         TEXT,
+    postal_code  TEXT,
+    country      TEXT,
+    deceased_on  TEXT,
+    active       INTEGER NOT NULL DEFAULT 1
+);
+CREATE INDEX IF NOT EXISTS patients_by_mrn ON patients (mrn);
+CREATE INDEX IF NOT EXISTS patients_by_family_name ON patients (family_name);
+
+CREATE TABLE IF NOT EXISTS practitioners (
+    practitioner_id TEXT NOT NULL PRIMARY KEY,
+    family_name     TEXT NOT NULL,
+    given_name      TEXT,
+    specialty       TEXT,
+    active          INTEGER NOT NULL DEFAULT 1
+);
+
+-- weekday: ISO 1 (Monday) to 7; starts and ends: HH:MM wall time in the unit's time zone.
+CREATE TABLE IF NOT EXISTS working_hours (
+    practitioner_id TEXT NOT NULL REFERENCES practitioners (practitioner_id),
+    weekday         INTEGER NOT NULL,
+    starts          TEXT NOT NULL,
+    ends            TEXT NOT NULL,
+    slot_min        INTEGER NOT NULL DEFAULT 15,
+    PRIMARY KEY (practitioner_id, weekday, starts)
+);
+
+-- status: booked, arrived, fulfilled, cancelled, noshow.
+CREATE TABLE IF NOT EXISTS appointments (
+    appointment_id  TEXT NOT NULL PRIMARY KEY,
+    patient_id      TEXT NOT NULL REFERENCES patients (patient_id),
+    practitioner_id TEXT NOT NULL REFERENCES practitioners (practitioner_id),
+    starts_at       TEXT NOT NULL,
+    ends_at         TEXT NOT NULL,
+    status          TEXT NOT NULL DEFAULT 'booked',
+    modality        TEXT,
+    reason          TEXT
+);
+CREATE INDEX IF NOT EXISTS appointments_by_practitioner
+    ON appointments (practitioner_id, starts_at);
+CREATE INDEX IF NOT EXISTS appointments_by_patient ON appointments (patient_id);
+
+CREATE TABLE IF NOT EXISTS invoices (
+    invoice_id     TEXT NOT NULL PRIMARY KEY,
+    patient_id     TEXT NOT NULL REFERENCES patients (patient_id),
+    appointment_id TEXT REFERENCES appointments (appointment_id),
+    issued_at      TEXT NOT NULL,
+    currency       TEXT NOT NULL,
+    total_minor    INTEGER NOT NULL,
+    status         TEXT NOT NULL DEFAULT 'issued'
+);
+CREATE INDEX IF NOT EXISTS invoices_by_patient ON invoices (patient_id);
+
+CREATE TABLE IF NOT EXISTS payments (
+    payment_id   TEXT NOT NULL PRIMARY KEY,
+    invoice_id   TEXT NOT NULL REFERENCES invoices (invoice_id),
+    paid_at      TEXT NOT NULL,
+    currency     TEXT NOT NULL,
+    amount_minor INTEGER NOT NULL,
+    method       TEXT,
+    reference    TEXT
+);
+CREATE INDEX IF NOT EXISTS payments_by_invoice ON payments (invoice_id);

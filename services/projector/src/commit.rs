@@ -1,0 +1,244 @@
+//! One transaction for a batch: rows, numbers, held records and offsets, or nothing.
+
+use std::collections::HashMap;
+
+use kit_bus::{Bus, RawRecord};
+use kit_event::{Timestamp, UnitId, UnitSeq};
+use kit_store::projection::{accept_one_by_one, apply_one_by_one};
+use kit_store::{
+    Act as _, Advance, EPOCH_SEEDED, Entry, Projection, Refused, Seeded, Stale, StoreError, progress,
+};
+use sqlx::{Connection as _, PgConnection};
+
+use crate::alarm;
+use crate::error::SessionError;
+use crate::intake::{self, Looked};
+use crate::plan::{Last, Plan, Readings, Step};
+
+/// What is written, read together before anything is.
+struct Work<'a> {
+    plan: &'a Plan,
+    readings: &'a Readings,
+    advances: &'a [Advance],
+    /// The facts that this domain reads, with the records that they came in.
+    entries: Vec<Entry>,
+    records: Vec<RawRecord>,
+    seeded: Vec<Seeded>,
+    times: HashMap<&'a UnitId, Timestamp>,
+    holds: Vec<kit_store::HeldRecord>,
+    gone: Vec<(UnitId, UnitSeq)>,
+    parks: Vec<(RawRecord, String)>,
+}
+
+/// Where a domain writes.
+pub(crate) struct Writer<'a> {
+    pub bus: &'a Bus,
+    pub projection: &'static dyn Projection,
+    pub connection: &'a mut PgConnection,
+}
+
+impl Writer<'_> {
+    /// Commits what `plan` says.
+    pub async fn commit(
+        &mut self,
+        mut plan: Plan,
+        readings: &Readings,
+        advances: &[Advance],
+    ) -> Result<usize, SessionError> {
+        let steps = std::mem::take(&mut plan.steps);
+        let holds = std::mem::take(&mut plan.holds);
+        let mut work = Work {
+            plan: &plan,
+            readings,
+            advances,
+            entries: Vec::with_capacity(steps.len()),
+            records: Vec::with_capacity(steps.len()),
+            seeded: Vec::new(),
+            times: HashMap::new(),
+            holds: holds.into_values().map(intake::to_held).collect(),
+            gone: plan.gone.iter().chain(&plan.abandoned).cloned().collect(),
+            parks: plan.parks.clone(),
+        };
+        self.resolve(&mut work, steps).await?;
+        let count = work.entries.len();
+        match self.attempt(&work, false).await {
+            Err(SessionError::Store(error)) if error.is_refused_data() => {
+                tracing::warn!(
+                    domain = self.projection.schema(),
+                    "postgres refused a batch; its facts are tried one by one"
+                );
+                self.attempt(&work, true).await?;
+            }
+            outcome => outcome?,
+        }
+        Ok(count)
+    }
+
+    /// Reads what waits in `held` and is due now. It is this process's own, so it may be read before
+    /// the transaction that takes it away.
+    async fn resolve<'a>(
+        &mut self,
+        work: &mut Work<'a>,
+        steps: Vec<Step>,
+    ) -> Result<(), SessionError> {
+        let mut held = self.read_held(&work.gone).await?;
+        for (unit, last) in &work.plan.touched {
+            let time = match last {
+                Some(Last::At(time)) => Some(*time),
+                Some(Last::Held(seq)) => held.get(&(unit.clone(), *seq)).and_then(time_of),
+                None => None,
+            };
+            work.times.extend(time.map(|time| (unit, time)));
+        }
+        for step in steps {
+            match step {
+                Step::Fresh { fact, record } => self.add(work, *fact, record),
+                Step::Held(unit, seq) => {
+                    let Some(record) = held.remove(&(unit, seq)) else {
+                        return Err(StoreError::Unreadable { what: "held record" }.into());
+                    };
+                    match intake::look(self.bus, self.projection, record).await? {
+                        Looked::Numbered(looked) => {
+                            if let Some(fact) = looked.fact {
+                                self.add(work, fact, looked.record);
+                            }
+                        }
+                        // It opened when it was held, so this is no fault of the record alone.
+                        Looked::Unreadable { record, cause, .. } => work.parks.push((record, cause)),
+                    }
+                }
+            }
+        }
+        if self.projection.is_keeper() {
+            let over = work.plan.abandoned.iter().filter_map(|key| held.remove(key));
+            work.parks.extend(over.map(|record| (record, "its epoch is over".to_owned())));
+        }
+        Ok(())
+    }
+
+    async fn read_held(
+        &mut self,
+        keys: &[(UnitId, UnitSeq)],
+    ) -> Result<HashMap<(UnitId, UnitSeq), RawRecord>, StoreError> {
+        let mut ranges: HashMap<&UnitId, (UnitSeq, UnitSeq)> = HashMap::new();
+        for (unit, seq) in keys {
+            let range = ranges.entry(unit).or_insert((*seq, *seq));
+            *range = (range.0.min(*seq), range.1.max(*seq));
+        }
+        let mut held = HashMap::new();
+        for (unit, (first, last)) in ranges {
+            for record in progress::read_held(self.connection, unit, first, last).await? {
+                held.insert((unit.clone(), record.seq), intake::from_held(record));
+            }
+        }
+        Ok(held)
+    }
+
+    fn add(&self, work: &mut Work<'_>, fact: kit_event::Fact, record: RawRecord) {
+        if fact.type_name == EPOCH_SEEDED {
+            work.seeded.extend(Seeded::of(&fact));
+        }
+        if self.projection.reads(&fact.type_name) {
+            let (partition, offset) = (record.partition, record.offset);
+            work.entries.push(Entry { fact, partition, offset });
+            work.records.push(record);
+        }
+    }
+
+    /// Offsets first: whoever reads for the same domain finds out before it has written anything.
+    async fn attempt(&mut self, work: &Work<'_>, is_careful: bool) -> Result<(), SessionError> {
+        let projection = self.projection;
+        let mut transaction = self.connection.begin().await.writing("transaction")?;
+        let connection: &mut PgConnection = &mut transaction;
+        progress::advance_offsets(connection, work.advances).await?;
+        let mut refused = Vec::new();
+        if is_careful {
+            refused = apply_one_by_one(projection, connection, &work.entries).await?;
+        } else if !work.entries.is_empty() {
+            refused = projection.apply(connection, &work.entries).await?;
+        }
+        if !work.seeded.is_empty() {
+            projection.withdraw(connection, &work.seeded).await?;
+        }
+        let stale: Vec<Stale> =
+            refused.iter().filter_map(|one| Stale::of(&work.entries[one.index].fact)).collect();
+        if !stale.is_empty() {
+            projection.mark_stale(connection, &stale).await?;
+        }
+        let unaccepted = accept(projection, connection, work, is_careful).await?;
+        save_progress(connection, work).await?;
+        self::park(self.bus, projection.schema(), work, &refused, &unaccepted).await?;
+        transaction.commit().await.writing("transaction")?;
+        Ok(())
+    }
+}
+
+async fn accept(
+    projection: &dyn Projection,
+    connection: &mut PgConnection,
+    work: &Work<'_>,
+    is_careful: bool,
+) -> Result<Vec<Refused>, StoreError> {
+    let asked = &work.plan.asked;
+    if asked.is_empty() {
+        return Ok(Vec::new());
+    }
+    if is_careful {
+        return accept_one_by_one(projection, connection, asked).await;
+    }
+    projection.accept(connection, asked).await.map(|()| Vec::new())
+}
+
+async fn save_progress(
+    connection: &mut PgConnection,
+    work: &Work<'_>,
+) -> Result<(), StoreError> {
+    if !work.plan.forks.is_empty() {
+        kit_timeline::repair::note_forks(connection, &work.plan.forks).await?;
+    }
+    if !work.gone.is_empty() {
+        progress::drop_held(connection, &work.gone).await?;
+    }
+    if !work.holds.is_empty() {
+        progress::keep_held(connection, &work.holds).await?;
+    }
+    let units = work.plan.touched.keys();
+    let readings: Vec<_> = units
+        .filter_map(|unit| Some((unit, work.readings.get(unit)?, work.times.get(unit).copied())))
+        .collect();
+    if !readings.is_empty() {
+        progress::save_readings(connection, &readings).await?;
+    }
+    Ok(())
+}
+
+/// Sets records aside before the offsets move past them; a repeat after a crash parks them twice,
+/// under the same id.
+async fn park(
+    bus: &Bus,
+    domain: &'static str,
+    work: &Work<'_>,
+    refused: &[Refused],
+    unaccepted: &[Refused],
+) -> Result<(), SessionError> {
+    let facts = refused.iter().map(|one| (&work.records[one.index], one.cause.as_str()));
+    let requests =
+        unaccepted.iter().map(|one| (&work.plan.asked_records[one.index], one.cause.as_str()));
+    let others = work.parks.iter().map(|(record, cause)| (record, cause.as_str()));
+    for (record, cause) in others.chain(facts).chain(requests) {
+        let (topic, partition, offset) = (record.topic, record.partition, record.offset);
+        match bus.park(record, cause).await {
+            Ok(_) => alarm::parked(domain, topic.as_str(), partition, offset, cause),
+            // A copy with its cause is a little larger than the record, and may be too large.
+            Err(error) if error.is_refused() => {
+                alarm::not_parked(domain, topic.as_str(), partition, offset);
+            }
+            Err(source) => return Err(SessionError::Park { topic, partition, offset, source }),
+        }
+    }
+    Ok(())
+}
+
+fn time_of(record: &RawRecord) -> Option<Timestamp> {
+    record.header(kit_bus::headers::TIME)?.parse().ok()
+}

@@ -1,0 +1,55 @@
+//! The domains that have a read model, and the timeline. A new one is a line here.
+
+use kit_store::Projection;
+
+/// Every domain, in no order that matters.
+pub static ALL: [&'static dyn Projection; 5] = [
+    &patients_store::Patients,
+    &scheduling_store::Scheduling,
+    &requests_store::Requests,
+    &units_store::Units,
+    &kit_timeline::Timeline,
+];
+
+/// No domain has that name.
+#[derive(Debug, thiserror::Error)]
+#[error("no domain is called {name}; there are {}", names().join(", "))]
+pub struct UnknownDomain {
+    /// The name that was given.
+    pub name: String,
+}
+
+/// All domains, or the one of that name.
+///
+/// # Errors
+/// There is none.
+pub fn chosen(only: Option<&str>) -> Result<Vec<&'static dyn Projection>, UnknownDomain> {
+    let chosen: Vec<_> =
+        ALL.iter().copied().filter(|it| only.is_none_or(|name| name == it.schema())).collect();
+    match only {
+        Some(name) if chosen.is_empty() => Err(UnknownDomain { name: name.to_owned() }),
+        Some(_) | None => Ok(chosen),
+    }
+}
+
+fn names() -> Vec<&'static str> {
+    ALL.iter().map(|domain| domain.schema()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_domain_is_chosen_by_its_name() {
+        assert_eq!(chosen(None).unwrap().len(), ALL.len());
+        assert_eq!(chosen(Some("units")).unwrap()[0].schema(), "units");
+        let message = chosen(Some("billing")).err().unwrap().to_string();
+        assert!(message.contains("billing") && message.contains("timeline"), "{message}");
+    }
+
+    #[test]
+    fn one_domain_alone_speaks_for_all() {
+        assert_eq!(ALL.iter().filter(|domain| domain.is_keeper()).count(), 1);
+    }
+}

@@ -1,0 +1,56 @@
+//! Every fact and wish has its generated schema, and no promise is ever broken.
+
+use kit_body::schemas;
+use kit_event::{Domain, SchemaSource};
+use tests_tidy::tree::root;
+use tests_tidy::{Violation, obey};
+
+/// Every domain; a new one is a line here.
+const DOMAINS: [&dyn Domain; 4] =
+    [&patients::Patients, &requests::Requests, &scheduling::Scheduling, &units::Units];
+
+fn promised() -> Vec<SchemaSource> {
+    DOMAINS.iter().flat_map(|domain| domain.schemas()).collect()
+}
+
+#[test]
+fn every_schema_is_generated_and_compatible_both_ways_with_every_earlier_version() {
+    let complaints = schemas::check(&root().join("proto-schemas"), &promised())
+        .unwrap_or_else(|error| panic!("checking proto-schemas: {error} ({:?})", source(&error)));
+    let found = complaints.into_iter().map(|what| Violation::new("proto-schemas", what));
+    obey("Released schemas never change, and read each other.", found.collect());
+}
+
+/// A type belongs to its domain, its version is at least 1, and it says in a sentence when it
+/// happens.
+#[test]
+fn every_promise_is_of_its_domain_and_says_when_it_happens() {
+    let mut found = Vec::new();
+    for domain in DOMAINS {
+        let sources = domain.schemas();
+        let own = format!("{}.", domain.name());
+        let is_own = |name: &str| name.starts_with(&own) || name.starts_with("control.");
+        for source in &sources {
+            let mut wrong = |what: &str| found.push(Violation::new(source.type_name, what));
+            if !is_own(source.type_name) {
+                wrong("is promised by another domain than its name says");
+            }
+            if source.version == 0 {
+                wrong("versions begin at 1");
+            }
+            if !source.doc.trim().ends_with('.') {
+                wrong("its doc is no sentence: say when it happens, or what it asks");
+            }
+        }
+        for wish in domain.wishes().iter().chain(domain.queries()) {
+            if !sources.iter().any(|source| source.type_name == *wish) {
+                found.push(Violation::new(*wish, "is read by its domain and has no schema"));
+            }
+        }
+    }
+    obey("Each promise is a sentence of its own domain.", found);
+}
+
+fn source(error: &dyn std::error::Error) -> Option<String> {
+    error.source().map(ToString::to_string)
+}
