@@ -48,19 +48,15 @@ impl Books {
         tries: u32,
     ) -> Result<Verdict, StationError> {
         let now = self.setup.clock.now();
-        self.speak(&request.id, log, request.traceparent.as_deref(), |books, tx, entry| {
-            match entry {
-                Some(entry) if is_another(&entry, &request.command_hash) => {
-                    let refusal = Refusal::from(Refused::IdempotencyKeyReused);
-                    let outcome =
-                        RequestOutcome::new(request.id.clone(), FinalState::Rejected, now);
-                    Ok(Spoken::Told(Box::new(of_request(outcome, request).because(&refusal))))
-                }
-                Some(_) => Ok(Spoken::Repeated),
-                None => {
-                    books.decide(tx, request, now, tries).map(|it| Spoken::Now(Box::new(it)))
-                }
+        self.speak(&request.id, log, request.traceparent.as_deref(), |books, tx, entry| match entry
+        {
+            Some(entry) if is_another(&entry, &request.command_hash) => {
+                let refusal = Refusal::from(Refused::IdempotencyKeyReused);
+                let outcome = RequestOutcome::new(request.id.clone(), FinalState::Rejected, now);
+                Ok(Spoken::Told(Box::new(of_request(outcome, request).because(&refusal))))
             }
+            Some(_) => Ok(Spoken::Repeated),
+            None => books.decide(tx, request, now, tries).map(|it| Spoken::Now(Box::new(it))),
         })
     }
 
@@ -218,9 +214,10 @@ impl Books {
             return Ok(None);
         };
         let subject = format!("{thing}/{id}");
-        let told = facts.iter().rev().find(|fact| {
-            fact.seq <= last_seq && fact.subject.as_deref() == Some(subject.as_str())
-        });
+        let told = facts
+            .iter()
+            .rev()
+            .find(|fact| fact.seq <= last_seq && fact.subject.as_deref() == Some(subject.as_str()));
         if let Some(fact) = told {
             return Ok(Some(fact.seq));
         }

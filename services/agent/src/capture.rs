@@ -40,7 +40,10 @@ pub fn switch(dir: &Path, switch: Switch) -> Result<String> {
         Switch::On => {
             let installed = triggers::install(&clinic.conn, &mapping, true)?;
             gate::open(&clinic.conn)?;
-            Ok(format!("capture is on for {} tables; rows will be compared", installed.tables.len()))
+            Ok(format!(
+                "capture is on for {} tables; rows will be compared",
+                installed.tables.len()
+            ))
         }
         Switch::Off => {
             triggers::install(&clinic.conn, &mapping, false)?;
@@ -51,7 +54,9 @@ pub fn switch(dir: &Path, switch: Switch) -> Result<String> {
             triggers::install(&clinic.conn, &mapping, false)?;
             gate::close(&clinic.conn, Closed::Removed)?;
             let dropped = triggers::remove(&clinic.conn)?;
-            Ok(format!("capture is removed: {dropped} triggers dropped; `capture on` brings it back"))
+            Ok(format!(
+                "capture is removed: {dropped} triggers dropped; `capture on` brings it back"
+            ))
         }
     }
 }

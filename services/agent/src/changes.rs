@@ -100,7 +100,8 @@ fn update(
     names: &[String],
     mut values: Vec<SqlValue>,
 ) -> Result<(), ChangeError> {
-    let assignments: Vec<String> = names.iter().map(|name| format!("{} = ?", quoted(name))).collect();
+    let assignments: Vec<String> =
+        names.iter().map(|name| format!("{} = ?", quoted(name))).collect();
     let conditions: Vec<String> =
         table.key.iter().map(|name| format!("{} = ?", quoted(name))).collect();
     values.extend(records.key_of(change.record.thing, &change.record.id)?);

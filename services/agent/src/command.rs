@@ -129,7 +129,15 @@ impl Station {
             self.books.apply(request, &log, tries)?
         };
         let facts = self.after_verdict(&verdict)?;
-        let reply = self.books.reply(&request.id, request.reply_partition, &verdict, &facts)?;
+        let reply =
+            match self.books.reply(&request.id, request.reply_partition, &verdict, &facts)? {
+                // Committed at an earlier try that another program then kept from being drained.
+                None if verdict == Verdict::Repeated => {
+                    self.drain_all()?;
+                    self.books.reply(&request.id, request.reply_partition, &verdict, &[])?
+                }
+                reply => reply,
+            };
         info!(target: "message", request = %request.id, position = request.position, "a request was obeyed");
         self.send_reply(reply, &facts)?;
         // A fresh ledger row holds the position already.
@@ -158,6 +166,11 @@ impl Station {
             }
             self.pump(&drained.facts)?;
         }
+    }
+
+    fn drain_all(&mut self) -> Result<(), StationError> {
+        while self.books.drain(i64::MAX)?.more {}
+        self.books.settle()
     }
 
     fn send_reply(

@@ -22,7 +22,9 @@ pub fn fitted(body: Value) -> Value {
     let mut text_bytes_max = TEXT_BYTES_FIRST_CUT;
     while text_bytes_max > CUT_MARK.len() && body.to_string().len() > BODY_BYTES_MAX {
         if let Value::Object(fields) = &mut body {
-            fields.retain(|name, value| !(name.ends_with("_json") && is_longer(value, text_bytes_max)));
+            fields.retain(|name, value| {
+                !(name.ends_with("_json") && is_longer(value, text_bytes_max))
+            });
             for value in fields.values_mut() {
                 cut(value, text_bytes_max);
             }
@@ -63,7 +65,8 @@ mod tests {
 
     #[test]
     fn an_endless_text_is_cut_and_the_rest_stays() {
-        let body = json!({"id": "a", "reason": "ü".repeat(500_000), "state_json": "[".repeat(90_000)});
+        let body =
+            json!({"id": "a", "reason": "ü".repeat(500_000), "state_json": "[".repeat(90_000)});
         let fitted = fitted(body);
         assert!(fitted.to_string().len() <= BODY_BYTES_MAX);
         assert_eq!(fitted["id"], "a");

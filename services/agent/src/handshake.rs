@@ -10,10 +10,10 @@ use kit_token::AgentKey;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Error as SocketError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::Error as SocketError;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 
 use crate::domains;
@@ -65,9 +65,7 @@ async fn connect(url: &str) -> Result<Socket, Ended> {
     let mut request = url
         .into_client_request()
         .map_err(|error| Ended::lost(format!("the edge's address does not read: {error}")))?;
-    request
-        .headers_mut()
-        .insert("Sec-WebSocket-Protocol", HeaderValue::from_static(SUBPROTOCOL));
+    request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static(SUBPROTOCOL));
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(READ_BUFFER_BYTES)
@@ -96,9 +94,8 @@ async fn standing(inbox: &SyncSender<Inbox>) -> Result<Standing, Ended> {
 }
 
 fn hello(key: &AgentKey, clock: &NetworkClock, standing: Standing) -> Result<FromAgent, Ended> {
-    let token = key
-        .sign_hello(clock.now())
-        .map_err(|error| Ended::lost(format!("no token: {error}")))?;
+    let token =
+        key.sign_hello(clock.now()).map_err(|error| Ended::lost(format!("no token: {error}")))?;
     Ok(FromAgent::Hello(Hello {
         token,
         versions: vec![SUBPROTOCOL.to_owned()],

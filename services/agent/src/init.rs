@@ -84,8 +84,7 @@ fn clinic(dir: &Path) -> Result<String> {
     if path.exists() {
         return Ok(format!("found the clinic database {}", path.display()));
     }
-    let conn =
-        Connection::open(&path).with_context(|| format!("making {}", path.display()))?;
+    let conn = Connection::open(&path).with_context(|| format!("making {}", path.display()))?;
     // A database of our own making may have the journal that lets its writers and readers work at
     // the same time; one that is there keeps its own.
     conn.execute_batch("PRAGMA journal_mode = WAL")
@@ -96,9 +95,8 @@ fn clinic(dir: &Path) -> Result<String> {
 
 /// Where the agents' key set stands: as told, as the environment says, beside `units/`, or here.
 fn keys_dir(init: &Init) -> PathBuf {
-    let named = |name: &str| {
-        std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
-    };
+    let named =
+        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     init.keys
         .clone()
         .or_else(|| named("ARTERIA_KEYS"))
@@ -135,7 +133,12 @@ mod tests {
         init(&asked).unwrap();
         let key = std::fs::read(asked.dir.join(files::KEY)).unwrap();
         let clinic = Connection::open(asked.dir.join(files::CLINIC)).unwrap();
-        clinic.execute("INSERT INTO practitioners (practitioner_id, family_name) VALUES ('p','x')", []).unwrap();
+        clinic
+            .execute(
+                "INSERT INTO practitioners (practitioner_id, family_name) VALUES ('p','x')",
+                [],
+            )
+            .unwrap();
         let again = Init { time_zone: None, ..asked.clone() };
         let said = init(&again).unwrap().join("\n");
         assert!(said.contains("kept") && said.contains("found the clinic database"), "{said}");

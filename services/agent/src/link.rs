@@ -181,7 +181,10 @@ impl Session<'_> {
             FromAgent::Reply(reply) => {
                 info!(target: "message", request = %reply.request_id, "a reply left");
             }
-            FromAgent::Hello(_) | FromAgent::Fact(_) | FromAgent::Answer(_) | FromAgent::Pong(_) => {}
+            FromAgent::Hello(_)
+            | FromAgent::Fact(_)
+            | FromAgent::Answer(_)
+            | FromAgent::Pong(_) => {}
         }
     }
 

@@ -216,10 +216,7 @@ mod tests {
     fn the_reference_mapping_reads() {
         let mapping = Mapping::reference().unwrap();
         let things: Vec<&str> = mapping.tables.iter().map(|table| table.thing.as_str()).collect();
-        assert_eq!(
-            things,
-            ["patient", "practitioner", "working_hours", "appointment", "request"]
-        );
+        assert_eq!(things, ["patient", "practitioner", "working_hours", "appointment", "request"]);
         assert_eq!(mapping.by_name("patients").unwrap().columns.len(), 14);
     }
 

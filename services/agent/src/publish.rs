@@ -105,11 +105,9 @@ impl Publisher<'_> {
             }
             // Readers withdraw by themselves what a new epoch does not state.
             (Some(_), None) if seeded => return Vec::new(),
-            (old, row) => domain.observe(
-                &table.thing,
-                old.map(|old| &old.state),
-                row.map(|row| &row.state),
-            ),
+            (old, row) => {
+                domain.observe(&table.thing, old.map(|old| &old.state), row.map(|row| &row.state))
+            }
         };
         named.unwrap_or_else(|cause| {
             // A bug of the mapping, never of the practice: every text reads as something. The row

@@ -120,15 +120,11 @@ impl Reader {
         self.clinic.execute_batch("BEGIN").clinic("beginning to read")?;
         // A read that fails later shows as a refusal; one that another program holds up shows here.
         let held = self.clinic.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()));
-        let records = ClinicRecords {
-            clinic: &self.clinic,
-            spool: &self.spool,
-            setup,
-            tables: &self.tables,
-        };
-        let answered = held.clinic("beginning to read").map(|()| {
-            domain.answer(&query.type_name, &query.body, &records, setup.clock.now())
-        });
+        let records =
+            ClinicRecords { clinic: &self.clinic, spool: &self.spool, setup, tables: &self.tables };
+        let answered = held
+            .clinic("beginning to read")
+            .map(|()| domain.answer(&query.type_name, &query.body, &records, setup.clock.now()));
         self.clinic.execute_batch("COMMIT").clinic("ending to read")?;
         answered
     }

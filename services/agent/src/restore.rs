@@ -75,7 +75,10 @@ impl Books {
                 ("state", FinalState::Undone.as_str()),
                 ("reason", "clinic-restored"),
                 ("title", "The clinic was restored to a time before the request"),
-                ("detail", "The record is as the clinic now has it; ask again if it is still wanted."),
+                (
+                    "detail",
+                    "The record is as the clinic now has it; ask again if it is still wanted.",
+                ),
                 ("decided_at", &self.setup.clock.now().to_string()),
             ] {
                 fields.insert(name.to_owned(), Value::String(value.to_owned()));

@@ -169,7 +169,6 @@ impl Spool {
             })
             .spool("looking for a fact")
     }
-
 }
 
 impl SpoolTx<'_> {

@@ -110,10 +110,8 @@ impl Station {
     #[expect(clippy::type_complexity, reason = "taken apart at once by its only caller")]
     fn read(
         setup: Arc<Setup>,
-    ) -> Result<
-        (Books, Option<(LogIdentity, i64)>, UnitSeq, Option<i64>, Tries),
-        StationError,
-    > {
+    ) -> Result<(Books, Option<(LogIdentity, i64)>, UnitSeq, Option<i64>, Tries), StationError>
+    {
         let books = Books::open(setup)?;
         let noted = books.spool.note(CURSOR)?.and_then(|note| read_cursor_note(&note));
         let entered = ledger::cursor(&books.clinic.conn)?;
@@ -241,7 +239,8 @@ impl Station {
         self.uplink = Some(Uplink::new(out, welcome.credits, after));
         self.link_word = format!("connected since {}", welcome.server_time);
         info!(target: "connect", conn_epoch = welcome.conn_epoch, %after, "facts go on");
-        Ok(())
+        // What was said just now may leave at once; held up, it leaves with the next settling.
+        self.unless_busy(|station| station.books.settle())
     }
 
     /// Requests between the cursor and what the log still holds are gone; the unit says so once.

@@ -209,8 +209,7 @@ fn columns_of(conn: &Connection, table: &str) -> Result<BTreeSet<String>, Statio
 /// The three triggers of a table, by name, exactly as SQLite keeps their text.
 fn triggers_of(table: &Table) -> [(String, String); 3] {
     let gate = "(SELECT open FROM arteria_gate)";
-    let cause =
-        "(SELECT request_id FROM arteria_cause), (SELECT traceparent FROM arteria_cause)";
+    let cause = "(SELECT request_id FROM arteria_cause), (SELECT traceparent FROM arteria_cause)";
     let into = "INSERT INTO arteria_outbox (op, tbl, key, image, request_id, traceparent)";
     let tbl = literal(&table.name);
     let (new_key, old_key) = (key_expression(table, "NEW."), key_expression(table, "OLD."));

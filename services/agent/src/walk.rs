@@ -174,7 +174,8 @@ impl Books {
         let chunk = if walk.shadow {
             let after = walk.after.as_deref().unwrap_or_default();
             let rows = shadow::after(self.spool.conn(), &table.thing, after, CHUNK_ROWS)?;
-            let stands = |row: shadow::Shadow| Ok((row.key.clone(), row_stands(&tx, table, &row.key)?));
+            let stands =
+                |row: shadow::Shadow| Ok((row.key.clone(), row_stands(&tx, table, &row.key)?));
             Chunk::Shadow(rows.into_iter().map(stands).collect::<Result<_, StationError>>()?)
         } else {
             Chunk::Rows(rows_after(&tx, table, walk.after.as_deref())?)
@@ -271,8 +272,7 @@ fn row_stands(conn: &Connection, table: &Table, key: &str) -> Result<bool, Stati
     let Ok(values) = serde_json::from_str::<Vec<Value>>(key) else { return Ok(false) };
     let conditions: Vec<String> =
         table.key.iter().map(|name| format!("{} = ?", quoted(name))).collect();
-    let sql =
-        format!("SELECT 1 FROM {} WHERE {}", quoted(&table.name), conditions.join(" AND "));
+    let sql = format!("SELECT 1 FROM {} WHERE {}", quoted(&table.name), conditions.join(" AND "));
     conn.prepare_cached(&sql)
         .and_then(|mut statement| {
             statement.exists(params_from_iter(values.iter().map(key_sql_value)))

@@ -26,6 +26,9 @@ const ROLE_GRACE: Duration = Duration::from_secs(7);
 const UNITS_PREPARED_AT_ONCE: usize = 2;
 /// Seeded patients of a clinic of the local network.
 const PATIENTS: u32 = 2_000;
+/// Its diary: long enough to look like one, short enough that five clinics open in half a minute.
+const PAST_DAYS: u32 = 21;
+const COMING_DAYS: u32 = 21;
 
 /// A running network. Dropped, it ends every process it started.
 pub struct Network {
@@ -143,7 +146,12 @@ pub async fn prepare_unit(
     }
     let now = Clock::system().now();
     let seeded = tokio::task::spawn_blocking(move || {
-        let population = practice::Population { patients, ..practice::Population::default() };
+        let population = practice::Population {
+            patients,
+            past_days: PAST_DAYS,
+            coming_days: COMING_DAYS,
+            ..practice::Population::default()
+        };
         practice::seed_clinic(&dir, &unit, &population, now)
     });
     seeded.await.context("seeding a clinic")??;

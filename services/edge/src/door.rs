@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -36,13 +36,26 @@ pub enum Place {
     TurnedAway(OwnedSemaphorePermit),
 }
 
+/// The places of an edge.
 #[derive(Clone)]
-struct Places {
+pub struct Places {
     links: Arc<Semaphore>,
     turned_away: Arc<Semaphore>,
 }
 
+impl Default for Places {
+    fn default() -> Self {
+        Self::of(LINKS_MAX, TURNED_AWAY_MAX)
+    }
+}
+
 impl Places {
+    /// Places for so many links, and for so many more sockets that are told to come back.
+    pub fn of(links: usize, turned_away: usize) -> Self {
+        let (links, turned_away) = (Semaphore::new(links), Semaphore::new(turned_away));
+        Self { links: Arc::new(links), turned_away: Arc::new(turned_away) }
+    }
+
     fn take(&self) -> Option<Place> {
         let link = self.links.clone().try_acquire_owned().ok().map(Place::Link);
         let turned_away = || self.turned_away.clone().try_acquire_owned().ok();
@@ -51,12 +64,8 @@ impl Places {
 }
 
 /// Accepts sockets until the soft token.
-pub async fn keep(listener: TcpListener, edge: Arc<Edge>, life: Lifecycle) {
+pub async fn keep(listener: TcpListener, places: Places, edge: Arc<Edge>, life: Lifecycle) {
     let soft = life.soft();
-    let places = Places {
-        links: Arc::new(Semaphore::new(LINKS_MAX)),
-        turned_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),
-    };
     loop {
         let accepted = tokio::select! {
             () = soft.cancelled() => return,
@@ -82,7 +91,7 @@ async fn admit(stream: TcpStream, place: Place, edge: Arc<Edge>, life: Lifecycle
         return;
     }
     let place = std::sync::Mutex::new(Some(place));
-    let hard = life.hard();
+    let soft = life.soft();
     let service = service_fn(|request| {
         let place = place.lock().ok().and_then(|mut place| place.take());
         std::future::ready(answer(request, place, &edge, &life))
@@ -91,11 +100,11 @@ async fn admit(stream: TcpStream, place: Place, edge: Arc<Edge>, life: Lifecycle
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(UPGRADE_WITHIN_MS))
         .max_buf_size(UPGRADE_BYTES_MAX)
-        .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     tokio::select! {
-        () = hard.cancelled() => {}
+        // What has not asked for its upgrade yet is nobody's link.
+        () = soft.cancelled() => {}
         served = connection => {
             if let Err(error) = served {
                 tracing::debug!(%error, "a socket ended before its upgrade");
@@ -170,5 +179,6 @@ fn problem(status: StatusCode, detail: &'static str) -> Response<Full<Bytes>> {
     *response.status_mut() = status;
     let kind = HeaderValue::from_static("application/problem+json");
     response.headers_mut().insert(CONTENT_TYPE, kind);
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }

@@ -61,11 +61,27 @@ pub async fn open(bus: &Bus, out: &Outgoing<Arc<RawRecord>>, now: Timestamp) -> 
     );
     // A control goes twice; it is parked once, for its place.
     if out.in_place || out.letter.kind == Kind::Query {
-        if let Err(error) = bus.park(record, &cause).await {
-            tracing::error!(position = record.offset, error = chain(&error), "parking failed");
-        }
+        park(bus, record, &cause).await;
     }
     Opened::Unreadable
+}
+
+/// A record is passed over only when its copy is safe.
+async fn park(bus: &Bus, record: &RawRecord, cause: &str) {
+    for pause in registry_pauses() {
+        match bus.park(record, cause).await {
+            Ok(_) => return,
+            Err(error) => {
+                let refused = error.is_refused();
+                let position = record.offset;
+                tracing::error!(position, refused, error = chain(&error), "parking failed");
+                if refused {
+                    return;
+                }
+            }
+        }
+        tokio::time::sleep(pause).await;
+    }
 }
 
 async fn request(bus: &Bus, record: &RawRecord) -> Result<Request, OpenError> {

@@ -48,7 +48,6 @@ pub mod wording;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use kit_bus::{Bus, BusConfig, ReaderOptions};
@@ -62,7 +61,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::edge::Edge;
 use crate::limits::{
-    DRAIN_WITHIN_MS, HELLOS_MAX, READER_CHANNEL_RECORDS, SCANS_MAX, SCANS_WARM, TAIL_FETCH_WAIT_MS,
+    HELLOS_MAX, READER_CHANNEL_RECORDS, SCANS_MAX, SCANS_WARM, TAIL_FETCH_WAIT_MS,
 };
 
 /// Starts an edge as `settings` say; it lives as long as `life`.
@@ -79,6 +78,18 @@ pub async fn run(settings: Settings, life: Lifecycle) -> anyhow::Result<()> {
 /// # Errors
 /// As [`run`].
 pub async fn start(settings: Settings, life: Lifecycle) -> anyhow::Result<SocketAddr> {
+    start_with(settings, door::Places::default(), life).await
+}
+
+/// As [`start`], with other bounds than the usual ones.
+///
+/// # Errors
+/// As [`run`].
+pub async fn start_with(
+    settings: Settings,
+    places: door::Places,
+    life: Lifecycle,
+) -> anyhow::Result<SocketAddr> {
     let addr = settings.edge_addr;
     let listener = TcpListener::bind(addr).await.with_context(|| format!("binding {addr}"))?;
     let addr = listener.local_addr()?;
@@ -108,24 +119,26 @@ pub async fn start(settings: Settings, life: Lifecycle) -> anyhow::Result<Socket
         }
     });
     life.spawn("liveness", watch::say_alive(edge.clone(), life.soft()));
-    life.spawn("door", open_door(listener, edge.clone(), life.clone()));
+    life.spawn("door", open_door(listener, places, edge.clone(), life.clone()));
     tracing::info!(%addr, edge_id = edge.id, "the edge is up");
     Ok(addr)
 }
 
 /// Lets agents in once it is known where every unit was last seen; until then they queue in the
 /// listener's backlog.
-async fn open_door(listener: TcpListener, edge: Arc<Edge>, life: Lifecycle) -> anyhow::Result<()> {
+async fn open_door(
+    listener: TcpListener,
+    places: door::Places,
+    edge: Arc<Edge>,
+    life: Lifecycle,
+) -> anyhow::Result<()> {
     let soft = life.soft();
     tokio::select! {
         () = soft.cancelled() => return Ok(()),
         () = edge.is_caught_up.cancelled() => {}
     }
-    door::keep(listener, edge.clone(), life.clone()).await;
-    // Links finish their own facts; what is left are presence records and replies.
-    if let Err(error) = edge.bus.flush(Duration::from_millis(DRAIN_WITHIN_MS)).await {
-        tracing::warn!(error = uplink::chain(&error), "not everything was confirmed at the end");
-    }
+    // Links, and what they publish, are tasks that the drain waits for, each with a bound.
+    door::keep(listener, places, edge, life).await;
     Ok(())
 }
 

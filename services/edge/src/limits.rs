@@ -76,7 +76,10 @@ pub const PRESENCE_AT_LEAST_EVERY_MS: u64 = 12 * 3_600 * 1_000;
 /// A busy link too is pinged this often, so that the cursor of a unit without requests keeps up.
 pub const PING_AT_LEAST_EVERY_MS: u64 = 300_000;
 /// How long a drain waits for facts under way to be confirmed.
-pub const DRAIN_WITHIN_MS: u64 = 4_000;
+pub const DRAIN_WITHIN_MS: u64 = 2_000;
+/// How long a link's end waits until the unit's absence is on the log; after it the unit's edge is
+/// found gone by its silence.
+pub const AWAY_WITHIN_MS: u64 = 2_500;
 /// Facts found wrong are named in an error frame of at most this many characters of detail.
 pub const DETAIL_CHARS_MAX: usize = 400;
 /// Cancels, controls and queries that may wait to overtake the requests of their unit.

@@ -247,14 +247,22 @@ impl Session {
     }
 }
 
+/// Longest type name. Ours have some forty characters.
+const TYPE_NAME_BYTES_MAX: usize = 127;
+
 /// A type is `<domain>.<thing>_<past>`; another form could only wait for a schema for ever.
 fn plain_type(type_name: &str) -> Result<(), Fault> {
     let word = |word: &str| {
-        word.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
-            && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        word.starts_with(|c: char| c.is_ascii_lowercase())
+            && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
     };
+    let words = |text: &str| text.split('_').all(word);
     match type_name.split_once('.') {
-        Some((domain, name)) if word(domain) && word(name) && type_name.len() <= 127 => Ok(()),
+        Some((domain, name))
+            if words(domain) && words(name) && type_name.len() <= TYPE_NAME_BYTES_MAX =>
+        {
+            Ok(())
+        }
         _ => Err(Fault::protocol("a fact's type is <domain>.<thing>_<past> in lower case")),
     }
 }

@@ -140,7 +140,7 @@ fn replies_are_of_the_own_unit_and_to_a_partition_that_is_there() {
 
 #[test]
 fn a_fact_names_its_type_plainly_and_a_cause_of_its_own_unit() {
-    for bad in ["", "booked", "Scheduling.booked", "a.b.c", "scheduling.", "a. b"] {
+    for bad in ["", "booked", "Scheduling.booked", "a.b.c", "scheduling.", "a. b", "a.b_2"] {
         let text = fact("1-1").replace("scheduling.appointment_booked", bad);
         assert_eq!(end(session(None, 0).hear(&text)).0, CloseCode::ProtocolError, "{bad}");
     }

@@ -153,7 +153,7 @@ impl Wire {
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), WsError> {
         while !self.outbox.is_empty() {
             match Pin::new(&mut self.socket).poll_ready(cx)? {
-                Poll::Pending => return Ok(self.stall()),
+                Poll::Pending => return self.stall(),
                 Poll::Ready(()) => {}
             }
             if let Some(message) = self.outbox.pop_front() {
@@ -167,7 +167,7 @@ impl Wire {
         }
         if !self.flushed {
             match Pin::new(&mut self.socket).poll_flush(cx)? {
-                Poll::Pending => return Ok(self.stall()),
+                Poll::Pending => return self.stall(),
                 Poll::Ready(()) => self.flushed = true,
             }
         }
@@ -175,8 +175,10 @@ impl Wire {
         Ok(())
     }
 
-    fn stall(&mut self) {
+    /// The socket takes no more for now, which is no fault yet.
+    fn stall(&mut self) -> Result<(), WsError> {
         self.stalled_since.get_or_insert_with(Instant::now);
+        Ok(())
     }
 
     /// Tells the agent why, closes, and waits a little for its end of the close.
@@ -201,6 +203,15 @@ impl Wire {
         };
         // A link that is lost while it closes is closed all the same.
         drop(timeout(linger, emptied).await);
+    }
+
+    /// Answers the agent's close, if it sent one, and lets the socket go.
+    pub async fn end(mut self) {
+        let linger = Duration::from_millis(CLOSE_LINGER_MS);
+        self.outbox.clear();
+        self.flushed = false;
+        // Whatever comes of it, the link is over.
+        drop(timeout(linger, std::future::poll_fn(|cx| self.poll_flushed(cx))).await);
     }
 
     fn poll_flushed(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WsError>> {

@@ -123,13 +123,14 @@ impl Asked {
         if reason == Some("too-late") {
             return;
         }
+        // The word then stands on another command: of this one there is nothing to remember.
         let reused = reason == Some("idempotency-key-reused");
         let mut table = self.table();
         let id = reply.request_id.clone();
         let Some(slot) = table.slots.get_mut(&id) else { return };
         // Two gateways may share a partition, and each may ask another command under one key.
         let other = reply.outcome.command_hash.as_ref().is_some_and(|h| *h != slot.command_hash);
-        if other && !reused {
+        if other {
             return;
         }
         let word = Arc::new(reply);
@@ -139,7 +140,6 @@ impl Asked {
         }
         let turn = slot.turn;
         if reused {
-            // The word stands on another command: of this one there is nothing to remember.
             table.slots.remove(&id);
         } else {
             slot.word = Some(word);

@@ -35,6 +35,7 @@ pub struct Event {
     /// Version of the type's schema.
     pub version: u32,
     /// When the unit numbered it.
+    #[schema(value_type = String, format = DateTime)]
     pub time: Timestamp,
     /// `<thing>/<id>`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -47,6 +47,8 @@ pub mod write;
 
 mod run;
 
+use std::sync::Arc;
+
 use kit_clock::Clock;
 use kit_event::UnitId;
 use kit_http::Problem;
@@ -70,9 +72,9 @@ pub struct Gateway {
     /// Who calls.
     pub verifier: Verifier,
     /// Where requests go.
-    pub log: Box<dyn RequestLog>,
+    pub log: Arc<dyn RequestLog>,
     /// The read model of requests.
-    pub book: Box<dyn RequestBook>,
+    pub book: Arc<dyn RequestBook>,
     /// The other read models.
     pub pool: PgPool,
     /// Who is connected.

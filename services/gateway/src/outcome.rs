@@ -4,11 +4,15 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
-use kit_event::RequestId;
+use kit_event::{RequestId, UnitId, UnitSeq};
 use kit_http::Problem;
 use kit_http::problem::INTERNAL;
+use kit_store::Fresh;
+use patients::Patient;
 use requests::FinalState;
+use scheduling::Appointment;
 
+use crate::Gateway;
 use crate::asked::Word;
 use crate::headers::{PREFERENCE_APPLIED, REQUEST, UNIT_SEQ, WriteHeaders, put, put_etag};
 use crate::problems::refusal_status;
@@ -57,7 +61,7 @@ pub fn answer(
     match spoken.state {
         FinalState::Done => done(id, spoken, headers, wish),
         FinalState::Rejected | FinalState::Expired | FinalState::Cancelled | FinalState::Undone => {
-            Err(refusal(id, spoken))
+            Err(refusal(id, spoken, wish))
         }
     }
 }
@@ -98,12 +102,15 @@ fn put_numbers(headers: &mut HeaderMap, id: &RequestId, spoken: &Spoken) {
 }
 
 /// The unit's refusal, or what became of the request instead.
-fn refusal(id: &RequestId, spoken: &Spoken) -> Problem {
+fn refusal(id: &RequestId, spoken: &Spoken, wish: &Wish) -> Problem {
     let outcome = spoken.outcome.as_ref();
     let slug =
         outcome.and_then(|o| o.reason.clone()).unwrap_or_else(|| spoken.state.as_str().to_owned());
     let title = outcome.and_then(|o| o.title.clone()).unwrap_or_else(|| title_of(&slug));
-    let status = refusal_status(&slug);
+    let status = match wish.not_there {
+        Some(not_there) if not_there == slug => StatusCode::NOT_FOUND,
+        Some(_) | None => refusal_status(&slug),
+    };
     let mut problem = Problem::named(slug, title, status);
     if let Some(detail) = outcome.and_then(|o| o.detail.clone()) {
         problem = problem.detail(detail);
@@ -121,4 +128,23 @@ fn refusal(id: &RequestId, spoken: &Spoken) -> Problem {
 fn title_of(slug: &str) -> String {
     let known = crate::problems::kinds().find(|kind| kind.slug == slug);
     known.map_or("The unit refused the request", |kind| kind.title).to_owned()
+}
+
+impl Gateway {
+    /// The ETag of the record that a stored outcome made. The book does not keep it, but where the
+    /// record's read model has come as far as the outcome and holds nothing later, it is the one
+    /// that stands there.
+    pub async fn etag_of(&self, unit: &UnitId, spoken: &Spoken) -> Option<UnitSeq> {
+        let (outcome, reached) = (spoken.outcome.as_ref()?, spoken.unit_seq?);
+        let id = outcome.record_id?;
+        let read = match outcome.record_thing.as_deref()? {
+            Patient::THING => patients_store::patient(&self.pool, unit, id).await,
+            Appointment::THING => scheduling_store::appointment(&self.pool, unit, id).await,
+            _ => return None,
+        };
+        // Without it the answer is still the stored outcome.
+        let Fresh { freshness, value } = read.ok()?;
+        let seq = value?.seq;
+        (freshness?.seq >= reached && seq <= reached).then_some(seq)
+    }
 }

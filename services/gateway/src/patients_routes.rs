@@ -134,6 +134,7 @@ pub async fn register(
         body: canonical(&wish)?,
         collection: COLLECTION,
         creates: true,
+        not_there: None,
     };
     app.ask(&scope, id, write, wish).await
 }
@@ -176,6 +177,7 @@ pub async fn amend(
         body: canonical(&wish)?,
         collection: COLLECTION,
         creates: false,
+        not_there: Some("patient-unknown"),
     };
     app.ask(&scope, id, write, wish).await
 }

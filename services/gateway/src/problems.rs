@@ -17,7 +17,7 @@ macro_rules! kinds {
 }
 kinds! {
     TOKEN_MISSING = 401 "token-missing" "A token is needed"
-        "Send `Authorization: Bearer <token>`.";
+        "Send a header `Authorization` with the word `Bearer` and your token.";
     TOKEN_INVALID = 401 "token-invalid" "The token is not accepted"
         "The token is forged, expired, not valid yet, for another audience, or does not say all \
          that it must. The detail names the first rule that it breaks.";

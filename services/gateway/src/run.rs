@@ -31,7 +31,6 @@ pub async fn run(settings: Settings, life: Lifecycle) -> anyhow::Result<()> {
     let waits = life.readiness();
     let (kafka, postgres) = (waits.latch("kafka"), waits.latch("postgres"));
     let (presence_latch, http) = (waits.latch("presence"), waits.latch("http"));
-    life.serve_admin(settings.gateway_admin_addr).await?;
     let clock = Clock::system();
     let verifier = Verifier::open(trusted(&settings)?).await?;
     let pool = read_pool(&settings.postgres_url, "arteria-gateway", READ_CONNECTIONS_MAX)?;
@@ -62,8 +61,8 @@ pub async fn run(settings: Settings, life: Lifecycle) -> anyhow::Result<()> {
     let gateway = Gateway {
         clock,
         verifier,
-        log: Box::new(bus),
-        book: Box::new(PgBook(pool.clone())),
+        log: Arc::new(bus),
+        book: Arc::new(PgBook(pool.clone())),
         pool,
         presence,
         asked,

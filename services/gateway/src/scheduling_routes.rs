@@ -238,7 +238,9 @@ async fn must_be_own(app: &App, scope: &InUnit, appointment_id: Uuid) -> Result<
 
 fn wish_of(type_name: &'static str, wish: &impl Serialize, creates: bool) -> Result<Wish, Problem> {
     let body = canonical(wish)?;
-    Ok(Wish { type_name, version: Command::VERSION, body, collection: COLLECTION, creates })
+    let not_there = (!creates).then_some("appointment-unknown");
+    let (version, collection) = (Command::VERSION, COLLECTION);
+    Ok(Wish { type_name, version, body, collection, creates, not_there })
 }
 
 /// The rules that fields obey by themselves.

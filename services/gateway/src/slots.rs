@@ -1,5 +1,6 @@
 //! Free slots: a live question to the unit itself, because only its own database knows now.
 
+use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -49,6 +50,7 @@ pub async fn free(
     headers: HeaderMap,
     mut query: QueryText,
 ) -> Result<Response, Problem> {
+    let limit = query.take::<NonZeroU32>("limit");
     let question = question(&mut query);
     query.finish()?;
     // Without an error in the query, all three are there.
@@ -60,12 +62,21 @@ pub async fn free(
         tracing::error!(%error, "an answer with free slots does not read");
         Problem::from(INTERNAL)
     })?;
-    let next = slots.next.map(|from| cursor_text(&from.to_string()));
-    let list: List<Slot> = List { items: slots.items, next };
-    let mut response = Json(list).into_response();
+    let mut response = Json(page(slots, limit)).into_response();
     // It has answered a moment ago.
     response.headers_mut().insert(UNIT_ONLINE, HeaderValue::from_static("true"));
     Ok(response)
+}
+
+/// A month of slots is one page, unless the caller wants less.
+fn page(slots: Slots, limit: Option<NonZeroU32>) -> List<Slot> {
+    let Slots { mut items, mut next } = slots;
+    let most = limit.and_then(|limit| usize::try_from(limit.get()).ok()).unwrap_or(usize::MAX);
+    if let Some(first_left_out) = items.get(most) {
+        next = Some(first_left_out.starts_at);
+        items.truncate(most);
+    }
+    List { items, next: next.map(|from| cursor_text(&from.to_string())) }
 }
 
 /// Takes the parameters. A cursor stands for a later `from`.
@@ -163,6 +174,20 @@ mod tests {
         assert_eq!(read("2026-03-01T10:00:00 01:00").unwrap(), "2026-03-01T09:00:00Z");
         assert_eq!(read("2026-03-01T10:00:00+01:00").unwrap(), "2026-03-01T09:00:00Z");
         assert!(read("2026-03-01").is_err() && read("tomorrow").is_err());
+    }
+
+    #[test]
+    fn a_limit_cuts_the_month_and_the_cursor_goes_on() {
+        let slot = |hour: u32| Slot {
+            starts_at: format!("2026-03-02T{hour:02}:00:00Z").parse().unwrap(),
+            ends_at: format!("2026-03-02T{hour:02}:30:00Z").parse().unwrap(),
+        };
+        let slots = || Slots { items: vec![slot(8), slot(9), slot(10)], next: None };
+        let cut = page(slots(), NonZeroU32::new(2));
+        assert_eq!(cut.items.len(), 2);
+        assert_eq!(cut.next.unwrap(), cursor_text("2026-03-02T10:00:00Z"));
+        assert!(page(slots(), NonZeroU32::new(3)).next.is_none());
+        assert_eq!(page(slots(), None).items.len(), 3);
     }
 
     #[test]

@@ -115,12 +115,15 @@ pub struct TrackedRequest {
     pub delivery: Option<String>,
     /// When it was accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub accepted_at: Option<Timestamp>,
     /// Its deadline.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Timestamp>,
     /// When the unit spoke.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub decided_at: Option<Timestamp>,
     /// Whom it concerns.
     #[serde(skip_serializing_if = "Option::is_none")]

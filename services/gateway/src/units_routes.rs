@@ -35,6 +35,7 @@ pub struct Unit {
     pub online: bool,
     /// Since when it is connected, or away; absent for a unit that never was connected.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub since: Option<Timestamp>,
     /// The last fact of the unit that the read models hold.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,6 +43,7 @@ pub struct Unit {
     pub unit_seq: Option<UnitSeq>,
     /// When the unit numbered that fact.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub as_of: Option<Timestamp>,
     /// The last fact of the unit that the log holds, as its edge last said.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use http::StatusCode;
+use http::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use kit_bus::PublishError;
 use kit_event::{Delivery, Request, RequestId, command_hash};
 use kit_http::Problem;
@@ -43,6 +43,8 @@ pub struct Wish {
     pub collection: &'static str,
     /// Whether it makes a record: then success is 201.
     pub creates: bool,
+    /// The refusal by which the unit says that the record in the address is not there: 404.
+    pub not_there: Option<&'static str>,
 }
 
 impl Gateway {
@@ -164,10 +166,15 @@ impl Gateway {
         headers: &WriteHeaders,
         wish: &Wish,
     ) -> Result<Response, Problem> {
-        let entry = match known.word {
+        let mut entry = match known.word {
             Some(_) => known,
             None => self.await_final(id, known, headers.wait).await?,
         };
+        if let Some(spoken) = &mut entry.word
+            && spoken.record_seq.is_none()
+        {
+            spoken.record_seq = self.etag_of(&id.unit(), spoken).await;
+        }
         self.answer_entry(entry, headers, wish)
     }
 

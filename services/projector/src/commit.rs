@@ -6,7 +6,8 @@ use kit_bus::{Bus, RawRecord};
 use kit_event::{Timestamp, UnitId, UnitSeq};
 use kit_store::projection::{accept_one_by_one, apply_one_by_one};
 use kit_store::{
-    Act as _, Advance, EPOCH_SEEDED, Entry, Projection, Refused, Seeded, Stale, StoreError, progress,
+    Act as _, Advance, EPOCH_SEEDED, Entry, Projection, Refused, Seeded, Stale, StoreError,
+    progress,
 };
 use sqlx::{Connection as _, PgConnection};
 
@@ -104,7 +105,9 @@ impl Writer<'_> {
                             }
                         }
                         // It opened when it was held, so this is no fault of the record alone.
-                        Looked::Unreadable { record, cause, .. } => work.parks.push((record, cause)),
+                        Looked::Unreadable { record, cause, .. } => {
+                            work.parks.push((record, cause))
+                        }
                     }
                 }
             }
@@ -189,10 +192,7 @@ async fn accept(
     projection.accept(connection, asked).await.map(|()| Vec::new())
 }
 
-async fn save_progress(
-    connection: &mut PgConnection,
-    work: &Work<'_>,
-) -> Result<(), StoreError> {
+async fn save_progress(connection: &mut PgConnection, work: &Work<'_>) -> Result<(), StoreError> {
     if !work.plan.forks.is_empty() {
         kit_timeline::repair::note_forks(connection, &work.plan.forks).await?;
     }

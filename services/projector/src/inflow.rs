@@ -80,7 +80,14 @@ impl Inflow {
             reader.assign(Topic::Requests, asked).await?;
             Some(reader)
         };
-        Ok(Self { domain, facts, requests, wanted: offsets.len(), at_end: HashSet::new(), pending: Inbatch::default() })
+        Ok(Self {
+            domain,
+            facts,
+            requests,
+            wanted: offsets.len(),
+            at_end: HashSet::new(),
+            pending: Inbatch::default(),
+        })
     }
 
     /// Whether every partition was read to its end, and nothing has come since.

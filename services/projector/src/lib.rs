@@ -48,11 +48,7 @@ pub use repair::Pace;
 ///
 /// # Errors
 /// The log is away, its topics are missing, or no domain has that name.
-pub async fn run(
-    settings: Settings,
-    life: Lifecycle,
-    only: Option<String>,
-) -> anyhow::Result<()> {
+pub async fn run(settings: Settings, life: Lifecycle, only: Option<String>) -> anyhow::Result<()> {
     let chosen = domains::chosen(only.as_deref())?;
     let config = BusConfig {
         brokers: settings.kafka,

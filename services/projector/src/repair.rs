@@ -220,13 +220,7 @@ fn new_epoch(clock: &Clock, fork: &Fork) -> Request {
     control(clock, &fork.unit, NewEpoch::TYPE, &format!("new-epoch/{above}"), body)
 }
 
-fn control(
-    clock: &Clock,
-    unit: &UnitId,
-    type_name: &str,
-    what: &str,
-    body: Value,
-) -> Request {
+fn control(clock: &Clock, unit: &UnitId, type_name: &str, what: &str, body: Value) -> Request {
     let now = clock.now();
     Request {
         unit: unit.clone(),

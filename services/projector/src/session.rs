@@ -94,7 +94,8 @@ impl<'h> Session<'h> {
         latch: &mut Option<Latch>,
     ) -> Result<(), SessionError> {
         self.enter(State::CatchingUp);
-        let mut tick = tokio::time::interval(self.repairs.as_ref().map_or(IDLE_TICK, Repairs::tick));
+        let mut tick =
+            tokio::time::interval(self.repairs.as_ref().map_or(IDLE_TICK, Repairs::tick));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let is_catching_up = self.state == State::CatchingUp;

@@ -54,7 +54,9 @@ impl Unit {
         init.arg("--keys").arg(&net.keys);
         let output = init.output().await.expect("running arteria-agent init");
         assert!(output.status.success(), "init: {}", String::from_utf8_lossy(&output.stderr));
-        let population = Population { patients, past_days: 5, ..Population::default() };
+        // The coming diary is the test's own, so that a row in it is one that the test made.
+        let population =
+            Population { patients, past_days: 5, coming_days: 0, ..Population::default() };
         practice::seed_clinic(&dir, &id, &population, Clock::system().now()).expect("a population");
         let rest = net.rest(Kind::Staff, std::slice::from_ref(&id), None);
         let (program, folder) = (crate::net::beside_tests("arteria-agent"), dir.clone());

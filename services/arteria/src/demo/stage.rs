@@ -141,7 +141,8 @@ impl<'a> Stage<'a> {
         self.facts.wait_for(&self.unit, type_name, subject, SEEN_WITHIN).await
     }
 
-    /// How many rows of the diary stand at this start with this practitioner, whatever wrote them.
+    /// Rows of the diary that hold this start with this practitioner, whatever wrote them; one that
+    /// was cancelled or missed holds nothing.
     pub fn diary_rows(&self, practitioner_id: &str, starts_at: &str) -> Result<Vec<Value>> {
         let rows = self.desk.rows(practice::Table::Appointments)?;
         Ok(rows

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use kit_bus::{BusError, Outgoing as Record, Placed, RawRecord, Topic};
+use kit_bus::{BusError, Outgoing as Record, Placed, PublishError, RawRecord, Topic};
 use kit_event::RequestId;
 use kit_link::{Answer, CloseCode, FromEdge, Reply};
 use requests::RequestOutcome;
@@ -28,7 +28,7 @@ pub(super) enum Chore {
     Scanned(u32, Result<Window<Arc<RawRecord>>, BacklogError>),
     Opened(Outgoing<Arc<RawRecord>>, Opened),
     PresenceWritten(anyhow::Result<Placed>),
-    ReplyWritten(anyhow::Result<Placed>),
+    ReplyWritten(Option<Result<Placed, PublishError>>),
 }
 
 impl Link {
@@ -127,9 +127,15 @@ impl Link {
         };
         self.replies_under_way += 1;
         let bus = self.edge.bus.clone();
-        let chore =
-            async move { Chore::ReplyWritten(bus.publish(record).await.map_err(Into::into)) };
-        self.chores.push(chore.boxed());
+        let (tell, told) = tokio::sync::oneshot::channel();
+        // A reply outlives its link: an agent may leave as soon as it has said it.
+        self.life.spawn_passing(async move {
+            let written = bus.publish(record).await;
+            if let Err(Err(error)) = tell.send(written) {
+                tracing::warn!(error = chain(&error), "a reply could not be passed on");
+            }
+        });
+        self.chores.push(told.map(|written| Chore::ReplyWritten(written.ok())).boxed());
     }
 
     pub(super) fn finish(&mut self, chore: Chore) -> Result<(), End> {
@@ -151,9 +157,8 @@ impl Link {
             }
             Chore::ReplyWritten(written) => {
                 self.replies_under_way -= 1;
-                if let Err(error) = written {
-                    let unit = self.session.unit();
-                    let error = format!("{error:#}");
+                if let Some(Err(error)) = written {
+                    let (unit, error) = (self.session.unit(), chain(&error));
                     tracing::warn!(%unit, error, "a reply could not be passed on");
                 }
             }

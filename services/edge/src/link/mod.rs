@@ -93,6 +93,7 @@ impl Book {
 /// A unit's link.
 pub struct Link {
     edge: Arc<Edge>,
+    life: Lifecycle,
     soft: CancellationToken,
     wire: Wire,
     session: Session,
@@ -140,6 +141,7 @@ impl Link {
         let book = Book { written_at: now, is_stale: true, is_being_written: false };
         Self {
             soft: life.soft(),
+            life,
             wire,
             seat,
             standing,

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use kit_event::Timestamp;
 use kit_link::FromEdge;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{End, Link};
 use crate::edge::Edge;
 use crate::fault::Fault;
 use crate::greeting::{Standing, draining};
-use crate::limits::DRAIN_WITHIN_MS;
+use crate::limits::{AWAY_WITHIN_MS, DRAIN_WITHIN_MS};
 use crate::presence::presence_record;
 use crate::roster::Seat;
 use crate::session::OnLog;
@@ -32,8 +32,9 @@ pub(super) async fn part(mut link: Box<Link>, end: End) {
     drop((subscription, uplink));
     let away = write_away(&edge, &standing, &seat, Some(applied_next), durable);
     let closed = async {
-        if let Some(fault) = &fault {
-            wire.close(fault).await;
+        match &fault {
+            Some(fault) => wire.close(fault).await,
+            None => wire.end().await,
         }
     };
     tokio::join!(away, closed);
@@ -82,7 +83,8 @@ pub async fn write_away(
     let presence = standing.presence(None, Some(seat.conn_epoch()), applied_next, durable);
     let written = async {
         let record = presence_record(&presence, &edge.clock)?;
-        anyhow::Ok(edge.bus.publish(record).await?)
+        let within = Duration::from_millis(AWAY_WITHIN_MS);
+        anyhow::Ok(timeout(within, edge.bus.publish(record)).await??)
     };
     if let Err(error) = written.await {
         let error = format!("{error:#}");

@@ -87,10 +87,8 @@ pub fn now() -> Timestamp {
 
 pub fn promise(type_name: &str) -> Promise {
     let (domain, name) = type_name.split_once('.').unwrap();
-    let pascal: String = name
-        .split('_')
-        .map(|word| word[..1].to_uppercase() + &word[1..])
-        .collect();
+    let pascal: String =
+        name.split('_').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
     let text = json!({
         "type": "record", "name": pascal, "namespace": format!("arteria.{domain}"),
         "fields": [{"name": "note", "type": ["null", "string"], "default": null}],
@@ -110,7 +108,8 @@ impl Network {
             partitions: PARTITIONS,
         };
         topics::apply(&config).await.unwrap();
-        let domains = [units::Units.schemas(), requests::Requests.schemas()].concat();
+        let mut domains = units::Units.schemas();
+        domains.extend(requests::Requests.schemas());
         let mut promises = schemas::derive(&domains).unwrap();
         promises.extend([THING, WISH, QUERY].map(promise));
         schemas::apply(&servers.registry, &promises).await.unwrap();
@@ -134,6 +133,14 @@ impl Network {
     /// One more edge, with a life of its own.
     pub async fn edge(&self) -> (SocketAddr, Lifecycle) {
         edge(&self.settings).await
+    }
+
+    /// One more edge, with so few places.
+    pub async fn narrow_edge(&self, links: usize) -> (SocketAddr, Lifecycle) {
+        let life = Lifecycle::without_signals();
+        let places = edge::door::Places::of(links, 1);
+        let addr = edge::start_with(self.settings.clone(), places, life.clone()).await.unwrap();
+        (addr, life)
     }
 
     /// A unit that is enrolled.

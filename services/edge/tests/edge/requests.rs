@@ -34,8 +34,7 @@ fn what_waited_comes_first_and_what_is_live_after_it_and_nothing_twice() {
         }
         agent.applied(live[0].0 + 1).await;
         agent.leave().await;
-        let (mut agent, again) =
-            Agent::resume(net.edges[1], &unit, &welcome, live[0].0 + 1).await;
+        let (mut agent, again) = Agent::resume(net.edges[1], &unit, &welcome, live[0].0 + 1).await;
         assert_eq!(again.resume, Resume::Exact);
         assert_eq!(agent.request().await, live[1]);
         assert_eq!(agent.request().await, live[2]);
@@ -186,16 +185,13 @@ async fn first_body(net: &Network, partition: i32, unit: &Unit) -> serde_json::V
     panic!("nothing came to partition {partition}");
 }
 
-/// Takes requests and applies them; leaves after `takes` of them, or when `until` came.
-async fn work(
-    mut agent: Agent,
-    takes: usize,
-    until: i64,
-    seen: &mut Vec<i64>,
-) -> i64 {
+/// Takes requests and applies them; leaves after `takes` of them, after `until`, or when none
+/// comes.
+async fn work(mut agent: Agent, takes: usize, until: i64, seen: &mut Vec<i64>) -> i64 {
     let mut next = 0;
+    let idle = std::time::Duration::from_millis(400);
     for _ in 0..takes {
-        let (position, _) = agent.request().await;
+        let Ok((position, _)) = tokio::time::timeout(idle, agent.request()).await else { break };
         seen.push(position);
         next = position + 1;
         agent.applied(next).await;
@@ -228,8 +224,7 @@ fn from_backlog_to_live_under_load_there_is_neither_hole_nor_double() {
         let (mut seen, mut next, mut turn) = (Vec::new(), welcome.head, 0);
         while !load.is_finished() {
             turn += 1;
-            let (agent, again) =
-                Agent::resume(net.edges[turn % 2], &unit, &welcome, next).await;
+            let (agent, again) = Agent::resume(net.edges[turn % 2], &unit, &welcome, next).await;
             assert_eq!(again.resume, Resume::Exact);
             welcome = again;
             next = work(agent, 60 + turn * 7, i64::MAX, &mut seen).await.max(next);

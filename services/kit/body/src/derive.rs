@@ -181,7 +181,11 @@ impl Derivation<'_> {
                 };
                 let items = self.of(items, name, &format!("{path}[]"), references)?;
                 let array = TypeText::Array { r#type: "array", items: Box::new(items) };
-                Ok(if holds_null(&array_types(&array_type(schema))) { array.or_null() } else { array })
+                Ok(if holds_null(&array_types(&array_type(schema))) {
+                    array.or_null()
+                } else {
+                    array
+                })
             }
             RefOr::T(Schema::OneOf(one)) => self.nullable(&one.items, name, path, references),
             RefOr::T(Schema::AnyOf(any)) => self.nullable(&any.items, name, path, references),
@@ -234,7 +238,8 @@ impl Derivation<'_> {
             fields.extend(self.record(item, name, path, references)?.fields);
         }
         let doc = all.description.clone();
-        let record = RecordText { r#type: "record", name: name.to_owned(), namespace: None, doc, fields };
+        let record =
+            RecordText { r#type: "record", name: name.to_owned(), namespace: None, doc, fields };
         Ok(TypeText::Record(Box::new(record)))
     }
 

@@ -140,6 +140,7 @@ fn wrong(wanted: &'static str, found: &Value) -> BodyError {
         Value::Object(_) => "an object",
     };
     // A number that is not whole is the one case where both words would be the same.
-    let found = if wanted == "a whole number" && found == "a number" { "a fraction" } else { found };
+    let found =
+        if wanted == "a whole number" && found == "a number" { "a fraction" } else { found };
     BodyError::here(Reason::WrongType { wanted, found })
 }

@@ -24,13 +24,15 @@
 //! | [`shape`] | what of Avro the table takes |
 //! | [`derive`] | the Avro schema of a struct, from its OpenAPI schema |
 //! | [`schemas`] | the files under `proto-schemas/`: written, checked, compared with each other |
-//! | [`registry`] | [`Schemas`], the client of the schema registry |
+//! | [`registry`] | [`Schemas`], the client of the schema registry: finding |
+//! | [`register`] | the same client: registering |
 
 mod decode;
 pub mod derive;
 mod encode;
 pub mod error;
 pub mod name;
+pub mod register;
 pub mod registry;
 pub mod schema;
 pub mod schemas;

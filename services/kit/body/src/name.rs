@@ -49,7 +49,8 @@ pub fn record_name(type_name: &str) -> Result<String, NameError> {
 
 /// The type of a record name, where it is one of ours.
 pub fn type_name(record_name: &str) -> Option<String> {
-    let (domain, record) = record_name.strip_prefix(NAMESPACE)?.strip_prefix('.')?.split_once('.')?;
+    let (domain, record) =
+        record_name.strip_prefix(NAMESPACE)?.strip_prefix('.')?.split_once('.')?;
     let mut name = String::with_capacity(record.len() + 4);
     for letter in record.chars() {
         if letter.is_ascii_uppercase() && !name.is_empty() {

@@ -12,16 +12,13 @@ use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use schema_registry_converter::async_impl::schema_registry::{
-    SrSettings, get_schema_by_id, get_schema_by_subject_and_version, post_schema,
+    SrSettings, get_all_versions, get_schema_by_id, get_schema_by_subject_and_version,
 };
 use schema_registry_converter::error::SRCError;
-use schema_registry_converter::schema_registry_common::{
-    RawError, RegisteredSchema, SchemaType, SuppliedSchema,
-};
+use schema_registry_converter::schema_registry_common::{RawError, RegisteredSchema};
 
 use crate::name;
 use crate::schema::{BodySchema, SchemaError};
-use crate::schemas::Promise;
 
 /// One call to the registry. It answers in a few milliseconds; a second means that it does not.
 pub const CALL_MS_MAX: u64 = 1_000;
@@ -37,6 +34,9 @@ pub const AWAY_KEPT_MS: u64 = 250;
 /// Schemas held in memory. A whole house has some hundreds of types in a few versions; beyond this
 /// the oldest knowledge is dropped and asked for again.
 pub const HELD_MAX: usize = 4_096;
+/// Versions of one subject that are looked at. Ours have a handful; a registry that lists more is
+/// not worth an hour of questions.
+pub const VERSIONS_MAX: usize = 256;
 
 /// Why a schema is not at hand.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -114,13 +114,13 @@ pub struct Registered {
 /// The registry, and what it has already told.
 #[derive(Clone)]
 pub struct Schemas {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    url: String,
-    settings: SrSettings,
-    http: reqwest::Client,
+pub(crate) struct Inner {
+    pub(crate) url: String,
+    pub(crate) settings: SrSettings,
+    pub(crate) http: reqwest::Client,
     held: RwLock<Held>,
     loading: tokio::sync::Mutex<()>,
 }
@@ -165,7 +165,8 @@ impl Schemas {
             .map_err(failed)?;
         let http = reqwest::Client::builder().no_proxy().timeout(timeout).build();
         let http = http.map_err(|error| RegistryError::Rule(Arc::new(error)))?;
-        let inner = Inner { url, settings, http, held: RwLock::default(), loading: Default::default() };
+        let inner =
+            Inner { url, settings, http, held: RwLock::default(), loading: Default::default() };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -195,7 +196,7 @@ impl Schemas {
             return Ok(registered);
         }
         self.fresh_refusal(&key)?;
-        let ask = || get_schema_by_subject_and_version(&self.inner.settings, &subject, Some(version));
+        let ask = || self.numbered(&subject, version);
         let answer = self.asked(&key, ask.retry(patience()).when(is_away).await)?;
         let registered = load(&key, answer)?;
         let mut held = self.inner.held.write().unwrap_or_else(PoisonError::into_inner);
@@ -220,7 +221,8 @@ impl Schemas {
         }
         self.fresh_refusal(&key)?;
         let ask = || get_schema_by_id(id, &self.inner.settings);
-        let answer = self.asked(&key, ask.retry(patience()).when(is_away).await)?;
+        let answer = ask.retry(patience()).when(is_away).await.map(Some);
+        let answer = self.asked(&key, answer)?;
         let schema = load(&key, answer)?.schema;
         let mut held = self.inner.held.write().unwrap_or_else(PoisonError::into_inner);
         held.make_room();
@@ -228,75 +230,31 @@ impl Schemas {
         Ok(schema)
     }
 
-    /// Registers every promise in the order of its versions, under FULL_TRANSITIVE; repeating it
-    /// changes nothing. `promises` must be sorted, as [`crate::schemas::read`] gives them.
-    ///
-    /// # Errors
-    /// The registry is away, refuses one, or holds another schema under its subject and version.
-    pub async fn register(&self, promises: &[Promise]) -> Result<Report, RegistryError> {
-        self.set_rule("").await?;
-        let mut report = Report::default();
-        for promise in promises {
-            let wanted = format!("{} v{}", promise.type_name, promise.version);
-            let expected = BodySchema::parse(&promise.text).map_err(|source| {
-                RegistryError::Load { wanted: wanted.clone(), source: Arc::new(source) }
-            })?;
-            self.forget_unknown(promise);
-            let found = match self.by_version(&promise.type_name, promise.version).await {
-                Err(RegistryError::Unknown { .. }) => {
-                    self.post(promise, &wanted).await?;
-                    self.forget_unknown(promise);
-                    report.registered.push(wanted.clone());
-                    self.by_version(&promise.type_name, promise.version).await?
-                }
-                other => {
-                    report.already_there += 1;
-                    other?
-                }
-            };
-            let held = found.schema.fingerprint();
-            if held != expected.fingerprint() {
-                let expected = expected.fingerprint().to_owned();
-                return Err(RegistryError::Another { wanted, held: held.to_owned(), expected });
+    /// The `version`th distinct schema of a subject, which is our version of it. It is not always
+    /// the registry's own number: Apicurio gives two to one schema that two processes register in
+    /// the same moment.
+    async fn numbered(
+        &self,
+        subject: &str,
+        version: u32,
+    ) -> Result<Option<RegisteredSchema>, SRCError> {
+        let settings = &self.inner.settings;
+        let mut numbers = get_all_versions(settings, subject.to_owned()).await?;
+        numbers.sort_unstable();
+        let mut seen = Vec::new();
+        for number in numbers.into_iter().take(VERSIONS_MAX) {
+            let answer = get_schema_by_subject_and_version(settings, subject, Some(number)).await?;
+            let fingerprint = BodySchema::parse(&answer.schema)
+                .map_or_else(|_| answer.schema.clone(), |schema| schema.fingerprint().to_owned());
+            if seen.contains(&fingerprint) {
+                continue;
+            }
+            seen.push(fingerprint);
+            if seen.len() == version as usize {
+                return Ok(Some(answer));
             }
         }
-        Ok(report)
-    }
-
-    async fn post(&self, promise: &Promise, wanted: &str) -> Result<(), RegistryError> {
-        let subject = name::record_name(&promise.type_name)?;
-        let ask = || {
-            let schema = SuppliedSchema::new(None, SchemaType::Avro, promise.text.clone());
-            post_schema(&self.inner.settings, subject.clone(), schema)
-        };
-        match ask.retry(patience()).when(is_away).await {
-            Ok(_) => {}
-            Err(error) if is_away(&error) => {
-                return Err(RegistryError::Away {
-                    wanted: wanted.to_owned(),
-                    source: Some(Arc::new(error)),
-                });
-            }
-            Err(error) => {
-                return Err(RegistryError::Refused {
-                    wanted: wanted.to_owned(),
-                    source: Arc::new(error),
-                });
-            }
-        }
-        // The rule of the subject itself, so that a changed global one does not loosen it.
-        self.set_rule(&format!("/{subject}")).await
-    }
-
-    /// The one call that the converter crate has not.
-    async fn set_rule(&self, of: &str) -> Result<(), RegistryError> {
-        let url = format!("{}/config{of}", self.inner.url);
-        let rule = serde_json::json!({"compatibility": "FULL_TRANSITIVE"});
-        let ask = || async {
-            let answer = self.inner.http.put(&url).json(&rule).send().await?;
-            answer.error_for_status().map(|_| ())
-        };
-        ask.retry(patience()).await.map_err(|error| RegistryError::Rule(Arc::new(error)))
+        Ok(None)
     }
 
     fn held_by_id(&self, id: u32) -> Option<Arc<BodySchema>> {
@@ -316,19 +274,20 @@ impl Schemas {
         Ok(())
     }
 
-    fn forget_unknown(&self, promise: &Promise) {
+    /// The next question for this version is asked, whatever was answered before.
+    pub(crate) fn forget_unknown(&self, type_name: &str, version: u32) {
         let mut held = self.inner.held.write().unwrap_or_else(PoisonError::into_inner);
-        held.unknown.remove(&Key::Version(promise.type_name.clone(), promise.version));
+        held.unknown.remove(&Key::Version(type_name.to_owned(), version));
     }
 
     fn asked(
         &self,
         key: &Key,
-        answer: Result<RegisteredSchema, SRCError>,
+        answer: Result<Option<RegisteredSchema>, SRCError>,
     ) -> Result<RegisteredSchema, RegistryError> {
         let mut held = self.inner.held.write().unwrap_or_else(PoisonError::into_inner);
         match answer {
-            Ok(schema) => {
+            Ok(Some(schema)) => {
                 held.away = None;
                 Ok(schema)
             }
@@ -337,22 +296,13 @@ impl Schemas {
                 let source = Some(Arc::new(error));
                 Err(RegistryError::Away { wanted: key.to_string(), source })
             }
-            Err(_) => {
+            Ok(None) | Err(_) => {
                 held.make_room();
                 held.unknown.insert(key.clone(), Instant::now());
                 Err(RegistryError::Unknown { wanted: key.to_string() })
             }
         }
     }
-}
-
-/// What a registration did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Report {
-    /// New in the registry, as `scheduling.appointment_booked v1`.
-    pub registered: Vec<String>,
-    /// How many were there.
-    pub already_there: usize,
 }
 
 impl Held {
@@ -367,7 +317,7 @@ impl Held {
     }
 }
 
-fn patience() -> ExponentialBuilder {
+pub(crate) fn patience() -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(RETRY_PAUSE_MS))
         .with_max_times(RETRIES_MAX)
@@ -376,8 +326,9 @@ fn patience() -> ExponentialBuilder {
 
 /// Everything but a clear word of the registry itself (`4xxxx` in its own error body) is `away`: a
 /// proxy's page, a 500 while it starts, a refused connection.
-fn is_away(error: &SRCError) -> bool {
-    let word = std::error::Error::source(error).and_then(|source| source.downcast_ref::<RawError>());
+pub(crate) fn is_away(error: &SRCError) -> bool {
+    let word =
+        std::error::Error::source(error).and_then(|source| source.downcast_ref::<RawError>());
     let code = word.map_or(0, |word| word.error_code);
     !matches!(code, 404 | 409 | 422 | 40_000..=42_999)
 }

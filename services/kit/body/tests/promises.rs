@@ -142,7 +142,10 @@ fn versions_read_each_other_both_ways_or_are_refused() {
         ("promotion", r#"{"name":"a","type":"long"}"#.to_owned()),
         ("a narrower type", r#"{"name":"a","type":"string"}"#.to_owned()),
         ("made nullable", r#"{"name":"a","type":["null","int"],"default":null}"#.to_owned()),
-        ("another meaning", r#"{"name":"a","type":{"type":"int","logicalType":"date"}}"#.to_owned()),
+        (
+            "another meaning",
+            r#"{"name":"a","type":{"type":"int","logicalType":"date"}}"#.to_owned(),
+        ),
         ("only words", format!(r#"{}"#, a.replace("\"a\"", "\"a\",\"doc\":\"x\""))),
     ] {
         assert_eq!(versions(&[a, &later]).len(), 1, "{what}");

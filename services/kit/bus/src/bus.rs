@@ -12,7 +12,7 @@ use crate::client::{self, Watch};
 use crate::config::{BusConfig, Topic};
 use crate::error::{BusError, PublishError};
 use crate::partition;
-use crate::publish::{self, Deliveries, Producer};
+use crate::produce::{self, Deliveries, Producer};
 use crate::reader::{Reader, ReaderOptions};
 use crate::scan::Scans;
 
@@ -57,7 +57,8 @@ impl Bus {
     pub async fn connect(config: &BusConfig) -> Result<Self, BusError> {
         let config = config.clone();
         let schemas = Schemas::new(&config.registry_url)?;
-        let inner = blocking("connecting to the brokers", move || connect(config, schemas)).await??;
+        let inner =
+            blocking("connecting to the brokers", move || connect(config, schemas)).await??;
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -154,10 +155,8 @@ pub(crate) fn watermarks(
     topic: Topic,
     partition: i32,
 ) -> Result<Watermarks, BusError> {
-    let ends =
-        consumer.fetch_watermarks(name, partition, Duration::from_millis(WATERMARKS_MS_MAX));
-    let (low, high) =
-        ends.map_err(|source| BusError::Watermarks { topic, partition, source })?;
+    let ends = consumer.fetch_watermarks(name, partition, Duration::from_millis(WATERMARKS_MS_MAX));
+    let (low, high) = ends.map_err(|source| BusError::Watermarks { topic, partition, source })?;
     Ok(Watermarks { low, high })
 }
 
@@ -166,12 +165,13 @@ fn connect(config: BusConfig, schemas: Schemas) -> Result<Inner, BusError> {
     let topic_names: Vec<_> =
         Topic::ALL.iter().map(|topic| topic.name(&config.topic_prefix)).collect();
     let made = |client: &str, source| BusError::Client { client: client.to_owned(), source };
-    let asking: BaseConsumer<Watch> = client::consumer_config(&config.brokers, "asking", 100, false)
-        // Its queue is emptied only when something is asked, so nothing may fill it meanwhile.
-        .set("statistics.interval.ms", "0")
-        .create_with_context(Watch { client: "asking".to_owned() })
-        .map_err(|source| made("asking", source))?;
-    let producer: Producer = publish::producer_config(&config.brokers)
+    let asking: BaseConsumer<Watch> =
+        client::consumer_config(&config.brokers, "asking", 100, false)
+            // Its queue is emptied only when something is asked, so nothing may fill it meanwhile.
+            .set("statistics.interval.ms", "0")
+            .create_with_context(Watch { client: "asking".to_owned() })
+            .map_err(|source| made("asking", source))?;
+    let producer: Producer = produce::producer_config(&config.brokers)
         .create_with_context(Deliveries)
         .map_err(|source| made("producer", source))?;
     know_topics(asking.client(), &config, &topic_names, deadline)?;

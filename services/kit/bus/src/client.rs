@@ -1,10 +1,10 @@
 //! What every client of librdkafka has in common: its settings, its log lines, its numbers.
 
+use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 use rdkafka::statistics::Statistics;
-use rdkafka::ClientContext;
 
 /// How often librdkafka counts; dashboards look every 15 seconds.
 const STATISTICS_EVERY_MS: &str = "10000";
@@ -106,5 +106,6 @@ pub(crate) fn log_line(client: &str, level: RDKafkaLogLevel, facility: &str, mes
 
 pub(crate) fn count_error(client: &str, error: &KafkaError) {
     tracing::debug!(kafka.client = client, kafka.error = %error, "librdkafka reports an error");
-    metrics::counter!("arteria_bus_client_errors_total", "client" => client.to_owned()).increment(1);
+    metrics::counter!("arteria_bus_client_errors_total", "client" => client.to_owned())
+        .increment(1);
 }

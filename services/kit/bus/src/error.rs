@@ -197,6 +197,12 @@ impl PublishError {
         }
     }
 
+    /// Whether the producer is of no further use, so that only a new process can publish again.
+    pub fn is_fatal(&self) -> bool {
+        matches!(self, Self::Undelivered { source, .. }
+            if source.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal))
+    }
+
     pub(crate) fn delivery(type_name: &str, source: KafkaError) -> Self {
         let type_name = type_name.to_owned();
         match source.rdkafka_error_code() {

@@ -81,10 +81,8 @@ impl std::fmt::Display for DataSchema<'_> {
 
 /// The headers of a fact beyond those that every event has.
 pub(crate) fn of_fact(fact: &Fact) -> Vec<(&'static str, String)> {
-    let mut headers = vec![
-        (UNIT_EPOCH, fact.seq.epoch.to_string()),
-        (UNIT_SEQ, fact.seq.seq.to_string()),
-    ];
+    let mut headers =
+        vec![(UNIT_EPOCH, fact.seq.epoch.to_string()), (UNIT_SEQ, fact.seq.seq.to_string())];
     headers.extend(fact.subject.clone().map(|subject| (SUBJECT, subject)));
     headers.extend(fact.causation_id.as_ref().map(|id| (CAUSATION_ID, id.to_string())));
     headers.extend(fact.patient_id.map(|id| (PATIENT_ID, id.to_string())));

@@ -18,10 +18,11 @@
 //! | [`partition`] | Java's murmur2, so that a unit has one partition in every language |
 //! | [`headers`] | facts and requests to and from CloudEvents headers |
 //! | [`seal`] | the seam where bodies are sealed and opened; the identity for now |
-//! | [`publish`] | one idempotent producer, a [`Delivery`] for each message |
+//! | [`produce`] | one idempotent producer, a [`Delivery`] for each message |
+//! | [`publish`] | facts, requests and the rest, sealed and enqueued in order |
 //! | [`record`] | [`RawRecord`], as it came from the log |
 //! | [`open`] | records to facts, requests, and anything else |
-//! | [`reader`] | [`Reader`]: one consumer, one thread, one bounded channel |
+//! | [`reader`] | [`Reader`]: one consumer, one thread (`polling`), one bounded channel |
 //! | [`scan`] | a pool of warm readers that read a stretch of one partition and end |
 //! | [`error`] | what fails, and whether it is worth waiting |
 
@@ -32,6 +33,8 @@ pub mod error;
 pub mod headers;
 pub mod open;
 pub mod partition;
+mod polling;
+pub mod produce;
 pub mod publish;
 pub mod reader;
 pub mod record;
@@ -41,7 +44,7 @@ pub mod topics;
 
 /// The promises: written, checked, registered.
 pub mod schemas {
-    pub use kit_body::registry::Report;
+    pub use kit_body::register::Report;
     pub use kit_body::schemas::{Promise, SchemasError, check, derive, read, write};
     use kit_body::{RegistryError, Schemas};
 
@@ -59,7 +62,8 @@ pub use bus::{Bus, Watermarks};
 pub use config::{BusConfig, Topic};
 pub use error::{BusError, OpenError, PublishError};
 pub use open::Opened;
-pub use publish::{Delivery, Outgoing, Placed, Sealed};
+pub use produce::{Delivery, Placed};
+pub use publish::{Outgoing, Sealed};
 pub use reader::{Polled, Reader, ReaderOptions};
 pub use record::RawRecord;
 pub use scan::{Scan, ScanError, Scans};

@@ -71,10 +71,9 @@ impl Bus {
         if name::record_name(type_name).ok().as_deref() != Some(schema.name()) {
             return Err(malformed(headers::TYPE));
         }
-        let body = schema.decode(avro).map_err(|source| OpenError::Body {
-            schema: schema.name().to_owned(),
-            source,
-        })?;
+        let body = schema
+            .decode(avro)
+            .map_err(|source| OpenError::Body { schema: schema.name().to_owned(), source })?;
         Ok(Opened {
             type_name: type_name.to_owned(),
             version: named.version,
@@ -92,10 +91,8 @@ impl Bus {
     /// As [`Bus::open`]; or what makes it a fact is absent or malformed.
     pub async fn open_fact(&self, record: &RawRecord) -> Result<Fact, OpenError> {
         let unit = unit(record)?;
-        let seq = UnitSeq::new(
-            parsed(record, headers::UNIT_EPOCH)?,
-            parsed(record, headers::UNIT_SEQ)?,
-        );
+        let seq =
+            UnitSeq::new(parsed(record, headers::UNIT_EPOCH)?, parsed(record, headers::UNIT_SEQ)?);
         let id: Uuid = parsed(record, headers::ID)?;
         let opened = self.open(record).await?;
         Ok(Fact {

@@ -1,55 +1,28 @@
-//! One idempotent producer for a whole process, and a [`Delivery`] for each message.
+//! Publishing: a [`Delivery`] for each message, in the order in which they were enqueued.
 //!
 //! librdkafka keeps the order of a partition and retries by itself within its delivery time-out, so
 //! nothing here retries: a message that fails has failed, and whoever pipelines stops at the first
 //! failed delivery. Enqueuing is immediate and keeps the caller's order; only finding a schema for
 //! the first time waits, and that is a step of its own ([`Bus::seal_fact`]).
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Instant;
 
 use kit_body::name;
 use kit_event::{Fact, Request, Timestamp};
-use rdkafka::ClientContext;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::error::KafkaError;
-use rdkafka::message::{Header, Message as _, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::BaseRecord;
 use serde_json::Value;
-use tokio::sync::oneshot;
 
 use crate::bus::Bus;
-use crate::client;
 use crate::config::Topic;
 use crate::error::PublishError;
 use crate::headers::{self, DataSchema};
+use crate::produce::{self, Delivery, Placed};
 use crate::record::RawRecord;
 use crate::seal::{self, SealContext};
 
-/// A message that the broker has not confirmed after this has failed. Ten seconds outlast a
-/// broker's restart; the default of five minutes would hold a clinic's ACK long after its link died.
-pub const DELIVERY_MS_MAX: u64 = 10_000;
-/// Messages waiting in the producer. At 1,000 requests a second it is a minute and a half.
-pub const QUEUED_MESSAGES_MAX: u32 = 100_000;
-/// Bytes waiting in the producer; beyond it callers are told `QueueFull`.
-pub const QUEUED_KIB_MAX: u32 = 65_536;
-/// The largest record, headers included: what a broker takes without being told otherwise.
-pub const RECORD_BYTES_MAX: u32 = 1_048_576;
-
 /// The longest cause that is written beside a parked record.
 const PARKED_CAUSE_CHARS_MAX: usize = 500;
-
-/// Where a record stands on the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Placed {
-    /// Its partition.
-    pub partition: i32,
-    /// Its offset.
-    pub offset: i64,
-}
 
 /// Anything that is neither a fact nor a request.
 #[derive(Debug, Clone)]
@@ -92,88 +65,6 @@ impl Sealed {
     }
 }
 
-/// The broker's word on one message; await it for [`Placed`]. Dropping it leaves the message on its
-/// way.
-#[derive(Debug)]
-pub struct Delivery {
-    word: oneshot::Receiver<Result<Placed, PublishError>>,
-}
-
-impl Future for Delivery {
-    type Output = Result<Placed, PublishError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.word).poll(context).map(|word| word.unwrap_or(Err(PublishError::Gone)))
-    }
-}
-
-pub(crate) type Producer = ThreadedProducer<Deliveries>;
-
-/// Hands each delivery report to whoever waits for it.
-pub(crate) struct Deliveries;
-
-pub(crate) struct Waiting {
-    word: oneshot::Sender<Result<Placed, PublishError>>,
-    type_name: Arc<str>,
-    topic: Topic,
-    since: Instant,
-}
-
-const CLIENT: &str = "producer";
-
-impl ClientContext for Deliveries {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        client::log_line(CLIENT, level, facility, message);
-    }
-
-    fn stats(&self, statistics: rdkafka::Statistics) {
-        metrics::gauge!("arteria_bus_producer_queue_records").set(statistics.msg_cnt as f64);
-    }
-
-    fn error(&self, error: KafkaError, _reason: &str) {
-        client::count_error(CLIENT, &error);
-    }
-}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = Box<Waiting>;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, waiting: Box<Waiting>) {
-        let topic = waiting.topic.as_str();
-        let word = match result {
-            Ok(message) => {
-                metrics::counter!("arteria_bus_produced_total", "topic" => topic).increment(1);
-                metrics::histogram!("arteria_bus_delivery_seconds", "topic" => topic)
-                    .record(waiting.since.elapsed().as_secs_f64());
-                Ok(Placed { partition: message.partition(), offset: message.offset() })
-            }
-            Err((error, _)) => {
-                metrics::counter!("arteria_bus_delivery_failures_total", "topic" => topic)
-                    .increment(1);
-                Err(PublishError::delivery(&waiting.type_name, error.clone()))
-            }
-        };
-        // Nobody waiting any more is no failure: the record is on the log all the same.
-        let _ = waiting.word.send(word);
-    }
-}
-
-pub(crate) fn producer_config(brokers: &str) -> ClientConfig {
-    let mut config = client::config(brokers, CLIENT);
-    config
-        .set("enable.idempotence", "true")
-        .set("acks", "all")
-        .set("max.in.flight.requests.per.connection", "5")
-        .set("linger.ms", "0")
-        .set("compression.type", "lz4")
-        .set("partitioner", "murmur2_random")
-        .set("delivery.timeout.ms", DELIVERY_MS_MAX.to_string())
-        .set("message.max.bytes", RECORD_BYTES_MAX.to_string())
-        .set("queue.buffering.max.messages", QUEUED_MESSAGES_MAX.to_string())
-        .set("queue.buffering.max.kbytes", QUEUED_KIB_MAX.to_string());
-    config
-}
-
 /// What every event has, before its body is sealed.
 struct Event<'a> {
     topic: Topic,
@@ -206,20 +97,18 @@ impl Bus {
     /// # Errors
     /// The producer's queue is full, or it is gone.
     pub fn enqueue(&self, sealed: Sealed) -> Result<Delivery, PublishError> {
-        let (word, delivery) = oneshot::channel();
-        let type_name = sealed.type_name.clone();
-        let waiting = Waiting { word, type_name, topic: sealed.topic, since: Instant::now() };
+        let (waiting, delivery) = produce::awaited(sealed.topic, &sealed.type_name);
         let mut headers = OwnedHeaders::new_with_capacity(sealed.headers.len());
         for (key, value) in &sealed.headers {
             headers = headers.insert(Header { key, value: Some(value) });
         }
-        let mut record = BaseRecord::with_opaque_to(self.topic_name(sealed.topic), Box::new(waiting))
+        let mut record = BaseRecord::with_opaque_to(self.topic_name(sealed.topic), waiting)
             .key(sealed.key.as_str())
             .headers(headers);
         record.partition = sealed.partition;
         record.payload = sealed.value.as_deref();
         match self.producer().send(record) {
-            Ok(()) => Ok(Delivery { word: delivery }),
+            Ok(()) => Ok(delivery),
             Err((error, _)) => Err(PublishError::delivery(&sealed.type_name, error)),
         }
     }
@@ -316,7 +205,8 @@ impl Bus {
             value: origin.payload.clone(),
             type_name: "parked".into(),
         };
-        metrics::counter!("arteria_bus_parked_total", "topic" => origin.topic.as_str()).increment(1);
+        metrics::counter!("arteria_bus_parked_total", "topic" => origin.topic.as_str())
+            .increment(1);
         self.enqueue(sealed)?.await
     }
 

@@ -19,10 +19,11 @@ use crate::record::RawRecord;
 /// within milliseconds.
 pub const SILENCE_MS_MAX: u64 = 10_000;
 
-/// How a scan reads: the broker's wait short, because an assignment waits for it; the channel small,
-/// because many scans may run and each is read at once.
+/// How a scan reads. A scan never waits for what is not there yet, so the broker holds an empty fetch
+/// for one millisecond only: the next scan on the same reader waits behind it (12 ms where it is
+/// 10). The channel is small because many scans may run and each is read at once.
 const OPTIONS: ReaderOptions =
-    ReaderOptions { fetch_wait_ms: 10, channel_records: 64, end_of_partition: true };
+    ReaderOptions { fetch_wait_ms: 1, channel_records: 64, end_of_partition: true };
 
 /// Why a scan ended early.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -123,13 +124,15 @@ impl Scans {
             partition,
             next: from,
             to,
-            _permit: permit,
+            permit: Some(permit),
         };
         if from < to {
             let idle = self.pool.idle().pop();
             let reader = idle.map_or_else(|| self.pool.reader(), Ok)?;
             reader.assign(topic, vec![(partition, from)]).await?;
             scan.reader = Some(reader);
+        } else {
+            scan.permit = None;
         }
         Ok(scan)
     }
@@ -144,7 +147,8 @@ pub struct Scan {
     partition: i32,
     next: i64,
     to: i64,
-    _permit: OwnedSemaphorePermit,
+    /// Given back at the end of the stretch, not only when the scan is dropped.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Scan {
@@ -170,11 +174,11 @@ impl Scan {
                 Some(Err(ScanError::OutOfRange { topic, partition, offset, low, high }))
             }
             Ok(Some(Polled::Failed(source))) => {
-                self.reader = None;
+                self.give_up();
                 Some(Err(ScanError::Read { topic, partition, source }))
             }
             Ok(None) | Err(_) => {
-                self.reader = None;
+                self.give_up();
                 Some(Err(ScanError::Silent { topic, partition }))
             }
         }
@@ -190,6 +194,13 @@ impl Scan {
             reader.unassign_now(self.topic, self.partition);
             self.pool.idle().push(reader);
         }
+        self.permit = None;
+    }
+
+    /// A reader that failed is not used again.
+    fn give_up(&mut self) {
+        self.reader = None;
+        self.permit = None;
     }
 }
 

@@ -72,9 +72,12 @@ pub struct FieldError {
     pub reason: String,
 }
 
-/// An error on its way to the caller.
+/// An error on its way to the caller. Boxed, so that results which may hold one stay small.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub struct Problem(Box<Said>);
+
+#[derive(Debug, Clone)]
+struct Said {
     slug: Cow<'static, str>,
     title: Cow<'static, str>,
     status: StatusCode,
@@ -98,79 +101,76 @@ struct Body<'a> {
 
 impl From<ProblemKind> for Problem {
     fn from(kind: ProblemKind) -> Self {
-        Self {
-            slug: Cow::Borrowed(kind.slug),
-            title: Cow::Borrowed(kind.title),
-            status: StatusCode::from_u16(kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            detail: None,
-            errors: Vec::new(),
-            headers: HeaderMap::new(),
-        }
+        let status = StatusCode::from_u16(kind.status);
+        Self::said(
+            Cow::Borrowed(kind.slug),
+            Cow::Borrowed(kind.title),
+            status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        )
     }
 }
 
 impl Problem {
     /// An error whose kind somebody else named, as a unit does with its refusals.
     pub fn named(slug: impl Into<String>, title: impl Into<String>, status: StatusCode) -> Self {
-        Self {
-            slug: Cow::Owned(slug.into()),
-            title: Cow::Owned(title.into()),
-            status,
-            detail: None,
-            errors: Vec::new(),
-            headers: HeaderMap::new(),
-        }
+        Self::said(Cow::Owned(slug.into()), Cow::Owned(title.into()), status)
+    }
+
+    fn said(slug: Cow<'static, str>, title: Cow<'static, str>, status: StatusCode) -> Self {
+        let (detail, errors, headers) = (None, Vec::new(), HeaderMap::new());
+        Self(Box::new(Said { slug, title, status, detail, errors, headers }))
     }
 
     /// Says what exactly.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
+        self.0.detail = Some(detail.into());
         self
     }
 
     /// Names a field and what is wrong with it.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>, reason: impl Into<String>) -> Self {
-        self.errors.push(FieldError { field: field.into(), reason: reason.into() });
+        self.0.errors.push(FieldError { field: field.into(), reason: reason.into() });
         self
     }
 
     /// Adds a header to the answer.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.append(name, value);
+        self.0.headers.append(name, value);
         self
     }
 
     /// The last part of its `type`.
     pub fn slug(&self) -> &str {
-        &self.slug
+        &self.0.slug
     }
 
     /// Its HTTP status.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// The fields that it names.
     pub fn errors(&self) -> &[FieldError] {
-        &self.errors
+        &self.0.errors
     }
 
     /// The answer, with the id of the request that it answers where there is one.
     pub(crate) fn render(self, instance: Option<&str>) -> Response {
+        let said = *self.0;
         let body = Body {
-            r#type: format!("/problems/{}", self.slug),
-            title: &self.title,
-            status: self.status.as_u16(),
-            detail: self.detail.as_deref(),
-            errors: &self.errors,
+            r#type: format!("/problems/{}", said.slug),
+            title: &said.title,
+            status: said.status.as_u16(),
+            detail: said.detail.as_deref(),
+            errors: &said.errors,
             instance,
         };
         // A struct of texts and one number always has a JSON form.
         let text = serde_json::to_vec(&body).unwrap_or_default();
-        let mut response = (self.status, self.headers, text).into_response();
+        let mut response = (said.status, said.headers, text).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         response
     }

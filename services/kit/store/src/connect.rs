@@ -34,11 +34,7 @@ const CLEAN: &str = "ROLLBACK; RESET ALL";
 ///
 /// # Errors
 /// The URL is no Postgres URL.
-pub fn read_pool(
-    url: &str,
-    application: &str,
-    connections_max: u32,
-) -> Result<PgPool, StoreError> {
+pub fn read_pool(url: &str, application: &str, connections_max: u32) -> Result<PgPool, StoreError> {
     let options = options(url, application)?.options([
         ("default_transaction_read_only", "on".to_owned()),
         ("statement_timeout", READ_STATEMENT_MS.to_string()),
@@ -98,10 +94,8 @@ async fn connect(
 ) -> Result<PgConnection, StoreError> {
     let within = Duration::from_secs(CONNECT_WITHIN_S);
     match tokio::time::timeout(within, PgConnection::connect_with(options)).await {
-        Ok(connected) => connected.map_err(|source| StoreError::Connect {
-            application: application.to_owned(),
-            source,
-        }),
+        Ok(connected) => connected
+            .map_err(|source| StoreError::Connect { application: application.to_owned(), source }),
         Err(_) => Err(StoreError::ConnectTimeout {
             application: application.to_owned(),
             within_s: CONNECT_WITHIN_S,

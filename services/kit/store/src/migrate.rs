@@ -25,11 +25,7 @@ const PROGRESS: &[Step] =
 ///
 /// # Errors
 /// Postgres does not answer, or a step fails.
-pub async fn migrate(
-    url: &str,
-    schema: &'static str,
-    steps: &[Step],
-) -> Result<(), StoreError> {
+pub async fn migrate(url: &str, schema: &'static str, steps: &[Step]) -> Result<(), StoreError> {
     let mut connection = connect::migrator(url, schema).await?;
     create_schema(&mut connection, schema)
         .await

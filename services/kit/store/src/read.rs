@@ -181,11 +181,7 @@ where
 ///
 /// # Errors
 /// One is missing, or they hold none.
-pub fn seq_of(
-    row: &PgRow,
-    epoch: &'static str,
-    seq: &'static str,
-) -> Result<UnitSeq, StoreError> {
+pub fn seq_of(row: &PgRow, epoch: &'static str, seq: &'static str) -> Result<UnitSeq, StoreError> {
     from_columns(get(row, epoch)?, get(row, seq)?)
 }
 

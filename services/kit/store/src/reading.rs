@@ -248,10 +248,7 @@ mod tests {
         }
         let last = at(1, 9 + HELD_MAX as u64);
         assert_eq!(reading.receive(last.next(), id(0), None), Verdict::HoldFull);
-        assert_eq!(
-            reading.receive(at(1, 5), id(5), None),
-            Verdict::Hold { evicted: Some(last) }
-        );
+        assert_eq!(reading.receive(at(1, 5), id(5), None), Verdict::Hold { evicted: Some(last) });
         assert_eq!(reading.held_count(), HELD_MAX);
         assert_eq!(reading.hole(), Some((at(1, 2), at(1, 4))));
         assert_eq!(reading.seen(), last.next());

@@ -10,11 +10,11 @@ use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
+use crate::StoreError;
 use crate::error::Act;
 use crate::json::storable;
 use crate::number::to_columns;
 use crate::projection::{Entry, Seeded, Stale};
-use crate::StoreError;
 
 /// The state of one thing after a fact.
 #[derive(Debug)]

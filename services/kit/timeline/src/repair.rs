@@ -48,11 +48,10 @@ pub async fn note_forks(connection: &mut PgConnection, forks: &[Fork]) -> Result
 /// # Errors
 /// Postgres does not answer.
 pub async fn untold_forks(connection: &mut PgConnection) -> Result<Vec<Fork>, StoreError> {
-    let rows =
-        sqlx::query("select unit, epoch, seq, kept_id, other_id from fork where not told")
-            .fetch_all(connection)
-            .await
-            .reading("forks")?;
+    let rows = sqlx::query("select unit, epoch, seq, kept_id, other_id from fork where not told")
+        .fetch_all(connection)
+        .await
+        .reading("forks")?;
     rows.iter()
         .map(|row| {
             Ok(Fork {

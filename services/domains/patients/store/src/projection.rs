@@ -96,10 +96,8 @@ async fn apply(
             // A type of a later version of this domain: the timeline has it.
             Ok(None) => {}
             // The parser's own words may quote the body.
-            Err(_) => refused.push(Refused {
-                index,
-                cause: "the body does not read as a patient".to_owned(),
-            }),
+            Err(_) => refused
+                .push(Refused { index, cause: "the body does not read as a patient".to_owned() }),
         }
     }
     let homes = claim_homes(connection, &stated).await?;

@@ -221,7 +221,9 @@ fn tracked(row: &PgRow) -> Result<RequestRow, StoreError> {
     let id = |column| -> Result<String, StoreError> { get(row, column) };
     let unreadable = |_| StoreError::Unreadable { what: "id" };
     let seq = seq_of(row, "epoch", "seq")?;
-    let of = |field: fn(&RequestOutcome) -> &Option<String>| word.as_ref().and_then(|w| field(w).clone());
+    let of = |field: fn(&RequestOutcome) -> &Option<String>| {
+        word.as_ref().and_then(|w| field(w).clone())
+    };
     Ok(RequestRow {
         request_id: id("request_id")?.parse().map_err(unreadable)?,
         unit: id("unit")?.parse().map_err(unreadable)?,

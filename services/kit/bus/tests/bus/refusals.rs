@@ -20,7 +20,10 @@ async fn a_record_cut_in_the_middle_is_an_error_wherever_it_is_cut() {
     for length in 0..whole.len() {
         raw.payload = Some(whole[..length].to_vec());
         let error = bus.open_fact(&raw).await.unwrap_err();
-        assert!(matches!(error, OpenError::NotFramed | OpenError::Body { .. }), "{length}: {error}");
+        assert!(
+            matches!(error, OpenError::NotFramed | OpenError::Body { .. }),
+            "{length}: {error}"
+        );
         assert!(!error.is_worth_waiting());
     }
 }
@@ -59,13 +62,15 @@ async fn another_fingerprint_behind_an_id_is_another_registry() {
 async fn a_record_without_its_clothes_is_not_taken() {
     let bus = bus(1).await;
     let whole = good(&bus).await;
-    for name in
-        [headers::TYPE, headers::DATA_SCHEMA, headers::ID, headers::TIME, headers::UNIT_SEQ]
+    for name in [headers::TYPE, headers::DATA_SCHEMA, headers::ID, headers::TIME, headers::UNIT_SEQ]
     {
         let mut raw = whole.clone();
         raw.headers.retain(|(key, _)| key != name);
         let error = bus.open_fact(&raw).await.unwrap_err();
-        assert!(matches!(&error, OpenError::Header { name: missing } if *missing == name), "{error}");
+        assert!(
+            matches!(&error, OpenError::Header { name: missing } if *missing == name),
+            "{error}"
+        );
     }
     let no_key = RawRecord { key: Some("NOT A UNIT".into()), ..whole.clone() };
     assert!(matches!(bus.open_fact(&no_key).await, Err(OpenError::Key)));

@@ -1,9 +1,9 @@
 //! Topics are created once, and what differs is told.
 
 use kit_bus::{Bus, BusConfig, BusError, Topic, topics};
+use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::ClientConfig;
 
 use crate::config;
 

@@ -1,0 +1,12 @@
+//! The agent at its two files and at its link, driven as the world drives it: SQL by a desk, frames
+//! by an edge, and power cuts between any two steps.
+
+mod apply;
+mod capture;
+mod crash;
+mod desk;
+mod edge;
+mod epochs;
+mod link;
+mod pace;
+mod walkthrough;

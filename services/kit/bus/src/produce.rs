@@ -1,0 +1,127 @@
+//! The producer: one, idempotent, and the broker's word on each message.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message as _;
+use rdkafka::producer::{DeliveryResult, ProducerContext, ThreadedProducer};
+use tokio::sync::oneshot;
+
+use crate::client;
+use crate::config::Topic;
+use crate::error::PublishError;
+
+/// A message that the broker has not confirmed after this has failed. Ten seconds outlast a
+/// broker's restart; the default of five minutes would hold a clinic's ACK long after its link died.
+pub const DELIVERY_MS_MAX: u64 = 10_000;
+/// Messages waiting in the producer. At 1,000 requests a second it is a minute and a half.
+pub const QUEUED_MESSAGES_MAX: u32 = 100_000;
+/// Bytes waiting in the producer; beyond it callers are told `QueueFull`.
+pub const QUEUED_KIB_MAX: u32 = 65_536;
+/// The largest record, headers included: what a broker takes without being told otherwise.
+pub const RECORD_BYTES_MAX: u32 = 1_048_576;
+
+/// Where a record stands on the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placed {
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+}
+
+/// The broker's word on one message; await it for [`Placed`]. Dropping it leaves the message on its
+/// way.
+#[derive(Debug)]
+pub struct Delivery {
+    word: oneshot::Receiver<Result<Placed, PublishError>>,
+}
+
+impl Future for Delivery {
+    type Output = Result<Placed, PublishError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.word).poll(context).map(|word| word.unwrap_or(Err(PublishError::Gone)))
+    }
+}
+
+pub(crate) type Producer = ThreadedProducer<Deliveries>;
+
+/// Hands each delivery report to whoever waits for it.
+pub(crate) struct Deliveries;
+
+pub(crate) struct Waiting {
+    word: oneshot::Sender<Result<Placed, PublishError>>,
+    type_name: Arc<str>,
+    topic: Topic,
+    since: Instant,
+}
+
+/// A message's two ends: what travels with it, and what its sender awaits.
+pub(crate) fn awaited(topic: Topic, type_name: &Arc<str>) -> (Box<Waiting>, Delivery) {
+    let (word, delivery) = oneshot::channel();
+    let type_name = type_name.clone();
+    let waiting = Waiting { word, type_name, topic, since: Instant::now() };
+    (Box::new(waiting), Delivery { word: delivery })
+}
+
+const CLIENT: &str = "producer";
+
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        client::log_line(CLIENT, level, facility, message);
+    }
+
+    fn stats(&self, statistics: rdkafka::Statistics) {
+        metrics::gauge!("arteria_bus_producer_queue_records").set(statistics.msg_cnt as f64);
+    }
+
+    fn error(&self, error: KafkaError, _reason: &str) {
+        client::count_error(CLIENT, &error);
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Box<Waiting>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, waiting: Box<Waiting>) {
+        let topic = waiting.topic.as_str();
+        let word = match result {
+            Ok(message) => {
+                metrics::counter!("arteria_bus_produced_total", "topic" => topic).increment(1);
+                metrics::histogram!("arteria_bus_delivery_seconds", "topic" => topic)
+                    .record(waiting.since.elapsed().as_secs_f64());
+                Ok(Placed { partition: message.partition(), offset: message.offset() })
+            }
+            Err((error, _)) => {
+                metrics::counter!("arteria_bus_delivery_failures_total", "topic" => topic)
+                    .increment(1);
+                Err(PublishError::delivery(&waiting.type_name, error.clone()))
+            }
+        };
+        // Nobody waiting any more is no failure: the record is on the log all the same.
+        let _ = waiting.word.send(word);
+    }
+}
+
+pub(crate) fn producer_config(brokers: &str) -> ClientConfig {
+    let mut config = client::config(brokers, CLIENT);
+    config
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("max.in.flight.requests.per.connection", "5")
+        .set("linger.ms", "0")
+        .set("compression.type", "lz4")
+        .set("partitioner", "murmur2_random")
+        .set("delivery.timeout.ms", DELIVERY_MS_MAX.to_string())
+        .set("message.max.bytes", RECORD_BYTES_MAX.to_string())
+        .set("queue.buffering.max.messages", QUEUED_MESSAGES_MAX.to_string())
+        .set("queue.buffering.max.kbytes", QUEUED_KIB_MAX.to_string());
+    config
+}

@@ -1,0 +1,15 @@
+//! The projector on a real log, a real registry and a real Postgres: each test has topics and a
+//! database of its own, and speaks as a unit by putting raw facts on the log.
+
+mod epochs;
+mod holes;
+mod network;
+mod outages;
+mod poison;
+mod reads;
+mod replays;
+mod tracked;
+mod unit;
+
+pub use network::{Network, SOON, eventually};
+pub use unit::Unit;

@@ -1,0 +1,188 @@
+//! Records that do not read, and facts that cannot be taken up: they are set aside, and never hold
+//! up another unit.
+
+use std::time::Duration;
+
+use kit_bus::{RawRecord, Topic, headers};
+use patients::PatientFact;
+use rdkafka::ClientConfig;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use requests::control::Resend;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::unit::{patient, patient_fact, registered};
+use crate::{Network, Unit, eventually};
+
+/// Puts bytes on `unit.facts` that no bus of ours would send.
+async fn put(network: &Network, record: &RawRecord) {
+    let producer: FutureProducer =
+        ClientConfig::new().set("bootstrap.servers", &network.config.brokers).create().unwrap();
+    let mut all = OwnedHeaders::new();
+    for (key, value) in &record.headers {
+        all = all.insert(Header { key, value: Some(value) });
+    }
+    let topic = Topic::Facts.name(&network.config.topic_prefix);
+    let mut out: FutureRecord<'_, str, [u8]> =
+        FutureRecord::to(&topic).partition(record.partition).headers(all);
+    out.key = record.key.as_deref();
+    out.payload = record.payload.as_deref();
+    producer.send(out, Duration::from_secs(10)).await.unwrap();
+}
+
+/// The record of the next fact of the unit, as it would stand on the log.
+async fn record_of_next(network: &Network, unit: &mut Unit, n: u128) -> RawRecord {
+    let elsewhere = Network::bare(network.config.partitions).await;
+    let fact = unit.next(registered(n));
+    elsewhere.bus.publish_fact(&fact).await.unwrap();
+    elsewhere.records(Topic::Facts).await.remove(0)
+}
+
+async fn is_there(network: &Network, unit: &Unit, n: u128) -> bool {
+    let read = patients_store::patient(&network.reads, &unit.id, Uuid::from_u128(n)).await;
+    read.unwrap().value.is_some()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_cut_in_the_middle_is_parked_and_asked_for_again() {
+    let network = Network::running().await;
+    let mut unit = Unit::open(&network.bus, "hcu-0001").await;
+    let whole = record_of_next(&network, &mut unit, 1).await;
+    let mut cut = whole.clone();
+    cut.payload.as_mut().unwrap().truncate(12);
+    put(&network, &cut).await;
+    network.settle().await;
+    let parked = network.records(Topic::Parked).await;
+    assert_eq!(parked.len(), 1, "one reader parks it for all");
+    assert_eq!(parked[0].payload, cut.payload);
+    assert!(parked[0].header(headers::PARKED_CAUSE).unwrap().contains("end in the middle"));
+    eventually("a resend", || async { !network.controls(Resend::TYPE).await.is_empty() }).await;
+
+    unit.say(registered(2)).await;
+    network.settle().await;
+    assert!(!is_there(&network, &unit, 2).await, "nothing jumps");
+    put(&network, &whole).await;
+    network.settle().await;
+    assert!(is_there(&network, &unit, 1).await && is_there(&network, &unit, 2).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_without_a_number_a_unit_or_a_known_schema_is_parked_and_passed_over() {
+    let network = Network::running().await;
+    let mut unit = Unit::open(&network.bus, "hcu-0001").await;
+    let good = record_of_next(&network, &mut unit, 1).await;
+    let mut nobody = good.clone();
+    nobody.key = Some("Not A Unit".to_owned());
+    let mut keyless = good.clone();
+    keyless.key = None;
+    let mut numberless = good.clone();
+    numberless.headers.retain(|(name, _)| name != headers::UNIT_SEQ);
+    let mut zero = good.clone();
+    for (_, value) in zero.headers.iter_mut().filter(|(name, _)| name == headers::UNIT_SEQ) {
+        *value = "0".to_owned();
+    }
+    let mut bare = good.clone();
+    bare.headers.clear();
+    bare.payload = Some(b"garbage".to_vec());
+    let bad = [nobody, keyless, numberless, zero, bare];
+    for record in &bad {
+        put(&network, record).await;
+    }
+    let mut unknown = good.clone();
+    unknown.payload.as_mut().unwrap()[1..5].copy_from_slice(&i32::MAX.to_be_bytes());
+    put(&network, &unknown).await;
+    put(&network, &good).await;
+    unit.say(registered(2)).await;
+    network.settle().await;
+    assert!(is_there(&network, &unit, 1).await && is_there(&network, &unit, 2).await);
+    assert_eq!(network.records(Topic::Parked).await.len(), bad.len() + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fact_that_cannot_be_taken_up_marks_its_thing_stale_and_the_unit_goes_on() {
+    let network = Network::running().await;
+    let mut unit = Unit::open(&network.bus, "hcu-0001").await;
+    let first = unit.say(registered(1)).await;
+    let mut amended = patient_fact(PatientFact::Amended, &patient(1, "Costa", "Ana"));
+    amended.body["patient_id"] = json!("no uuid at all");
+    let bad = unit.say(amended.clone()).await;
+    unit.say(amended).await;
+    let mut withdrawn = unit.next(registered(2));
+    withdrawn.body["birth_date"] = json!(null);
+    unit.publish(&withdrawn).await;
+    network.settle().await;
+    let read = patients_store::patient(&network.reads, &unit.id, Uuid::from_u128(1)).await.unwrap();
+    let row = read.value.unwrap();
+    assert_eq!((row.seq, row.stale_since), (first.seq, Some(bad.seq)));
+    assert_eq!(read.freshness.unwrap().seq, unit.at);
+    assert!(is_there(&network, &unit, 2).await);
+    assert_eq!(network.records(Topic::Parked).await.len(), 2);
+    assert_eq!(network.count("select count(*) from timeline.fact").await, 5);
+
+    unit.say(patient_fact(PatientFact::Amended, &patient(1, "Costa", "Ana"))).await;
+    network.settle().await;
+    let read = patients_store::patient(&network.reads, &unit.id, Uuid::from_u128(1)).await.unwrap();
+    assert_eq!(read.value.unwrap().stale_since, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_patient_id_of_another_unit_is_refused() {
+    let network = Network::running().await;
+    let mut one = Unit::open(&network.bus, "hcu-0001").await;
+    let mut two = Unit::open(&network.bus, "hcu-0002").await;
+    one.say(registered(1)).await;
+    network.settle().await;
+    two.say(registered(1)).await;
+    two.say(registered(2)).await;
+    network.settle().await;
+    assert!(is_there(&network, &one, 1).await && is_there(&network, &two, 2).await);
+    assert!(!is_there(&network, &two, 1).await);
+    let parked = network.records(Topic::Parked).await;
+    assert_eq!(parked.len(), 1);
+    assert!(parked[0].header(headers::PARKED_CAUSE).unwrap().contains("another unit"));
+    let home = patients_store::unit_of_patient(&network.reads, Uuid::from_u128(1)).await.unwrap();
+    assert_eq!(home, Some(one.id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_that_postgres_cannot_hold_or_index_holds_up_nobody() {
+    let network = Network::running().await;
+    let mut unit = Unit::open(&network.bus, "hcu-0001").await;
+    let mut odd = patient(1, "Sil\0va", &"x".repeat(5_000));
+    odd.mrn = Some("m".repeat(20_000));
+    unit.say(patient_fact(PatientFact::Registered, &odd)).await;
+    let mut long = unit.next(registered(2));
+    long.subject = Some("s\0".repeat(2_000));
+    unit.publish(&long).await;
+    unit.say(registered(3)).await;
+    network.settle().await;
+    for n in 1..=3 {
+        assert!(is_there(&network, &unit, n).await, "{n}");
+    }
+    let read = patients_store::patient(&network.reads, &unit.id, Uuid::from_u128(1)).await.unwrap();
+    assert_eq!(read.value.unwrap().state["family_name"], json!("Sil\u{FFFD}va"));
+    assert_eq!(network.records(Topic::Parked).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_postgres_finds_unfit_is_set_aside_alone() {
+    let network = Network::running().await;
+    let unit = Unit::open(&network.bus, "hcu-0001").await;
+    let (before, mut bad, after) =
+        (unit.request("one", 1), unit.request("two", 1), unit.request("three", 1));
+    // Longer than an entry of an index may be, and too random to be compressed.
+    let words = std::iter::repeat_with(|| Uuid::new_v4().simple().to_string());
+    bad.actor = words.take(300).collect();
+    for request in [&before, &bad, &after] {
+        network.bus.publish_request(request).await.unwrap();
+    }
+    network.settle().await;
+    let parked = network.records(Topic::Parked).await;
+    assert_eq!(parked.len(), 1);
+    assert_eq!(parked[0].ce_id(), Some(bad.id.as_str()));
+    for (request, is_there) in [(&before, true), (&bad, false), (&after, true)] {
+        let row = requests_store::request(&network.reads, &request.id).await.unwrap();
+        assert_eq!(row.is_some(), is_there);
+    }
+}
