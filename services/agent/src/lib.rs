@@ -17,7 +17,7 @@
 //! | [`books`] | both files together |
 //! | [`drain`], [`publish`], [`walk`], [`epoch`], [`restore`] | from rows to numbered facts |
 //! | [`apply`], [`records`], [`changes`], [`domains`], [`tries`] | from requests to rows |
-//! | [`station`], [`command`], [`inbox`], [`rounds`], [`uplink`] | the clinic thread |
+//! | [`station`], [`inbox`], [`hearing`], [`command`], [`uplink`], [`rounds`] | the clinic thread |
 //! | [`queries`] | the query thread |
 //! | [`link`], [`handshake`], [`wire`], [`pause`] | the connection |
 //! | [`config`], [`init`], [`run`], [`capture`], [`status`], [`waiting`], [`logs`], [`cli`] | the program |
@@ -39,6 +39,7 @@ pub mod failpoints;
 pub mod fit;
 pub mod gate;
 pub mod handshake;
+pub mod hearing;
 pub mod identity;
 pub mod inbox;
 pub mod init;

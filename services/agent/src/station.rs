@@ -6,18 +6,18 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use kit_event::UnitSeq;
-use kit_link::{Ack, FactFrame, FromAgent, FromEdge, LogIdentity, Resume, Welcome};
-use tracing::{error, info};
+use kit_link::{FactFrame, FromAgent, LogIdentity};
+use tracing::error;
 
 use crate::books::Books;
 use crate::command::{Ahead, Command};
 use crate::epoch::CURSOR;
 use crate::error::StationError;
-use crate::inbox::{Inbox, LastSeq, Standing};
+use crate::inbox::{Inbox, LastSeq};
 use crate::ledger;
 use crate::rounds::Rounds;
 use crate::setup::Setup;
@@ -28,12 +28,6 @@ use crate::walk::Purpose;
 
 /// How often the clinic database is looked at for changes of others.
 pub const POLL_EVERY: Duration = Duration::from_millis(25);
-/// Messages taken between two pieces of work.
-const MESSAGES_AT_ONCE: usize = 64;
-/// Requests that may wait here; an edge that sends more breaks its credits.
-const COMMANDS_MAX: usize = 256;
-/// Cancels and controls that may wait here: as many as a unit may have open requests.
-const AHEAD_MAX: usize = 10_000;
 /// A snapshot pauses while this many facts wait for their ACK, so that a live fact never waits
 /// behind a whole clinic.
 const SEED_BACKLOG_FACTS: u64 = 300;
@@ -46,7 +40,7 @@ const SETTLE_ROWS: usize = 1_000;
 /// The clinic thread's state.
 pub struct Station {
     pub(crate) books: Books,
-    inbox: Receiver<Inbox>,
+    pub(crate) inbox: Receiver<Inbox>,
     pub(crate) uplink: Option<Uplink>,
     pub(crate) log: Option<LogIdentity>,
     pub(crate) cursor: Option<(LogIdentity, i64)>,
@@ -153,7 +147,7 @@ impl Station {
     }
 
     /// Another program holds the clinic database: what was to be done comes back at the next turn.
-    fn unless_busy(
+    pub(crate) fn unless_busy(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<(), StationError>,
     ) -> Result<(), StationError> {
@@ -178,119 +172,6 @@ impl Station {
             || self.outbox_may_hold
             || self.may_walk()
             || self.uplink.as_ref().is_some_and(Uplink::is_resending)
-    }
-
-    fn take_messages(&mut self, wait: Duration) -> Result<Turn, StationError> {
-        let mut wait = wait;
-        for _ in 0..MESSAGES_AT_ONCE {
-            match self.inbox.recv_timeout(wait) {
-                Ok(Inbox::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(Turn::Stop),
-                Ok(message) => self.take(message)?,
-                Err(RecvTimeoutError::Timeout) => break,
-            }
-            wait = Duration::ZERO;
-        }
-        Ok(Turn::On)
-    }
-
-    fn take(&mut self, message: Inbox) -> Result<(), StationError> {
-        match message {
-            Inbox::Hello(answer) => {
-                // The link may have given up waiting; then it asks again.
-                let _ = answer.send(self.standing());
-            }
-            Inbox::Welcomed { welcome, out } => self.welcomed(&welcome, out)?,
-            Inbox::Frame(frame) => self.take_frame(*frame),
-            Inbox::Down(word) => {
-                self.link_word = word;
-                self.drop_link();
-            }
-            Inbox::Stop => {}
-        }
-        Ok(())
-    }
-
-    fn standing(&self) -> Standing {
-        Standing {
-            epoch: self.books.spool.last_seq().epoch,
-            last: self.books.spool.last(),
-            facts_offset: self.facts_offset,
-            cursor: self
-                .cursor
-                .as_ref()
-                .map(|(log, next)| kit_link::Cursor { log: log.clone(), next: *next }),
-        }
-    }
-
-    fn welcomed(
-        &mut self,
-        welcome: &Welcome,
-        out: tokio::sync::mpsc::Sender<FromAgent>,
-    ) -> Result<(), StationError> {
-        self.drop_link();
-        self.books.setup.clock.tell(welcome.server_time);
-        if let Resume::Gap { from, to } = welcome.resume {
-            self.jump_gap(from, to, &welcome.log)?;
-        }
-        let after = self.books.resume_after(welcome.durable)?;
-        self.books.epoch_is_sent()?;
-        self.acked = welcome.durable.map_or(UnitSeq::ZERO, |durable| durable.seq).min(after);
-        self.log = Some(welcome.log.clone());
-        self.uplink = Some(Uplink::new(out, welcome.credits, after));
-        self.link_word = format!("connected since {}", welcome.server_time);
-        info!(target: "connect", conn_epoch = welcome.conn_epoch, %after, "facts go on");
-        // What was said just now may leave at once; held up, it leaves with the next settling.
-        self.unless_busy(|station| station.books.settle())
-    }
-
-    /// Requests between the cursor and what the log still holds are gone; the unit says so once.
-    fn jump_gap(&mut self, from: i64, to: i64, log: &LogIdentity) -> Result<(), StationError> {
-        error!(target: "error", from, to, log = log.0, "requests are gone from the log");
-        match &self.cursor {
-            Some((known, next)) if known != log => {
-                let known = known.clone();
-                self.books.lapse(*next, i64::MAX, &known)?;
-            }
-            _ if from < to => self.books.lapse(from, to, log)?,
-            _ => {}
-        }
-        self.cursor = Some((log.clone(), to));
-        self.store_cursor()
-    }
-
-    fn drop_link(&mut self) {
-        self.uplink = None;
-        self.log = None;
-        self.ahead.clear();
-        self.commands.clear();
-    }
-
-    fn take_frame(&mut self, frame: FromEdge) {
-        match frame {
-            FromEdge::Ack(ack) => self.take_ack(ack),
-            FromEdge::Ping(ping) => {
-                self.books.setup.clock.tell(ping.server_time);
-                self.commands.push_back(Command::Head(ping.head));
-            }
-            other => match Command::of(other) {
-                Some(Ok(command)) => self.commands.push_back(command),
-                Some(Err(ahead)) => self.ahead.push_back(ahead),
-                None => {}
-            },
-        }
-        if self.commands.len() > COMMANDS_MAX || self.ahead.len() > AHEAD_MAX {
-            error!(target: "error", "the edge sent more than its credits allow");
-            self.drop_link();
-        }
-    }
-
-    fn take_ack(&mut self, ack: Ack) {
-        self.acked = self.acked.max(ack.durable);
-        self.facts_offset = self.facts_offset.max(Some(ack.facts_offset));
-        if let Some(uplink) = &mut self.uplink {
-            uplink.acked(ack.durable);
-        }
-        self.rounds.acked();
     }
 
     /// Gives facts to the link; one that takes no more is dropped, and connects again.

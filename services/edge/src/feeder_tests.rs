@@ -213,8 +213,13 @@ impl Play {
     }
 }
 
+/// No file of failures: one that is found becomes a test of its own.
+fn many_plays() -> ProptestConfig {
+    ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(many_plays())]
 
     #[test]
     fn every_request_goes_down_once_and_in_order(

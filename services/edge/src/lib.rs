@@ -20,7 +20,7 @@
 //! | [`wording`], [`fault`] | frames from text; the ends of a link, in words |
 //! | [`wire`], [`pulse`] | the socket; its heartbeat |
 //! | [`uplink`] | facts on their way to the log |
-//! | [`feeder`], [`backlog`], [`downlink`], [`tail`] | requests on their way down; the feeder is pure |
+//! | [`tail`], [`backlog`], [`feeder`], [`downlink`] | requests on their way down |
 //! | [`presence`], [`roster`], [`watch`] | where units are, who is connected here |
 //! | [`edge`] | what all links share |
 //! | [`limits`] | every number |

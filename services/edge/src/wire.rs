@@ -15,6 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WsCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
@@ -139,12 +140,10 @@ impl Wire {
                 Event::Broken(Fault::new(CloseCode::FrameTooLarge, detail))
             }
             WsError::Utf8(_) => Event::Broken(Fault::protocol("a text frame is UTF-8")),
-            WsError::Protocol(violation) => match violation {
-                tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake => {
-                    Event::Gone
-                }
-                other => Event::Broken(Fault::protocol(format!("WebSocket: {other}"))),
-            },
+            WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Event::Gone,
+            WsError::Protocol(violation) => {
+                Event::Broken(Fault::protocol(format!("WebSocket: {violation}")))
+            }
             _ => Event::Gone,
         }
     }

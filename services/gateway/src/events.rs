@@ -1,5 +1,5 @@
-//! The timeline at REST: a unit's numbered facts, of any type, as a list. As a live stream they come
-//! later, under the same address and the same numbers.
+//! The timeline at REST: a unit's numbered facts, of any type, as a list. As a live stream they
+//! come later, under the same address and the same numbers.
 
 use axum::extract::State;
 use axum::response::Response;

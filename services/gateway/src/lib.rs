@@ -7,9 +7,9 @@
 //! field rules) and whether it may be sent ([`write`]), and from there on the unit is the only one
 //! to say yes or no.
 //!
-//! It must never know how a unit carries a wish out, what a table looks like, or which socket a unit
-//! hangs on; it writes to no table, and to no topic but `unit.requests`. What it remembers in memory
-//! ([`asked`]) is a shortcut, never the truth.
+//! It must never know how a unit carries a wish out, what a table looks like, or which socket a
+//! unit hangs on; it writes to no table, and to no topic but `unit.requests`. What it remembers in
+//! memory ([`asked`]) is a shortcut, never the truth.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -17,10 +17,12 @@
 //! | [`route`], [`table`] | a route with its permission; the list of all routes |
 //! | [`headers`] | the headers of the contract |
 //! | [`write`], [`outcome`] | the path of a write, and the unit's word as an answer |
-//! | [`asked`], [`tracked`], [`book`] | what was asked, as memory, as shown, as the read model has it |
+//! | [`asked`], [`tracked`] | what was asked a moment ago; a request as it is shown |
+//! | [`book`] | the ports to the log and to the read model of requests |
 //! | [`replies`], [`presence`] | the two logs that the gateway listens to |
 //! | [`read`] | freshness, `Arteria-Min-Seq`, pages |
-//! | [`patients_routes`], [`scheduling_routes`], [`slots`], [`requests_routes`], [`units_routes`], [`events`] | handlers |
+//! | [`patients_routes`], [`scheduling_routes`], [`slots`] | handlers of records |
+//! | [`requests_routes`], [`units_routes`], [`events`] | handlers of the network |
 //! | [`problems`], [`openapi`] | pages for callers |
 
 pub mod asked;

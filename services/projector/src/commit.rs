@@ -101,7 +101,7 @@ impl Writer<'_> {
                     match intake::look(self.bus, self.projection, record).await? {
                         Looked::Numbered(looked) => {
                             if let Some(fact) = looked.fact {
-                                self.add(work, fact, looked.record);
+                                self.add(work, *fact, looked.record);
                             }
                         }
                         // It opened when it was held, so this is no fault of the record alone.

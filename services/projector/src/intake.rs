@@ -23,7 +23,7 @@ pub(crate) struct Numbered {
     pub time: Timestamp,
     /// None where the type is another domain's: then only the number counts, and the body is left
     /// alone.
-    pub fact: Option<Fact>,
+    pub fact: Option<Box<Fact>>,
     pub record: RawRecord,
 }
 
@@ -43,7 +43,8 @@ pub(crate) async fn look(
     }
     match bus.open_fact(&record).await.map_err(Unopened::from) {
         Ok(fact) => {
-            Ok(Looked::Numbered(Numbered { unit, seq, id, time, fact: Some(fact), record }))
+            let fact = Some(Box::new(fact));
+            Ok(Looked::Numbered(Numbered { unit, seq, id, time, fact, record }))
         }
         Err(Unopened::Session(error)) => Err(error),
         Err(Unopened::Unreadable(error)) => {

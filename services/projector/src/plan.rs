@@ -152,7 +152,7 @@ impl Plan {
         self.touched.insert(unit.clone(), Some(Last::At(time)));
         self.remember((unit, seq), id);
         if let Some(fact) = fact {
-            self.steps.push(Step::Fresh { fact: Box::new(fact), record });
+            self.steps.push(Step::Fresh { fact, record });
         }
     }
 

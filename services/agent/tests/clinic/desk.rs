@@ -172,6 +172,11 @@ impl Line {
         took
     }
 
+    /// Takes what stands in the queue just now.
+    pub fn take_now(&mut self, inbox: &SyncSender<Inbox>) {
+        self.take(inbox);
+    }
+
     /// Takes what was sent before the station died.
     pub fn drain(&mut self) -> usize {
         let mut count = 0;

@@ -3,6 +3,7 @@
 
 mod apply;
 mod capture;
+mod care;
 mod crash;
 mod desk;
 mod edge;

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use kit_event::Timestamp;
-use kit_link::FromEdge;
+use kit_link::{FromEdge, RequestFrame};
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -25,20 +25,13 @@ fn told(name: &str, mut times: Vec<Duration>) {
 async fn pace_of_one_booking_at_a_time() {
     told("two bare commits", floor());
     let clinic = Folder::staffed();
-    clinic.desk().execute_batch("UPDATE working_hours SET starts = '00:00', ends = '24:00'").unwrap();
     let mut edge = FakeEdge::start().await;
     let agent = Running::start(&clinic, &edge);
     let mut link = edge.welcome().await;
     edge.seeded(&mut link).await;
-    let first: Timestamp = "2026-03-09T00:00:00Z".parse().unwrap();
     let mut times = Vec::new();
     for n in 0..BOOKINGS {
-        // 700 bookings to a Monday of two-minute visits.
-        let week = first.plus_ms((n / 700) * 7 * 86_400_000);
-        let starts = week.plus_ms((n % 700) * 120_000);
-        let mut wish = booking(&starts.to_string(), &starts.plus_ms(120_000).to_string());
-        wish["appointment_id"] = json!(uuid::Uuid::from_u128(n as u128 + 1));
-        let wish = request(n, &format!("{n}"), "scheduling.book_appointment", wish);
+        let wish = nth_booking(n);
         let asked = Instant::now();
         link.send(&FromEdge::Request(wish)).await;
         let replies = link.replies.len();
@@ -49,6 +42,44 @@ async fn pace_of_one_booking_at_a_time() {
     }
     agent.stop().await;
     told("a booking at the agent", times);
+}
+
+/// Twenty half hours to a Monday.
+fn nth_booking(n: i64) -> RequestFrame {
+    let first: Timestamp = "2026-03-09T08:00:00Z".parse().unwrap();
+    let starts = first.plus_ms((n / 20) * 7 * 86_400_000 + (n % 20) * 1_800_000);
+    let mut wish = booking(&starts.to_string(), &starts.plus_ms(1_800_000).to_string());
+    wish["appointment_id"] = json!(uuid::Uuid::from_u128(n as u128 + 1));
+    request(n, &format!("{n}"), "scheduling.book_appointment", wish)
+}
+
+/// What the clinic thread alone needs, without sockets and without waiting for the machine's other
+/// work: its time on a processor.
+#[test]
+#[ignore = "it measures, and says nothing of right or wrong"]
+fn pace_of_the_clinic_thread() {
+    let clinic = Folder::staffed();
+    let mut agent = clinic.station();
+    let mut line = agent.connect(None, kit_link::Resume::Exact);
+    agent.hear(&mut line, vec![]);
+    let (mut on_processor, mut by_the_wall) = (Vec::new(), Vec::new());
+    for n in 0..BOOKINGS {
+        let frame = FromEdge::Request(nth_booking(n));
+        agent.inbox.send(agent::inbox::Inbox::Frame(Box::new(frame))).unwrap();
+        let (begun, cpu) = (Instant::now(), cpu_time());
+        agent.station.turn(Duration::ZERO).unwrap();
+        on_processor.push(cpu_time() - cpu);
+        by_the_wall.push(begun.elapsed());
+        line.take_now(&agent.inbox);
+    }
+    assert_eq!(line.replies.len(), BOOKINGS as usize);
+    told("clinic thread, processor", on_processor);
+    told("clinic thread, wall", by_the_wall);
+}
+
+fn cpu_time() -> Duration {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(told.split_whitespace().next().unwrap().parse().unwrap())
 }
 
 fn floor() -> Vec<Duration> {

@@ -206,7 +206,19 @@ fn an_edge_without_a_place_says_when_to_come_back() {
         let pause_ms = closed.reason["retry_after_ms"].as_u64().unwrap();
         assert!((1_000..=5_000).contains(&pause_ms), "{pause_ms}");
         agent.leave().await;
-        let (agent, _) = Agent::connect(addr, &other).await;
+        // The place is free when the first unit's absence is on the log.
+        let welcomed = async {
+            loop {
+                let mut agent = Agent::dial(addr, &other).await;
+                agent.send(&FromAgent::Hello(hello(&other))).await;
+                if let FromEdge::Welcome(_) = agent.next().await {
+                    return agent;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        };
+        let within = std::time::Duration::from_secs(10);
+        let agent = tokio::time::timeout(within, welcomed).await.unwrap();
         agent.leave().await;
         life.stop();
         life.drain().await.unwrap();

@@ -100,7 +100,7 @@ impl Network {
     async fn start() -> Self {
         let servers = kit_testkit::servers().await;
         let prefix = format!("edge-{:08x}.", rand::random::<u32>());
-        let keys_dir = std::env::temp_dir().join(&prefix);
+        let keys_dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(&prefix);
         let config = BusConfig {
             brokers: servers.kafka.clone(),
             registry_url: servers.registry.clone(),
@@ -138,7 +138,7 @@ impl Network {
     /// One more edge, with so few places.
     pub async fn narrow_edge(&self, links: usize) -> (SocketAddr, Lifecycle) {
         let life = Lifecycle::without_signals();
-        let places = edge::door::Places::of(links, 1);
+        let places = edge::door::Places::of(links, 64);
         let addr = edge::start_with(self.settings.clone(), places, life.clone()).await.unwrap();
         (addr, life)
     }

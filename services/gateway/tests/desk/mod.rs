@@ -1,5 +1,5 @@
-//! A gateway without servers: the log is a list, the book a map, and the unit answers as it is told.
-//! Tokens, routes, guards and everything between them are the real ones.
+//! A gateway without servers: the log is a list, the book a map, and the unit answers as it is
+//! told. Tokens, routes, guards and everything between them are the real ones.
 
 #![expect(dead_code, reason = "each test file uses its own part of the desk")]
 

@@ -53,10 +53,11 @@ async fn observe(mut request: Request, next: Next) -> Response {
     let status = response.status();
     let elapsed = begun.elapsed();
     let elapsed_ms = elapsed.as_secs_f64() * 1000.0;
+    let (code, call_id) = (status.as_u16(), id.0.as_str());
     if status.is_server_error() {
-        tracing::warn!(%method, route, status = status.as_u16(), elapsed_ms, call_id = id.0, "call");
+        tracing::warn!(%method, route, status = code, elapsed_ms, call_id, "call");
     } else {
-        tracing::info!(%method, route, status = status.as_u16(), elapsed_ms, call_id = id.0, "call");
+        tracing::info!(%method, route, status = code, elapsed_ms, call_id, "call");
     }
     metrics::histogram!(
         "http_call_seconds",

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::types::chrono::{DateTime, Utc};
-use sqlx::{AssertSqlSafe, PgPool, Row as _};
+use sqlx::{AssertSqlSafe, PgPool, Row as _, ValueRef as _};
 
 use crate::StoreError;
 use crate::error::Act;
@@ -38,19 +38,6 @@ impl Row {
             _ => None,
         };
         Ok(Self { state: get(row, "state")?, seq: seq_of(row, "epoch", "seq")?, stale_since })
-    }
-
-    /// The one thing that was asked for; where there is none, its columns are null.
-    ///
-    /// # Errors
-    /// As [`Row::from_columns`].
-    pub fn first(rows: &[PgRow]) -> Result<Option<Self>, StoreError> {
-        match rows.first() {
-            Some(row) if get::<Option<i64>>(row, "seq")?.is_some() => {
-                Self::from_columns(row).map(Some)
-            }
-            Some(_) | None => Ok(None),
-        }
     }
 }
 
@@ -102,6 +89,48 @@ impl<T> Page<T> {
     }
 }
 
+/// Takes an answer apart: how fresh it is, and its items. An answer without items is one row that
+/// tells only how fresh it is, and whose column `present` is null.
+///
+/// # Errors
+/// A column is missing, or holds what no version wrote.
+pub fn fresh_items<T>(
+    rows: &[PgRow],
+    present: &'static str,
+    item: impl Fn(&PgRow) -> Result<T, StoreError>,
+) -> Result<Fresh<Vec<T>>, StoreError> {
+    let mut value = Vec::with_capacity(rows.len());
+    for row in rows {
+        if !row.try_get_raw(present).reading(present)?.is_null() {
+            value.push(item(row)?);
+        }
+    }
+    Ok(Fresh { freshness: freshness_of(rows)?, value })
+}
+
+/// As [`fresh_items`], for a page of up to `limit` items with their keys.
+///
+/// # Errors
+/// As [`fresh_items`].
+pub fn fresh_page<K: Serialize, T>(
+    rows: &[PgRow],
+    present: &'static str,
+    limit: u32,
+    item: impl Fn(&PgRow) -> Result<(K, T), StoreError>,
+) -> Result<Fresh<Page<T>>, StoreError> {
+    let Fresh { freshness, value } = fresh_items(rows, present, item)?;
+    Ok(Fresh { freshness, value: Page::of(value, limit)? })
+}
+
+/// As [`fresh_items`], for the one thing that was asked for.
+///
+/// # Errors
+/// As [`fresh_items`].
+pub fn fresh_row(rows: &[PgRow]) -> Result<Fresh<Option<Row>>, StoreError> {
+    let Fresh { freshness, value } = fresh_items(rows, "seq", Row::from_columns)?;
+    Ok(Fresh { freshness, value: value.into_iter().next() })
+}
+
 /// The key that a page's `next` holds.
 ///
 /// # Errors
@@ -125,7 +154,7 @@ pub fn page_limit(limit: u32) -> u32 {
 ///
 /// # Errors
 /// A column is missing, or holds what no version wrote.
-pub fn freshness_of(rows: &[PgRow]) -> Result<Option<Freshness>, StoreError> {
+fn freshness_of(rows: &[PgRow]) -> Result<Option<Freshness>, StoreError> {
     let Some(row) = rows.first() else { return Ok(None) };
     let Some(as_of) = get::<Option<DateTime<Utc>>>(row, "fresh_time")? else { return Ok(None) };
     let seq = seq_of(row, "fresh_epoch", "fresh_seq")?;

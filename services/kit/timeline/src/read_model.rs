@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use kit_event::{RequestId, Timestamp, UnitId, UnitSeq};
 use kit_store::json::storable;
 use kit_store::number::to_columns;
-use kit_store::read::{freshness_of, get, page_limit, seq_of};
+use kit_store::read::{fresh_items, get, page_limit, seq_of};
 use kit_store::{Act, Entry, Fresh, Projection, Refused, Seeded, Stale, Step, StoreError, Work};
 use serde_json::Value;
 use sqlx::types::Json;
@@ -235,14 +235,7 @@ pub async fn events(
         .fetch_all(pool)
         .await
         .reading("timeline page")?;
-    let freshness = freshness_of(&rows)?;
-    let mut value = Vec::with_capacity(rows.len());
-    for row in &rows {
-        if get::<Option<i64>>(row, "seq")?.is_some() {
-            value.push(line(row)?);
-        }
-    }
-    Ok(Fresh { freshness, value })
+    fresh_items(&rows, "seq", line)
 }
 
 fn line(row: &sqlx::postgres::PgRow) -> Result<TimelineRow, StoreError> {

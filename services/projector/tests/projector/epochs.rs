@@ -76,8 +76,8 @@ async fn a_higher_epoch_waits_for_its_first_fact_and_ends_the_lower_one() {
     assert!(!is_there(&network, &unit, 5).await);
     eventually("a resend", || async {
         let controls = network.controls(Resend::TYPE).await;
-        let asked = controls.iter().map(|control| Resend::deserialize(&control.body).unwrap());
-        asked.last() == Some(Resend { from: UnitSeq::new(2, 1), to: UnitSeq::new(2, 1) })
+        let mut asked = controls.iter().map(|control| Resend::deserialize(&control.body).unwrap());
+        asked.next_back() == Some(Resend { from: UnitSeq::new(2, 1), to: UnitSeq::new(2, 1) })
     })
     .await;
     second.open_epoch(2).await;
@@ -94,6 +94,7 @@ async fn a_higher_epoch_waits_for_its_first_fact_and_ends_the_lower_one() {
     let parked = network.records(Topic::Parked).await;
     let mut ids: Vec<_> = parked.iter().map(|record| record.ce_id().unwrap()).collect();
     let mut expected = [held.id.to_string(), missing.id.to_string(), late.id.to_string()];
-    (ids.sort_unstable(), expected.sort_unstable());
+    ids.sort_unstable();
+    expected.sort_unstable();
     assert_eq!(ids, expected);
 }

@@ -96,7 +96,7 @@ async fn a_hole_holds_its_unit_and_no_other_until_a_resend_fills_it() {
 
     eventually("a resend", || async { !resends(&network).await.is_empty() }).await;
     let asked = resends(&network).await;
-    assert_eq!(asked, [Resend { from: facts[2].seq, to: facts[2].seq }]);
+    assert_eq!(asked, [Resend { from: facts[2].seq, to: facts[4].seq }]);
     unit.publish(&facts[2]).await;
     network.settle().await;
     assert_eq!(applied(&network, &unit).await, facts[3].seq);
@@ -147,9 +147,9 @@ async fn after_three_resends_a_unit_stays_on_hold_until_the_fact_comes() {
     let mut unit = Unit::open(&network.bus, "hcu-0001").await;
     let facts = patients(&mut unit, 20);
     unit.publish(&facts[1]).await;
-    for n in 2..8 {
+    for fact in &facts[2..8] {
         let asked = resends(&network).await.len();
-        unit.publish(&facts[n]).await;
+        unit.publish(fact).await;
         network.settle().await;
         tokio::time::sleep(std::time::Duration::from_millis(400)).await;
         assert!(resends(&network).await.len() <= asked + 1);

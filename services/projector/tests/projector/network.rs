@@ -76,9 +76,14 @@ impl Network {
 
     /// Starts all domains, or one.
     pub fn start(&self, only: Option<&str>) {
+        self.start_as(&self.life, only);
+    }
+
+    /// The same as another process.
+    pub fn start_as(&self, life: &Lifecycle, only: Option<&str>) {
         let host = Host::new(self.bus.clone(), self.postgres_url.clone(), Clock::system());
         for domain in domains::chosen(only).unwrap() {
-            host.clone().paced(PACE).start(&self.life, domain);
+            host.clone().paced(PACE).start(life, domain);
         }
     }
 

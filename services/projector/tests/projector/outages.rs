@@ -1,5 +1,6 @@
 //! Servers that go away, logs that are not there, and a second process.
 
+use kit_lifecycle::{Lifecycle, LifecycleError};
 use sqlx::AssertSqlSafe;
 
 use crate::unit::registered;
@@ -31,22 +32,25 @@ async fn a_lost_connection_to_postgres_is_made_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_process_for_the_same_domain_makes_one_of_them_stop() {
-    let network = Network::running().await;
-    let mut unit = Unit::open(&network.bus, "hcu-0001").await;
-    unit.say(registered(1)).await;
-    network.settle().await;
-    let second = Network { life: kit_lifecycle::Lifecycle::without_signals(), ..network };
-    let first = kit_lifecycle::Lifecycle::without_signals();
-    let network = Network { life: first, ..second };
-    // The first still runs under the life that went out of sight; this is the second.
+async fn of_two_processes_for_the_same_domain_one_stops_with_an_error() {
+    let network = Network::bare(2).await;
     network.start(Some("patients"));
     network.ready().await;
-    for n in 2..=50 {
+    let second = Lifecycle::without_signals();
+    network.start_as(&second, Some("patients"));
+    eventually("both", || async { second.readiness().is_ready() }).await;
+    let mut unit = Unit::open(&network.bus, "hcu-0001").await;
+    for n in 1..=50 {
         unit.say(registered(n)).await;
     }
     eventually("all rows, by whichever is left", || async { patients(&network).await == 50 }).await;
     assert_eq!(network.count("select max(seq) from patients.applied").await, 51);
+    let (one, two) = (network.life.soft(), second.soft());
+    eventually("the end of one", || async { one.is_cancelled() || two.is_cancelled() }).await;
+    assert!(one.is_cancelled() != two.is_cancelled(), "and the other goes on");
+    let ended = if one.is_cancelled() { network.life.clone() } else { second };
+    let fault = ended.drain().await.unwrap_err();
+    assert!(matches!(fault, LifecycleError::TaskEnded { task: "patients" }));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,7 +34,7 @@ pub fn fold(text: &str) -> String {
 
 /// The words that a searcher may mean: `O'Brien` is `obrien`.
 pub fn searched_words(text: &str) -> Vec<String> {
-    let mut words: Vec<String> = split(&fold(text)).map(|word| joined(word)).collect();
+    let mut words: Vec<String> = split(&fold(text)).map(joined).collect();
     words.retain(|word| !word.is_empty());
     words.truncate(WORDS_MAX);
     words

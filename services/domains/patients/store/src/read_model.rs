@@ -2,9 +2,8 @@
 
 use kit_event::{Date, UnitId};
 use kit_store::json::searchable;
-use kit_store::read::{freshness_of, get, key_after, rows_for};
+use kit_store::read::{fresh_page, fresh_row, get, key_after, rows_for};
 use kit_store::{Act, Fresh, Page, Row, StoreError};
-use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Postgres, QueryBuilder};
 use uuid::Uuid;
 
@@ -44,7 +43,7 @@ pub async fn patient(
     .fetch_all(pool)
     .await
     .reading("patient")?;
-    Ok(Fresh { freshness: freshness_of(&rows)?, value: Row::first(&rows)? })
+    fresh_row(&rows)
 }
 
 /// Registrations in the order of their names, a page at a time.
@@ -68,9 +67,10 @@ pub async fn patients(
     query.push(") p on true where a.unit = ").push_bind(unit.as_str());
     query.push(" order by p.sort_name, p.patient_id");
     let rows = query.build().fetch_all(pool).await.reading("patients")?;
-    let found = rows.iter().filter_map(|row| keyed(row).transpose());
-    let value = Page::of(found.collect::<Result<_, _>>()?, limit)?;
-    Ok(Fresh { freshness: freshness_of(&rows)?, value })
+    fresh_page(&rows, "seq", limit, |row| {
+        let key: (String, Uuid) = (get(row, "sort_name")?, get(row, "patient_id")?);
+        Ok((key, Row::from_columns(row)?))
+    })
 }
 
 /// The unit that registered this patient.
@@ -123,9 +123,4 @@ fn select(filter: &PatientFilter) -> QueryBuilder<Postgres> {
         }
     }
     query
-}
-
-fn keyed(row: &PgRow) -> Result<Option<((String, Uuid), Row)>, StoreError> {
-    let Some(patient_id) = get::<Option<Uuid>>(row, "patient_id")? else { return Ok(None) };
-    Ok(Some(((get(row, "sort_name")?, patient_id), Row::from_columns(row)?)))
 }

@@ -1,7 +1,7 @@
 //! Reading requests, and counting what is open before another one is taken.
 
 use kit_event::{RequestId, Timestamp, UnitId, UnitSeq};
-use kit_store::read::{freshness_of, get, key_after, rows_for, seq_of};
+use kit_store::read::{fresh_page, get, key_after, rows_for, seq_of};
 use kit_store::{Act, Fresh, Page, StoreError};
 use requests::{FinalState, RequestOutcome};
 use serde::Deserialize;
@@ -133,16 +133,11 @@ pub async fn requests(
     query.push(" order by r.accepted_ms desc, r.request_id desc limit ").push_bind(rows_for(limit));
     query.push(") r on true order by r.accepted_ms desc, r.request_id desc");
     let rows = query.build().fetch_all(pool).await.reading("requests")?;
-    let keyed = |row: &PgRow| -> Result<Option<((i64, RequestId), RequestRow)>, StoreError> {
-        if get::<Option<String>>(row, "request_id")?.is_none() {
-            return Ok(None);
-        }
+    fresh_page(&rows, "request_id", limit, |row| {
         let request = tracked(row)?;
-        Ok(Some(((get(row, "accepted_ms")?, request.request_id.clone()), request)))
-    };
-    let found = rows.iter().filter_map(|row| keyed(row).transpose());
-    let value = Page::of(found.collect::<Result<_, _>>()?, limit)?;
-    Ok(Fresh { freshness: freshness_of(&rows)?, value })
+        let key: (i64, RequestId) = (get(row, "accepted_ms")?, request.request_id.clone());
+        Ok((key, request))
+    })
 }
 
 /// Asks in one statement whether the id is taken and how much waits for the unit. `unseen` are

@@ -1,9 +1,8 @@
 //! Reading the diary. Rows that are gone or withdrawn are not there.
 
 use kit_event::{Timestamp, UnitId};
-use kit_store::read::{freshness_of, get, key_after, rows_for};
+use kit_store::read::{fresh_items, fresh_page, fresh_row, get, key_after, rows_for};
 use kit_store::{Act, Fresh, Page, Row, StoreError};
-use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Postgres, QueryBuilder};
 use uuid::Uuid;
 
@@ -91,13 +90,10 @@ pub async fn appointments(
     query.push(") t on true where a.unit = ").push_bind(unit.as_str());
     query.push(" order by t.starts_ms, t.appointment_id");
     let rows = query.build().fetch_all(pool).await.reading("appointments")?;
-    let keyed = |row: &PgRow| -> Result<Option<((i64, Uuid), Row)>, StoreError> {
-        let Some(id) = get::<Option<Uuid>>(row, "appointment_id")? else { return Ok(None) };
-        Ok(Some(((get(row, "starts_ms")?, id), Row::from_columns(row)?)))
-    };
-    let found = rows.iter().filter_map(|row| keyed(row).transpose());
-    let value = Page::of(found.collect::<Result<_, _>>()?, limit)?;
-    Ok(Fresh { freshness: freshness_of(&rows)?, value })
+    fresh_page(&rows, "seq", limit, |row| {
+        let key: (i64, Uuid) = (get(row, "starts_ms")?, get(row, "appointment_id")?);
+        Ok((key, Row::from_columns(row)?))
+    })
 }
 
 /// Practitioners in the order of their names, a page at a time.
@@ -131,13 +127,10 @@ pub async fn practitioners(
     query.push(") t on true where a.unit = ").push_bind(unit.as_str());
     query.push(" order by t.sort_name, t.practitioner_id");
     let rows = query.build().fetch_all(pool).await.reading("practitioners")?;
-    let keyed = |row: &PgRow| -> Result<Option<((String, Uuid), Row)>, StoreError> {
-        let Some(id) = get::<Option<Uuid>>(row, "practitioner_id")? else { return Ok(None) };
-        Ok(Some(((get(row, "sort_name")?, id), Row::from_columns(row)?)))
-    };
-    let found = rows.iter().filter_map(|row| keyed(row).transpose());
-    let value = Page::of(found.collect::<Result<_, _>>()?, limit)?;
-    Ok(Fresh { freshness: freshness_of(&rows)?, value })
+    fresh_page(&rows, "seq", limit, |row| {
+        let key: (String, Uuid) = (get(row, "sort_name")?, get(row, "practitioner_id")?);
+        Ok((key, Row::from_columns(row)?))
+    })
 }
 
 /// The weekly hours of a practitioner, in the order of the week.
@@ -163,14 +156,7 @@ pub async fn working_hours(
     .fetch_all(pool)
     .await
     .reading("working hours")?;
-    let freshness = freshness_of(&rows)?;
-    let mut value = Vec::with_capacity(rows.len());
-    for row in &rows {
-        if get::<Option<i64>>(row, "seq")?.is_some() {
-            value.push(Row::from_columns(row)?);
-        }
-    }
-    Ok(Fresh { freshness, value })
+    fresh_items(&rows, "seq", Row::from_columns)
 }
 
 async fn one(
@@ -185,7 +171,7 @@ async fn one(
         .fetch_all(pool)
         .await
         .reading("one of the diary")?;
-    Ok(Fresh { freshness: freshness_of(&rows)?, value: Row::first(&rows)? })
+    fresh_row(&rows)
 }
 
 /// The statement up to the keyset; each condition that is not set is not in it, so that each

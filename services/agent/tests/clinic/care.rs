@@ -1,0 +1,175 @@
+//! What people do to a clinic's files, and what the agent makes of it.
+
+use agent::capture::{Switch, switch};
+use agent::config::Config;
+use agent::failpoints::{Failpoints, Step};
+use agent::setup::files;
+use agent::{run, waiting};
+use kit_link::Resume;
+
+use crate::desk::{Folder, PATIENT};
+
+fn phone(clinic: &Folder, number: &str) {
+    let sql = "UPDATE patients SET phone = ?1 WHERE patient_id = ?2";
+    clinic.desk().execute(sql, [number, PATIENT]).unwrap();
+}
+
+#[test]
+fn what_changes_while_capture_is_off_is_found_by_comparison() {
+    let clinic = Folder::staffed();
+    clinic.seeded();
+    let mut agent = clinic.station();
+    agent.rest();
+    let before = clinic.said().len();
+    switch(&clinic.dir(), Switch::Off).unwrap();
+    phone(&clinic, "1");
+    agent.rest();
+    phone(&clinic, "2");
+    agent.rest();
+    assert_eq!(clinic.said().len(), before, "triggers write nothing");
+    switch(&clinic.dir(), Switch::On).unwrap();
+    agent.rest();
+    assert_eq!(clinic.said()[before..], ["patient_amended"], "what is left of two changes");
+    assert_eq!(clinic.facts().last().unwrap().body["phone"], "2");
+}
+
+#[test]
+fn an_updater_may_drop_a_column_while_capture_is_removed() {
+    let clinic = Folder::staffed();
+    clinic.seeded();
+    let mut agent = clinic.station();
+    agent.rest();
+    let before = clinic.said().len();
+    let drop_column = "ALTER TABLE practitioners DROP COLUMN specialty";
+    assert!(clinic.desk().execute_batch(drop_column).is_err(), "a trigger names it");
+    switch(&clinic.dir(), Switch::Remove).unwrap();
+    agent.rest();
+    clinic.desk().execute_batch(drop_column).unwrap();
+    agent.rest();
+    phone(&clinic, "1");
+    agent.rest();
+    assert_eq!(clinic.said().len(), before, "a running agent does not put triggers back");
+    switch(&clinic.dir(), Switch::On).unwrap();
+    agent.rest();
+    assert_eq!(clinic.said()[before..], ["patient_amended"]);
+    assert_eq!(agent.station.books().installed.missing, ["practitioners.specialty"]);
+    phone(&clinic, "2");
+    agent.rest();
+    assert_eq!(clinic.said()[before..], ["patient_amended", "patient_amended"]);
+}
+
+#[test]
+fn a_full_outbox_closes_the_gate_without_an_agent() {
+    let clinic = Folder::staffed();
+    clinic.seeded();
+    clinic.station().stop();
+    let desk = clinic.desk();
+    let newest: i64 = desk
+        .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'arteria_outbox'", [], |row| row.get(0))
+        .unwrap_or(0);
+    desk.execute("UPDATE arteria_gate SET closes_at = ?1", [newest + 2]).unwrap();
+    for number in ["1", "2", "3", "4"] {
+        phone(&clinic, number);
+    }
+    assert_eq!(clinic.count("SELECT count(*) FROM arteria_outbox"), 2);
+    assert_eq!(clinic.count("SELECT open FROM arteria_gate"), 0);
+    clinic.station().rest();
+    let amended = clinic.said().iter().filter(|t| *t == "patient_amended").count();
+    assert_eq!(amended, 3, "two that were captured, and what became of the others");
+    assert_eq!(clinic.facts().last().unwrap().body["phone"], "4");
+    assert_eq!(clinic.count("SELECT open FROM arteria_gate"), 1);
+}
+
+#[test]
+fn a_power_cut_in_the_middle_of_healing_a_restore_heals_it_again() {
+    let clinic = Folder::staffed();
+    let mut agent = clinic.station();
+    let mut line = agent.connect(None, Resume::Exact);
+    agent.hear(&mut line, vec![]);
+    agent.stop();
+    let backup = clinic.back_up(files::CLINIC);
+    let mut agent = clinic.station();
+    let mut later = agent.connect(line.durable(), Resume::Exact);
+    let wish = crate::walkthrough::booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
+    let wish = crate::edge::request(1, "one", "scheduling.book_appointment", wish);
+    agent.hear(&mut later, vec![kit_link::FromEdge::Request(wish)]);
+    agent.stop();
+    clinic.restore(&backup);
+    let cut = clinic.station_with(Failpoints::stop_at(Step::RestoreBeforeEpoch, 0));
+    assert!(cut.is_err());
+    let mut agent = clinic.station();
+    let mut again = agent.connect(later.durable(), Resume::Exact);
+    agent.hear(&mut again, vec![]);
+    let opened = again.types().iter().filter(|t| **t == "units.epoch_opened").count();
+    let undone = again.types().iter().filter(|t| **t == "requests.request_undone").count();
+    assert_eq!((opened, undone), (1, 1));
+}
+
+#[test]
+fn an_endless_remark_does_not_hold_back_the_unit() {
+    let clinic = Folder::staffed();
+    clinic.seeded();
+    let mut agent = clinic.station();
+    let mut line = agent.connect(None, Resume::Exact);
+    agent.hear(&mut line, vec![]);
+    phone(&clinic, &"0".repeat(1_000_000));
+    agent.hear(&mut line, vec![]);
+    let text = serde_json::to_string(line.log.last().unwrap()).unwrap();
+    assert!(text.len() <= kit_link::limits::FRAME_BYTES_MAX);
+    phone(&clinic, "1");
+    agent.hear(&mut line, vec![]);
+    assert_eq!(line.log.last().unwrap().body["phone"], "1");
+}
+
+#[test]
+fn the_status_and_the_requests_are_told_beside_the_agent_and_after_it() {
+    let clinic = Folder::staffed();
+    let mut agent = clinic.station();
+    let mut line = agent.connect(None, Resume::Exact);
+    let wish = crate::walkthrough::booking("2026-03-02T03:00:00Z", "2026-03-02T03:30:00Z");
+    let wish = crate::edge::request(1, "one", "scheduling.book_appointment", wish);
+    agent.hear(&mut line, vec![kit_link::FromEdge::Request(wish)]);
+    std::thread::sleep(std::time::Duration::from_millis(1_050));
+    agent.rest();
+    let status = run::read_status(&clinic.dir()).unwrap();
+    assert!(status.link.contains("connected since"), "{}", status.link);
+    assert_eq!((status.acked, status.last), (line.durable().unwrap().seq, line.durable().unwrap().seq));
+    assert_eq!((status.unacked, status.outbox, status.gate.as_str()), (0, 0, "open"));
+    assert_eq!(status.cursor.as_deref(), Some("2 of cluster/unit.requests/3"));
+    let text = waiting::show(&clinic.dir()).unwrap();
+    assert!(text.contains("rejected  scheduling.book_appointment"), "{text}");
+    agent.stop();
+    let status = run::read_status(&clinic.dir()).unwrap().to_string();
+    assert!(status.contains("stopped"), "{status}");
+}
+
+#[test]
+fn a_change_of_zone_is_a_fact_of_the_unit() {
+    let clinic = Folder::staffed();
+    clinic.station().rest();
+    let mut setup = agent::setup::Setup::new(&clinic.dir(), clinic.unit.clone(), "Europe/Lisbon").unwrap();
+    setup.clock = agent::setup::NetworkClock::new(clinic.clock.clone());
+    agent::books::Books::open(std::sync::Arc::new(setup)).unwrap();
+    let last = clinic.facts().pop().unwrap();
+    assert_eq!(last.type_name, "units.unit_amended");
+    assert_eq!(last.body["time_zone"], "Europe/Lisbon");
+    assert_eq!(Config::load(&clinic.dir()).unwrap().time_zone, "UTC");
+}
+
+#[test]
+fn old_ledger_rows_go_without_a_word() {
+    let clinic = Folder::staffed();
+    let mut agent = clinic.station();
+    let mut line = agent.connect(None, Resume::Exact);
+    let wish = crate::walkthrough::booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
+    let wish = crate::edge::request(1, "one", "scheduling.book_appointment", wish);
+    agent.hear(&mut line, vec![kit_link::FromEdge::Request(wish)]);
+    agent.stop();
+    let told = clinic.facts().len();
+    clinic.clock.set("2026-04-02T07:00:00Z".parse().unwrap());
+    clinic.station().rest();
+    assert_eq!(clinic.count("SELECT count(*) FROM arteria_applied"), 0);
+    assert_eq!(clinic.count("SELECT count(*) FROM arteria_outbox"), 0);
+    assert_eq!(clinic.count("SELECT count(*) FROM appointments"), 1);
+    assert_eq!(clinic.facts().len(), told);
+}
