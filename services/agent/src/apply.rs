@@ -20,7 +20,7 @@ use crate::failpoints::Step;
 use crate::ledger::{self, Entry};
 use crate::outbox;
 use crate::records::ClinicRecords;
-use crate::shadow;
+use crate::shadow::{self, Shadow};
 
 /// What became of a request or a cancel at the clinic database.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,6 +93,7 @@ impl Books {
         word: impl FnOnce(&Self, &Connection, Option<Entry>) -> Result<Spoken, StationError>,
     ) -> Result<Verdict, StationError> {
         let settling = self.to_settle();
+        let reading = self.spool.begin_reading()?;
         let tx = self.clinic.begin()?;
         self.check_mark(&tx)?;
         let entry = ledger::find(&tx, request_id.as_str())?;
@@ -103,6 +104,7 @@ impl Books {
             Spoken::Repeated => return Ok(Verdict::Repeated),
             Spoken::Told(outcome) => return Ok(Verdict::Told(outcome)),
         };
+        drop(reading);
         ledger::insert(&tx, &outcome, &log.0)?;
         set_cause(&tx, None, None)?;
         self.leave_word(&tx, &settling)?;
@@ -192,12 +194,23 @@ impl Books {
                 .map_err(|_| StationError::SpoolContent { what: "an outcome" })?;
             return Ok(Some(reply));
         }
-        let word = shadow::find(self.spool.conn(), RequestOutcome::THING, request_id.as_str())?;
-        let Some(word) = word else { return Ok(None) };
-        reply.last_seq = Some(word.seq).filter(|seq| *seq != UnitSeq::ZERO);
-        reply.record_seq = self.record_seq(&word.state, word.seq, facts)?;
-        reply.outcome = word.state;
+        let subject = format!("{}/{request_id}", RequestOutcome::THING);
+        let told = facts.iter().rev().find(|fact| fact.subject.as_deref() == Some(&subject));
+        let (seq, outcome) = match told {
+            Some(fact) => (fact.seq, fact.body.clone()),
+            None => match self.remembered(request_id)? {
+                Some(word) => (word.seq, word.state),
+                None => return Ok(None),
+            },
+        };
+        reply.last_seq = Some(seq).filter(|seq| *seq != UnitSeq::ZERO);
+        reply.record_seq = self.record_seq(&outcome, seq, facts)?;
+        reply.outcome = outcome;
         Ok(Some(reply))
+    }
+
+    fn remembered(&self, request_id: &RequestId) -> Result<Option<Shadow>, StationError> {
+        shadow::find(self.spool.conn(), RequestOutcome::THING, request_id.as_str())
     }
 
     /// The number of the fact that holds the record as the outcome shows it. A record that did not

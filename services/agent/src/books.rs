@@ -8,7 +8,7 @@ use kit_event::UnitSeq;
 use rusqlite::Connection;
 
 use crate::clinic::{self, Clinic};
-use crate::error::StationError;
+use crate::error::{Act, StationError};
 use crate::failpoints::Step;
 use crate::gate;
 use crate::nonces::{Fit, Nonces};
@@ -21,6 +21,9 @@ use crate::walk::Walk;
 
 /// Outbox rows deleted in one transaction: some milliseconds of holding the clinic database.
 const SETTLED_AT_ONCE: usize = 2_000;
+
+/// Commits after which a calm moment is used to move write-ahead logs: some megabytes of them.
+const COMMITS_BEFORE_CHECKPOINT: u32 = 100;
 
 /// Both files, open and fitting each other.
 pub struct Books {
@@ -38,6 +41,8 @@ pub struct Books {
     /// The walk over all rows that is under way.
     pub walk: Option<Walk>,
     pub(crate) nonces: Nonces,
+    /// Commits on the spool since logs were moved.
+    commits: u32,
     /// Drained rows that still stand in the outbox.
     pub(crate) drained: BTreeSet<i64>,
     /// Drained rows that are gone from the outbox, which the spool still lists.
@@ -68,6 +73,7 @@ impl Books {
             released: UnitSeq::ZERO,
             walk,
             nonces,
+            commits: 0,
             drained,
             gone: Vec::new(),
         };
@@ -128,7 +134,7 @@ impl Books {
             self.check_mark(&tx)?;
             self.leave_word(&tx, &ids)?;
             self.setup.failpoints.pass(Step::SettleBeforeCommit)?;
-            tx.commit().map_err(|source| StationError::Clinic { act: "settling", source })?;
+            tx.commit().clinic("settling")?;
             self.settled(&ids);
             self.setup.failpoints.pass(Step::SettleAfterCommit)?;
             if self.drained.is_empty() {
@@ -174,6 +180,22 @@ impl Books {
     pub(crate) fn caught_up(&mut self, turned: Nonces) {
         self.gone.clear();
         self.nonces = turned;
+        self.commits = self.commits.saturating_add(1);
+    }
+
+    /// Moves write-ahead logs into their files, where they have grown: between requests, so that
+    /// none of them pays for it.
+    ///
+    /// # Errors
+    /// A file refuses.
+    pub fn checkpoint(&mut self) -> Result<(), StationError> {
+        if self.commits < COMMITS_BEFORE_CHECKPOINT {
+            return Ok(());
+        }
+        self.commits = 0;
+        let passive = "PRAGMA wal_checkpoint(PASSIVE)";
+        self.clinic.conn.query_row(passive, [], |_| Ok(())).clinic("moving the log")?;
+        self.spool.conn().query_row(passive, [], |_| Ok(())).spool("moving the log")
     }
 
     /// Tells the spool, without haste, what was settled.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 
 use crate::error::{Act, StationError};
+use crate::spool::WAL_PAGES_MAX;
 
 /// How long one try waits for another program. Longer waits are made of many tries, so that the
 /// thread goes on sending and acknowledging meanwhile.
@@ -43,6 +44,10 @@ impl Clinic {
         // FULL: what we acknowledge survives a power cut. Foreign keys as SQLite has them by
         // default, and as the practice's own software therefore sees them.
         conn.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF;")
+            .clinic("setting up the connection")?;
+        // Says when a commit of this connection also moves the write-ahead log into the file, where
+        // the practice has one; its own connections keep their own habits.
+        conn.pragma_update(None, "wal_autocheckpoint", WAL_PAGES_MAX)
             .clinic("setting up the connection")?;
         let file = identity(path).ok_or(StationError::ClinicReplaced)?;
         Ok(Self { conn, path: path.to_owned(), file })

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use crate::rows::{image_expression, key_expression};
+
 /// Columns of one table. SQLite functions take at most 127 arguments, two for each column.
 pub const COLUMNS_MAX: usize = 60;
 
@@ -51,6 +53,8 @@ pub struct Table {
     pub ledger: bool,
     /// Its mapped columns.
     pub columns: Vec<Column>,
+    /// SQL for key and image of a row, made once.
+    pub selected: String,
 }
 
 /// One mapped column.
@@ -174,7 +178,9 @@ impl From<FileTable> for Table {
             id: file.id,
             ledger: file.ledger,
             columns,
+            selected: String::new(),
         }
+        .with_selected()
     }
 }
 
@@ -188,7 +194,12 @@ impl Table {
     pub fn narrowed(&self, present: &BTreeSet<String>) -> Self {
         let mut narrowed = self.clone();
         narrowed.columns.retain(|column| present.contains(&column.name));
-        narrowed
+        narrowed.with_selected()
+    }
+
+    fn with_selected(mut self) -> Self {
+        self.selected = format!("{}, {}", key_expression(&self, ""), image_expression(&self, ""));
+        self
     }
 
     fn check(&self, things: &BTreeSet<&str>) -> Result<(), MappingError> {

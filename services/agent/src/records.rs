@@ -8,9 +8,7 @@ use uuid::Uuid;
 
 use crate::error::StationError;
 use crate::mapping::{Column, Table};
-use crate::rows::{
-    Row, RowReader, image_expression, key_expression, key_sql_value, lossy_text, quoted, sql_value,
-};
+use crate::rows::{Row, RowReader, key_sql_value, lossy_text, quoted, sql_value};
 use crate::setup::Setup;
 use crate::shadow;
 
@@ -136,9 +134,8 @@ impl ClinicRecords<'_> {
         };
         let order: Vec<String> = table.key.iter().map(|name| quoted(name)).collect();
         let sql = format!(
-            "SELECT {}, {} FROM {}{filter} ORDER BY {}",
-            key_expression(table, ""),
-            image_expression(table, ""),
+            "SELECT {} FROM {}{filter} ORDER BY {}",
+            table.selected,
             quoted(&table.name),
             order.join(", ")
         );

@@ -28,14 +28,16 @@ pub struct Shadow {
     pub state: Value,
 }
 
-const COLUMNS: &str = "key, public_id, epoch, seq, state";
-
 /// The row of this key.
 ///
 /// # Errors
 /// The spool refuses.
 pub fn get(conn: &Connection, thing: &str, key: &str) -> Result<Option<Shadow>, StationError> {
-    one(conn, &format!("SELECT {COLUMNS} FROM shadow WHERE thing = ?1 AND key = ?2"), (thing, key))
+    one(
+        conn,
+        "SELECT key, public_id, epoch, seq, state FROM shadow WHERE thing = ?1 AND key = ?2",
+        (thing, key),
+    )
 }
 
 /// The row of this public id.
@@ -43,9 +45,11 @@ pub fn get(conn: &Connection, thing: &str, key: &str) -> Result<Option<Shadow>, 
 /// # Errors
 /// The spool refuses.
 pub fn find(conn: &Connection, thing: &str, id: &str) -> Result<Option<Shadow>, StationError> {
+    // Named, because SQLite would rather walk the whole thing by its primary key.
     one(
         conn,
-        &format!("SELECT {COLUMNS} FROM shadow WHERE thing = ?1 AND public_id = ?2"),
+        "SELECT key, public_id, epoch, seq, state FROM shadow INDEXED BY shadow_by_id
+         WHERE thing = ?1 AND public_id = ?2",
         (thing, id),
     )
 }
@@ -61,9 +65,10 @@ pub fn after(
     limit: usize,
 ) -> Result<Vec<Shadow>, StationError> {
     let read = || -> rusqlite::Result<Vec<Shadow>> {
-        conn.prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM shadow WHERE thing = ?1 AND key > ?2 ORDER BY key LIMIT ?3"
-        ))?
+        conn.prepare_cached(
+            "SELECT key, public_id, epoch, seq, state FROM shadow
+             WHERE thing = ?1 AND key > ?2 ORDER BY key LIMIT ?3",
+        )?
         .query_map((thing, after, limit as i64), shadow)?
         .collect()
     };

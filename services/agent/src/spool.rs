@@ -23,6 +23,9 @@ use crate::shadow;
 
 /// How long we wait for `status`, which reads the spool beside us.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// Pages of the write-ahead log at which a commit also moves them into the file (16 MiB): that
+/// costs a request tens of milliseconds, so it is mostly done between requests.
+pub const WAL_PAGES_MAX: i64 = 4_000;
 /// Statements kept prepared.
 const STATEMENTS_CACHED: usize = 64;
 /// Acknowledged facts are kept this long, to answer resends.
@@ -73,6 +76,7 @@ impl Spool {
         conn.busy_timeout(BUSY_WAIT).spool("setting the busy wait")?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
         conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+            .and_then(|()| conn.pragma_update(None, "wal_autocheckpoint", WAL_PAGES_MAX))
             .spool("setting up the connection")?;
         conn.execute_batch(SCHEMA).spool("making tables")?;
         conn.execute_batch(shadow::TABLE).spool("making the shadow")?;
@@ -115,6 +119,15 @@ impl Spool {
         let tx = Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate)
             .spool("beginning a transaction")?;
         Ok(SpoolTx { tx, spool: self, last: Cell::new(self.last.get()) })
+    }
+
+    /// Begins a transaction that only reads, so that many small reads lock the file once.
+    ///
+    /// # Errors
+    /// The spool refuses.
+    pub fn begin_reading(&self) -> Result<Transaction<'_>, StationError> {
+        Transaction::new_unchecked(&self.conn, TransactionBehavior::Deferred)
+            .spool("beginning to read")
     }
 
     /// Writes what may be lost in a power cut: it commits without waiting for the disk, and the next

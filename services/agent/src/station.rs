@@ -255,6 +255,7 @@ impl Station {
         }
         if calm {
             self.books.tidy()?;
+            self.books.checkpoint()?;
         }
         Ok(())
     }

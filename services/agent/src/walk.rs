@@ -16,7 +16,7 @@ use crate::error::{Act, StationError};
 use crate::mapping::Table;
 use crate::outbox::{self, Captured};
 use crate::publish::{Publisher, Source};
-use crate::rows::{image_expression, key_expression, key_sql_value, quoted};
+use crate::rows::{key_sql_value, quoted};
 use crate::shadow;
 use crate::spool::{Cause, Spool, SpoolTx};
 
@@ -251,9 +251,8 @@ fn rows_after(
         params.extend(values.iter().map(key_sql_value));
     }
     let sql = format!(
-        "SELECT {}, {} FROM {} WHERE {} ORDER BY {keys} LIMIT {CHUNK_ROWS}",
-        key_expression(table, ""),
-        image_expression(table, ""),
+        "SELECT {} FROM {} WHERE {} ORDER BY {keys} LIMIT {CHUNK_ROWS}",
+        table.selected,
         quoted(&table.name),
         conditions.join(" AND "),
     );

@@ -75,8 +75,8 @@ impl Writer<'_> {
         Ok(count)
     }
 
-    /// Reads what waits in `held` and is due now. It is this process's own, so it may be read before
-    /// the transaction that takes it away.
+    /// Reads what waits in `held` and is due now. It is this process's own, so it may be read
+    /// before the transaction that takes it away.
     async fn resolve<'a>(
         &mut self,
         work: &mut Work<'a>,

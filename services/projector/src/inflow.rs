@@ -100,8 +100,8 @@ impl Inflow {
         self.at_end.contains(&(Topic::Facts, partition))
     }
 
-    /// Waits for something, then takes what is there, up to the bounds of a batch; while catching up
-    /// it waits a little for more. Safe to drop and call again.
+    /// Waits for something, then takes what is there, up to the bounds of a batch; while catching
+    /// up it waits a little for more. Safe to drop and call again.
     pub async fn gather(&mut self, is_catching_up: bool) -> Result<Inbatch, SessionError> {
         if self.pending.is_empty() && self.pending.ends.is_empty() {
             let first = self.next().await;

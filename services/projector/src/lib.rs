@@ -1,17 +1,17 @@
 //! The projector: facts off the log, rows into Postgres.
 //!
-//! One reader and one connection for each domain, so that a slow or halted domain holds up no other,
-//! and each can be a process of its own (`--domain x`). A batch's rows, the units' numbers and the
-//! log's offsets are committed in one transaction, and the offsets only from where this process left
-//! them: a crash at any point loses all of it or none, and a second process for the same domain
-//! finds out at its first commit and stops.
+//! One reader and one connection for each domain, so that a slow or halted domain holds up no
+//! other, and each can be a process of its own (`--domain x`). A batch's rows, the units' numbers
+//! and the log's offsets are committed in one transaction, and the offsets only from where this
+//! process left them: a crash at any point loses all of it or none, and a second process for the
+//! same domain finds out at its first commit and stops.
 //!
 //! That is also why these commits need not wait for the disk: what a crash of Postgres takes back,
 //! it takes back together with the offsets, and the log gives it again.
 //!
 //! The host knows offsets, batches and states; which facts mean what is behind
-//! [`kit_store::Projection`], and in which order a unit's facts are taken is [`kit_store::Reading`].
-//! It must never name a thing of a domain.
+//! [`kit_store::Projection`], and in which order a unit's facts are taken is
+//! [`kit_store::Reading`]. It must never name a thing of a domain.
 //!
 //! | module | what it holds, in the order in which a record meets it |
 //! |---|---|

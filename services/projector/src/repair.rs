@@ -50,8 +50,8 @@ struct Hole {
     missing: UnitSeq,
     asked: u32,
     since: Instant,
-    /// Whether anything of the unit came since it was last asked. A unit that is silent is away, and
-    /// finds the control when it is back.
+    /// Whether anything of the unit came since it was last asked. A unit that is silent is away,
+    /// and finds the control when it is back.
     is_heard: bool,
     is_given_up: bool,
 }
@@ -177,7 +177,7 @@ impl Repairs {
             repair::note_resend(connection, &unit, from, asked).await?;
             (hole.asked, hole.since, hole.is_heard) = (asked, Instant::now(), false);
             self.asked_before.insert(unit.clone(), (from, asked));
-            tracing::warn!(unit.id = %unit, seq.from = %from, seq.to = %to, asked, "asked to resend");
+            tracing::warn!(unit.id = %unit, %from, %to, asked, "asked to resend");
         }
         self.tell_forks(bus, clock, connection).await
     }

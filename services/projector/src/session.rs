@@ -1,8 +1,8 @@
 //! One session of a domain: from its stored position to an outage, a halt or the drain.
 //!
-//! Assigned, then Catching up until every partition was read to its end once, then Live, and at last
-//! Draining. Nothing is remembered from one session to the next: each begins from what the tables
-//! say, so that a failed commit leaves no trace in memory.
+//! Assigned, then Catching up until every partition was read to its end once, then Live, and at
+//! last Draining. Nothing is remembered from one session to the next: each begins from what the
+//! tables say, so that a failed commit leaves no trace in memory.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

@@ -65,7 +65,9 @@ fn a_full_outbox_closes_the_gate_without_an_agent() {
     clinic.station().stop();
     let desk = clinic.desk();
     let newest: i64 = desk
-        .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'arteria_outbox'", [], |row| row.get(0))
+        .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'arteria_outbox'", [], |row| {
+            row.get(0)
+        })
         .unwrap_or(0);
     desk.execute("UPDATE arteria_gate SET closes_at = ?1", [newest + 2]).unwrap();
     for number in ["1", "2", "3", "4"] {
@@ -133,7 +135,10 @@ fn the_status_and_the_requests_are_told_beside_the_agent_and_after_it() {
     agent.rest();
     let status = run::read_status(&clinic.dir()).unwrap();
     assert!(status.link.contains("connected since"), "{}", status.link);
-    assert_eq!((status.acked, status.last), (line.durable().unwrap().seq, line.durable().unwrap().seq));
+    assert_eq!(
+        (status.acked, status.last),
+        (line.durable().unwrap().seq, line.durable().unwrap().seq)
+    );
     assert_eq!((status.unacked, status.outbox, status.gate.as_str()), (0, 0, "open"));
     assert_eq!(status.cursor.as_deref(), Some("2 of cluster/unit.requests/3"));
     let text = waiting::show(&clinic.dir()).unwrap();
@@ -147,7 +152,8 @@ fn the_status_and_the_requests_are_told_beside_the_agent_and_after_it() {
 fn a_change_of_zone_is_a_fact_of_the_unit() {
     let clinic = Folder::staffed();
     clinic.station().rest();
-    let mut setup = agent::setup::Setup::new(&clinic.dir(), clinic.unit.clone(), "Europe/Lisbon").unwrap();
+    let mut setup =
+        agent::setup::Setup::new(&clinic.dir(), clinic.unit.clone(), "Europe/Lisbon").unwrap();
     setup.clock = agent::setup::NetworkClock::new(clinic.clock.clone());
     agent::books::Books::open(std::sync::Arc::new(setup)).unwrap();
     let last = clinic.facts().pop().unwrap();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use apache_avro::Schema;
 use apache_avro::schema::Name;
 
-/// How deep records and arrays may nest. Our bodies need three; a bound keeps reading off the stack.
+/// How deep records and arrays may nest. Our bodies need three; a bound spares the stack.
 pub const DEPTH_MAX: usize = 16;
 
 /// One node of a schema.

@@ -69,7 +69,7 @@ proptest! {
     }
 
     #[test]
-    fn a_cut_body_is_never_taken_for_a_whole_one(body in body(), at in any::<prop::sample::Index>()) {
+    fn a_cut_body_is_never_whole(body in body(), at in any::<prop::sample::Index>()) {
         let schema = schema();
         let bytes = schema.encode(&body).unwrap();
         let cut = &bytes[..at.index(bytes.len())];

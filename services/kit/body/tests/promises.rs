@@ -146,7 +146,7 @@ fn versions_read_each_other_both_ways_or_are_refused() {
             "another meaning",
             r#"{"name":"a","type":{"type":"int","logicalType":"date"}}"#.to_owned(),
         ),
-        ("only words", format!(r#"{}"#, a.replace("\"a\"", "\"a\",\"doc\":\"x\""))),
+        ("only words", a.replace("\"a\"", "\"a\",\"doc\":\"x\"")),
     ] {
         assert_eq!(versions(&[a, &later]).len(), 1, "{what}");
         assert!(!versions(&[a, &ab, &later]).is_empty(), "{what}, against every earlier version");

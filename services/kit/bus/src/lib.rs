@@ -7,8 +7,8 @@
 //! are Avro behind one table ([`kit_body`]), sealed and opened at one seam ([`seal`]), and carried
 //! in CloudEvents' clothes ([`headers`]).
 //!
-//! It must never know a domain noun, a socket of a clinic, or a row of a read model; and it logs and
-//! counts without a body, a key's owner or a token.
+//! It must never know a domain noun, a socket of a clinic, or a row of a read model; and it logs
+//! and counts without a body, a key's owner or a token.
 //!
 //! | module | what it holds |
 //! |---|---|

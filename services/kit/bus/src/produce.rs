@@ -18,7 +18,7 @@ use crate::config::Topic;
 use crate::error::PublishError;
 
 /// A message that the broker has not confirmed after this has failed. Ten seconds outlast a
-/// broker's restart; the default of five minutes would hold a clinic's ACK long after its link died.
+/// broker's restart; the default of five minutes would hold a clinic's ACK after its link died.
 pub const DELIVERY_MS_MAX: u64 = 10_000;
 /// Messages waiting in the producer. At 1,000 requests a second it is a minute and a half.
 pub const QUEUED_MESSAGES_MAX: u32 = 100_000;

@@ -186,8 +186,8 @@ impl Bus {
         self.enqueue(sealed)?.await
     }
 
-    /// Copies a record that could not be read to `parked`, byte for byte, with cause and origin. The
-    /// cause must be free of personal data: errors of this house are.
+    /// Copies a record that could not be read to `parked`, byte for byte, with cause and origin.
+    /// The cause must be free of personal data: errors of this house are.
     ///
     /// # Errors
     /// As [`Bus::enqueue`] and [`Delivery`].

@@ -19,8 +19,8 @@ use crate::record::RawRecord;
 /// within milliseconds.
 pub const SILENCE_MS_MAX: u64 = 10_000;
 
-/// How a scan reads. A scan never waits for what is not there yet, so the broker holds an empty fetch
-/// for one millisecond only: the next scan on the same reader waits behind it (12 ms where it is
+/// How a scan reads. A scan never waits for what is not there yet, so the broker holds an empty
+/// fetch for one millisecond only: the next scan on the same reader waits behind it (12 ms where it is
 /// 10). The channel is small because many scans may run and each is read at once.
 const OPTIONS: ReaderOptions =
     ReaderOptions { fetch_wait_ms: 1, channel_records: 64, end_of_partition: true };
@@ -104,7 +104,7 @@ impl Scans {
         Ok(())
     }
 
-    /// Begins to read `from..to` of a partition; waits while as many scans run as there are permits.
+    /// Begins to read `from..to` of a partition; waits while as many scans run as may.
     ///
     /// # Errors
     /// The partition does not exist, or could not be assigned.

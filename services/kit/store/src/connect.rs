@@ -25,6 +25,12 @@ const ACQUIRE_WITHIN_MS: u64 = 2_000;
 /// Connections of a pool that only reads: about four for each of two cores.
 pub const READ_CONNECTIONS_MAX: u32 = 8;
 
+/// Connections that such a pool keeps, so that the first read after a quiet night need not connect.
+const READ_CONNECTIONS_MIN: u32 = 2;
+/// A connection that was idle for this long is asked whether it is still there. One that was used a
+/// moment ago is not: the question would be a second round trip of every read.
+const PING_AFTER_IDLE_MS: u64 = 1_000;
+
 /// What a pool does with a connection that comes back: sqlx 0.9.0 may return one whose `BEGIN` was
 /// cancelled half-way, and the next write on it would vanish (sqlx #4393).
 const CLEAN: &str = "ROLLBACK; RESET ALL";
@@ -41,6 +47,17 @@ pub fn read_pool(url: &str, application: &str, connections_max: u32) -> Result<P
     ]);
     let pool = PgPoolOptions::new()
         .max_connections(connections_max)
+        .min_connections(READ_CONNECTIONS_MIN.min(connections_max))
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            let is_fresh = meta.idle_for < Duration::from_millis(PING_AFTER_IDLE_MS);
+            Box::pin(async move {
+                if !is_fresh {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .acquire_timeout(Duration::from_millis(ACQUIRE_WITHIN_MS))
         .after_release(|connection, _| {
             Box::pin(async move { sqlx::raw_sql(CLEAN).execute(connection).await.map(|_| true) })

@@ -1,7 +1,7 @@
 //! A reader's progress in the tables of its schema: offsets, applied numbers, held records.
 //!
-//! Every function works on the connection of [`crate::writer`], whose search path is the schema, and
-//! inside the caller's transaction where there is one.
+//! Every function works on the connection of [`crate::writer`], whose search path is the schema,
+//! and inside the caller's transaction where there is one.
 
 use std::collections::HashMap;
 

@@ -160,8 +160,8 @@ pub trait Projection: Send + Sync + 'static {
 }
 
 /// Applies each fact under a savepoint of its own, so that one that Postgres itself refuses (text
-/// too long for an index, a number out of range) is set aside instead of holding up all units. Slow,
-/// hence only tried after the same facts failed together.
+/// too long for an index, a number out of range) is set aside instead of holding up all units.
+/// Slow, hence only tried after the same facts failed together.
 ///
 /// # Errors
 /// Postgres does not answer.

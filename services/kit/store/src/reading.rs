@@ -1,17 +1,17 @@
 //! The rules by which a reader takes the facts of one unit off the log. Pure: no clock, no socket.
 //!
-//! A unit numbers its facts without gaps, so a reader knows at each record whether it is the next, a
-//! repeat, a fork, or ahead of a hole. Nothing jumps: what comes ahead of a hole is kept until the
-//! hole is filled, and the numbers alone say what to ask for again. Whatever is shuffled, repeated
-//! or lost on the way, the rows end as if every fact had come once and in order.
+//! A unit numbers its facts without gaps, so a reader knows at each record whether it is the next,
+//! a repeat, a fork, or ahead of a hole. Nothing jumps: what comes ahead of a hole is kept until
+//! the hole is filled, and the numbers alone say what to ask for again. Whatever is shuffled,
+//! repeated or lost on the way, the rows end as if every fact had come once and in order.
 
 use std::collections::BTreeMap;
 
 use kit_event::UnitSeq;
 use uuid::Uuid;
 
-/// Facts kept for one unit while a hole is open. A resend fills most holes within a second, in which
-/// a busy unit states some hundred facts; beyond that the resend covers them anyway.
+/// Facts kept for one unit while a hole is open. A resend fills most holes within a second, in
+/// which a busy unit states some hundred facts; beyond that the resend covers them anyway.
 pub const HELD_MAX: usize = 256;
 
 /// What to do with a record.
@@ -127,8 +127,9 @@ impl Reading {
         Some((next, id))
     }
 
-    /// The facts to ask for again, from the first missing to the last, where a hole is open. What is
-    /// held between them comes again too: one question fills all holes, and repeats cost nothing.
+    /// The facts to ask for again, from the first missing to the last, where a hole is open. What
+    /// is held between them comes again too: one question fills all holes, and repeats cost
+    /// nothing.
     ///
     /// A higher epoch that did not open is asked for first: what lower ones still miss is over the
     /// moment it opens.

@@ -118,7 +118,8 @@ fn logs() -> impl Strategy<Value = Vec<Fact>> {
     prop_oneof![3 => short, 1 => long].prop_map(log_of)
 }
 
-/// A log, and places in it in the order in which a reader meets them: shuffled, repeated, some never.
+/// A log, and places in it in the order in which a reader meets them: shuffled, repeated, some
+/// never.
 fn deliveries() -> impl Strategy<Value = (Vec<Fact>, Vec<usize>)> {
     logs().prop_flat_map(|log| {
         let places = vec(0..log.len(), 0..(2 * log.len()));
@@ -186,7 +187,8 @@ proptest! {
         let before = (reader.shown(), reader.reading.clone());
         for place in places {
             let id = Uuid::from_u128(u128::MAX - u128::from(forged));
-            reader.receive(Fact { id, says: Says::Thing { thing: 0, value: u32::MAX }, ..log[place] });
+            let says = Says::Thing { thing: 0, value: u32::MAX };
+            reader.receive(Fact { id, says, ..log[place] });
         }
         prop_assert_eq!((reader.shown(), reader.reading), before);
     }

@@ -187,8 +187,8 @@ async fn known_ids(
         .collect()
 }
 
-/// One page with one more condition. How fresh it is comes with every line, of the same snapshot, and
-/// alone where there is no line.
+/// One page with one more condition. How fresh it is comes with every line, of the same snapshot,
+/// and alone where there is no line.
 macro_rules! page_sql {
     ($condition:literal) => {
         concat!(

@@ -1,5 +1,5 @@
-//! The statements that open and end requests. A row is ended by the greatest fact that speaks of it,
-//! and what one log does not tell of it, the other fills in.
+//! The statements that open and end requests. A row is ended by the greatest fact that speaks of
+//! it, and what one log does not tell of it, the other fills in.
 
 use kit_event::{Fact, Refusal, RequestId, Timestamp};
 use kit_store::json::storable;

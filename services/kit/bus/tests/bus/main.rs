@@ -16,9 +16,11 @@ use serde_json::json;
 use uuid::Uuid;
 
 /// A schema that every test may use.
-pub const NOTE: &str = r#"{"type":"record","name":"NoteMade","namespace":"arteria.bustests","fields":[
+pub const NOTE: &str = r#"{"type":"record","name":"NoteMade","namespace":"arteria.bustests",
+  "fields":[
   {"name":"note_id","type":"string"},
-  {"name":"made_at","type":["null",{"type":"long","logicalType":"timestamp-millis"}],"default":null},
+  {"name":"made_at","default":null,
+   "type":["null",{"type":"long","logicalType":"timestamp-millis"}]},
   {"name":"words","type":["null","string"],"default":null}]}"#;
 /// Its type.
 pub const NOTE_TYPE: &str = "bustests.note_made";
