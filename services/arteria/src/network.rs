@@ -1,8 +1,8 @@
 //! The whole local network: servers, topics, schemas, roles and clinics, each a process of its own.
 //!
 //! The order is the order of need: servers; topics and schemas; the development issuer's keys; the
-//! clinics' folders; the roles; last the agents, which connect to them. Started again, everything is
-//! found where it was left, and only processes are started.
+//! clinics' folders; the roles; last the agents, which connect to them. Started again, everything
+//! is found where it was left, and only processes are started.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;

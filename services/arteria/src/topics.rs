@@ -1,4 +1,5 @@
-//! `arteria topics apply`: creates what is missing, says what differs, changes nothing that is there.
+//! `arteria topics apply`: creates what is missing, says what differs, changes nothing that is
+//! there.
 
 use anyhow::{Context, Result};
 use kit_bus::{BusConfig, topics};

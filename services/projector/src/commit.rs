@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use futures_util::future::try_join_all;
 use kit_bus::{Bus, RawRecord};
 use kit_event::{Timestamp, UnitId, UnitSeq};
 use kit_store::projection::{accept_one_by_one, apply_one_by_one};
@@ -15,6 +16,9 @@ use crate::alarm;
 use crate::error::SessionError;
 use crate::intake::{self, Looked};
 use crate::plan::{Last, Plan, Readings, Step};
+
+/// Records parked side by side: a batch of nothing else must not keep its transaction open for long.
+const PARKS_AT_ONCE: usize = 64;
 
 /// What is written, read together before anything is.
 struct Work<'a> {
@@ -225,16 +229,28 @@ async fn park(
     let requests =
         unaccepted.iter().map(|one| (&work.plan.asked_records[one.index], one.cause.as_str()));
     let others = work.parks.iter().map(|(record, cause)| (record, cause.as_str()));
-    for (record, cause) in others.chain(facts).chain(requests) {
-        let (topic, partition, offset) = (record.topic, record.partition, record.offset);
-        match bus.park(record, cause).await {
-            Ok(_) => alarm::parked(domain, topic.as_str(), partition, offset, cause),
-            // A copy with its cause is a little larger than the record, and may be too large.
-            Err(error) if error.is_refused() => {
-                alarm::not_parked(domain, topic.as_str(), partition, offset);
-            }
-            Err(source) => return Err(SessionError::Park { topic, partition, offset, source }),
+    let all: Vec<_> = others.chain(facts).chain(requests).collect();
+    for some in all.chunks(PARKS_AT_ONCE) {
+        try_join_all(some.iter().map(|(record, cause)| park_one(bus, domain, record, cause)))
+            .await?;
+    }
+    Ok(())
+}
+
+async fn park_one(
+    bus: &Bus,
+    domain: &'static str,
+    record: &RawRecord,
+    cause: &str,
+) -> Result<(), SessionError> {
+    let (topic, partition, offset) = (record.topic, record.partition, record.offset);
+    match bus.park(record, cause).await {
+        Ok(_) => alarm::parked(domain, topic.as_str(), partition, offset, cause),
+        // A copy with its cause is a little larger than the record, and may be too large.
+        Err(error) if error.is_refused() => {
+            alarm::not_parked(domain, topic.as_str(), partition, offset);
         }
+        Err(source) => return Err(SessionError::Park { topic, partition, offset, source }),
     }
     Ok(())
 }

@@ -20,6 +20,8 @@ pub(crate) enum SessionError {
         #[source]
         source: PublishError,
     },
+    #[error("{act} took longer than {within_s} s")]
+    Stalled { act: &'static str, within_s: u64 },
     #[error("the log's reader ended")]
     ReaderEnded,
     #[error("waiting for the schema registry")]
@@ -53,6 +55,7 @@ impl SessionError {
             Self::Store(_)
             | Self::Bus(_)
             | Self::Park { .. }
+            | Self::Stalled { .. }
             | Self::ReaderEnded
             | Self::RegistryAway(_) => Fate::Again,
             Self::RegistryRefused(_) | Self::OutOfRange { .. } => Fate::Halt,

@@ -60,6 +60,9 @@ pub(crate) async fn look_at_request(
     record: &RawRecord,
 ) -> Result<Result<Asked, String>, SessionError> {
     match bus.open_request(record).await.map_err(Unopened::from) {
+        Ok(request) if request.id.unit() != request.unit => {
+            Ok(Err("its id is of another unit".to_owned()))
+        }
         Ok(request) => {
             let log = bus.log_identity(record.topic, record.partition);
             let (partition, position) = (record.partition, record.offset);

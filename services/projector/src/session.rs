@@ -27,6 +27,10 @@ use crate::repair::Repairs;
 /// A domain that repairs nothing has no use for a tick; this one only keeps the loop simple.
 const IDLE_TICK: Duration = Duration::from_secs(60);
 
+/// A commit, or the reading of a domain's position, that takes this long hangs on a server that is
+/// gone without a word; each statement ends earlier by itself.
+const STALLED_AFTER_S: u64 = 300;
+
 /// Where a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -59,8 +63,8 @@ impl<'h> Session<'h> {
     ) -> Result<Self, SessionError> {
         let domain = projection.schema();
         let mut connection = kit_store::writer(&host.postgres_url, domain).await?;
-        let positions = positions(host, projection, &mut connection).await?;
-        let readings = progress::load_readings(&mut connection).await?;
+        let loaded = load(host, projection, &mut connection);
+        let (positions, readings) = within("reading the domain's position", loaded).await?;
         let mut repairs = None;
         if projection.is_keeper() {
             repairs = Some(Repairs::load(&mut connection, domain, host.pace, &readings).await?);
@@ -144,7 +148,8 @@ impl<'h> Session<'h> {
             projection: self.projection,
             connection: &mut self.connection,
         };
-        writer.commit(plan, &self.readings, &advances).await?;
+        let commit = writer.commit(plan, &self.readings, &advances);
+        within("a commit", commit).await?;
         self.positions.extend(ahead);
         self.commits += 1;
         if let Some(repairs) = &mut self.repairs {
@@ -227,6 +232,25 @@ impl<'h> Session<'h> {
         repairs.ask(bus, clock, &mut self.connection, &self.readings, is_at_end).await?;
         Ok(())
     }
+}
+
+async fn within<T>(
+    act: &'static str,
+    work: impl Future<Output = Result<T, SessionError>>,
+) -> Result<T, SessionError> {
+    match tokio::time::timeout(Duration::from_secs(STALLED_AFTER_S), work).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(SessionError::Stalled { act, within_s: STALLED_AFTER_S }),
+    }
+}
+
+async fn load(
+    host: &Host,
+    projection: &dyn Projection,
+    connection: &mut PgConnection,
+) -> Result<(Positions, Readings), SessionError> {
+    let positions = positions(host, projection, connection).await?;
+    Ok((positions, progress::load_readings(connection).await?))
 }
 
 /// The position after the last record of each partition.

@@ -156,7 +156,8 @@ async fn serve_peer(shared: Arc<Shared>, socket: WebSocket) {
             frame = stream.next() => match frame {
                 Some(Ok(Message::Text(key))) => {
                     let body = "y".repeat(BODY_BYTES);
-                    let record = BaseRecord::to(&shared.topic_back).key(key.as_str()).payload(&body);
+                    let key = key.as_str();
+                    let record = BaseRecord::to(&shared.topic_back).key(key).payload(&body);
                     let _ = shared.back.send(record);
                 }
                 Some(Ok(_)) => {}

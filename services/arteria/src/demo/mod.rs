@@ -1,8 +1,8 @@
 //! `make demo`: the product at work, in plain lines with the time that each step took.
 //!
 //! Nothing is staged. The steps are those of an app with a token, of a desk that writes plain SQL,
-//! and of somebody who pulls a clinic's plug; each line is printed only after what it says was seen,
-//! and the first one that cannot be seen ends the demo with an error.
+//! and of somebody who pulls a clinic's plug; each line is printed only after what it says was
+//! seen, and the first one that cannot be seen ends the demo with an error.
 
 mod facts;
 mod rest;

@@ -100,7 +100,8 @@ async fn booked_through_rest(stage: &mut Stage<'_>, slot: &Slot) -> Result<()> {
     let subject = format!("appointment/{id}");
     let found = stage.wait_for_fact("scheduling.appointment_booked", &subject).await?;
     stage.seen(&format!(
-        "fact {} scheduling.appointment_booked, {} bytes of Avro on unit.facts, partition {}, offset {}",
+        "fact {} scheduling.appointment_booked, {} bytes of Avro on unit.facts, partition {}, \
+         offset {}",
         found.fact.seq, found.bytes, found.partition, found.offset
     ));
     let path = stage.path(&format!("appointments/{id}"));

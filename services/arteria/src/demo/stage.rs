@@ -150,6 +150,7 @@ impl<'a> Stage<'a> {
             .filter(|row| {
                 row["practitioner_id"] == practitioner_id && row["starts_at"] == starts_at
             })
+            .filter(|row| row["status"] != "cancelled" && row["status"] != "noshow")
             .map(Value::Object)
             .collect())
     }

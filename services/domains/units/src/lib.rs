@@ -8,7 +8,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`mod@unit`] | [`EpochOpened`], [`EpochSeeded`], [`UnitAmended`], and [`Fact`], their only list |
+//! | [`mod@unit`] | [`EpochOpened`], [`EpochSeeded`], [`UnitAmended`]; [`Fact`], their list |
 //! | [`presence`] | [`Presence`], [`EdgeLiveness`]: records of the presence topic |
 //! | [`presence_map`] | [`PresenceMap`]: who holds which unit, who is online |
 #![deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)]

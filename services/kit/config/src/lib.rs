@@ -11,7 +11,9 @@
 //! | `ARTERIA_HOME` | `.local` | where everything that runs keeps its state |
 //! | `ARTERIA_GATEWAY_ADDR` | `127.0.0.1:8080` | REST |
 //! | `ARTERIA_EDGE_ADDR` | `127.0.0.1:8081` | WebSocket |
-//! | `ARTERIA_GATEWAY_ADMIN_ADDR`, `_EDGE_`, `_PROJECTOR_` | `127.0.0.1:8090`, `8091`, `8092` | health, metrics |
+//! | `ARTERIA_GATEWAY_ADMIN_ADDR` | `127.0.0.1:8090` | health and metrics |
+//! | `ARTERIA_EDGE_ADMIN_ADDR` | `127.0.0.1:8091` | the same of the edge |
+//! | `ARTERIA_PROJECTOR_ADMIN_ADDR` | `127.0.0.1:8092` | the same of the projector |
 //! | `ARTERIA_KAFKA` | `127.0.0.1:9092` | bootstrap servers |
 //! | `ARTERIA_REGISTRY` | `127.0.0.1:8085` | schema registry, host and port or URL |
 //! | `ARTERIA_POSTGRES` | `127.0.0.1:5433` | Postgres, host and port or URL |
@@ -22,8 +24,8 @@
 //! | `ARTERIA_UNITS` | `5` | clinics of the local network |
 //! | `ARTERIA_UNIT_QUEUE_MAX` | `10000` | open requests of a unit before `unit-queue-full` |
 //! | `ARTERIA_KEYS` | `$ARTERIA_HOME/keys` | key files of the development issuer |
-//! | `ARTERIA_JWKS_STAFF`, `_PATIENT`, `_PARTNER`, `_ADMIN`, `_AGENT` | files under `ARTERIA_KEYS` | JWKS, file or URL |
-//! | `ARTERIA_ISSUER_STAFF`, `_PATIENT`, ... | the development issuer's | `iss` that a kind's tokens must carry |
+//! | `ARTERIA_JWKS_<KIND>` | a file under `ARTERIA_KEYS` | JWKS of a kind, file or URL |
+//! | `ARTERIA_ISSUER_<KIND>` | the development issuer's | `iss` of a kind's tokens |
 //! | `ARTERIA_EDGE_ID`, `ARTERIA_REPLY_PARTITION` | drawn at start | identity of one replica |
 
 mod source;

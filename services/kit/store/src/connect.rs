@@ -13,8 +13,9 @@ const CONNECT_WITHIN_S: u64 = 5;
 /// The longest statement of a reader at REST. Every read is a few index entries; one that takes
 /// this long would only keep the connection from others.
 const READ_STATEMENT_MS: u32 = 5_000;
-/// The longest statement of a projector: a withdrawal may touch every row of a large unit.
-const WRITE_STATEMENT_MS: u32 = 60_000;
+/// The longest statement of a projector: a withdrawal may touch every row of the largest unit, a
+/// million of them in half a minute.
+const WRITE_STATEMENT_MS: u32 = 120_000;
 /// A projector waits this long for a lock; nobody but an operator takes one against it.
 const WRITE_LOCK_MS: u32 = 10_000;
 /// A transaction left open this long belongs to a process that is stuck; Postgres ends it, so that

@@ -111,7 +111,9 @@ async fn accept(connection: &mut PgConnection, asked: &[Asked]) -> Result<(), St
     for one in asked {
         let request = &one.request;
         if request.type_name == Cancel::TYPE {
-            cancelled.extend(Cancel::deserialize(&request.body).ok().map(|c| c.request_id));
+            let cancel = Cancel::deserialize(&request.body).ok();
+            let own = cancel.filter(|cancel| cancel.request_id.unit() == request.unit);
+            cancelled.extend(own.map(|cancel| cancel.request_id));
         } else if request.type_name.starts_with("control.") || request.delivery == Delivery::Query {
             // Nothing to track.
         } else if seen.insert(&request.id) {
