@@ -7,7 +7,7 @@
 use kit_event::{Granted, RecordRef, Records, Refusal, RequestId, Timestamp, UnitSeq};
 use kit_link::{Cancel, FactFrame, LogIdentity, Reply, RequestFrame};
 use requests::{FinalState, Refused, RequestOutcome};
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use serde_json::Value;
 use tracing::error;
 use uuid::Uuid;
@@ -15,10 +15,11 @@ use uuid::Uuid;
 use crate::books::Books;
 use crate::changes;
 use crate::domains;
+use crate::drain::DRAINED_AT_ONCE;
 use crate::error::{Act, StationError};
 use crate::failpoints::Step;
 use crate::ledger::{self, Entry};
-use crate::outbox;
+use crate::outbox::{self, Captured};
 use crate::records::ClinicRecords;
 use crate::shadow::{self, Shadow};
 
@@ -29,6 +30,8 @@ pub enum Verdict {
     Spoken {
         /// The newest outbox row at the commit.
         newest: i64,
+        /// The rows, as far as one pass of the drain takes them.
+        captured: Vec<Captured>,
     },
     /// It had spoken before, and says the same again.
     Repeated,
@@ -109,11 +112,12 @@ impl Books {
         set_cause(&tx, None, None)?;
         self.leave_word(&tx, &settling)?;
         let newest = outbox::newest_id(&tx)?;
+        let captured = outbox::read(&tx, &self.drained, newest, DRAINED_AT_ONCE)?;
         self.setup.failpoints.pass(Step::ApplyBeforeCommit)?;
         tx.commit().clinic("committing a request")?;
         self.settled(&settling);
         self.setup.failpoints.pass(Step::ApplyAfterCommit)?;
-        Ok(Verdict::Spoken { newest })
+        Ok(Verdict::Spoken { newest, captured })
     }
 
     fn decide(
@@ -200,7 +204,10 @@ impl Books {
             Some(fact) => (fact.seq, fact.body.clone()),
             None => match self.remembered(request_id)? {
                 Some(word) => (word.seq, word.state),
-                None => return Ok(None),
+                None => match self.entered(request_id)? {
+                    Some(word) => (UnitSeq::ZERO, word),
+                    None => return Ok(None),
+                },
             },
         };
         reply.last_seq = Some(seq).filter(|seq| *seq != UnitSeq::ZERO);
@@ -211,6 +218,16 @@ impl Books {
 
     fn remembered(&self, request_id: &RequestId) -> Result<Option<Shadow>, StationError> {
         shadow::find(self.spool.conn(), RequestOutcome::THING, request_id.as_str())
+    }
+
+    /// The ledger's row, where capture is off and so nothing of it was published.
+    fn entered(&self, request_id: &RequestId) -> Result<Option<Value>, StationError> {
+        let table = self.installed.tables.iter().find(|table| table.ledger);
+        let Some(table) = table else { return Ok(None) };
+        let row = ledger::row(&self.clinic.conn, table, request_id.as_str())?;
+        Ok(row
+            .and_then(|(key, image)| self.reader().row_of(table, &key, &image))
+            .map(|row| row.state))
     }
 
     /// The number of the fact that holds the record as the outcome shows it. A record that did not
@@ -280,7 +297,13 @@ fn write_all(
     let run = |sql: &str, act| records.clinic.execute_batch(sql).clinic(act);
     run("SAVEPOINT arteria_changes", "beginning to write")?;
     for change in &granted.changes {
-        if let Err(cause) = changes::write(records, change) {
+        let written = match changes::write(records, change) {
+            Err(changes::ChangeError::Refused { source, .. }) if is_passing(&source) => {
+                return Err(StationError::Clinic { act: "writing a request", source });
+            }
+            written => written,
+        };
+        if let Err(cause) = written {
             run("ROLLBACK TO arteria_changes", "taking a refused write back")?;
             run("RELEASE arteria_changes", "taking a refused write back")?;
             // SQLite's own words may quote a row, so only its code is told.
@@ -294,6 +317,21 @@ fn write_all(
     }
     run("RELEASE arteria_changes", "writing")?;
     Ok(Ok(granted.record))
+}
+
+/// A full or failing disk says nothing about the request: it is tried again.
+fn is_passing(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::OutOfMemory
+                | ErrorCode::DatabaseCorrupt
+        )
+    )
 }
 
 fn set_cause(

@@ -85,7 +85,8 @@ impl Station {
         match ahead {
             Ahead::Cancel(cancel) => self.obey_cancel(cancel),
             Ahead::Resend(resend) => {
-                warn!(target: "message", from = %resend.from, to = %resend.to, "facts are asked for again");
+                let (from, to) = (resend.from, resend.to);
+                warn!(target: "message", %from, %to, "facts are asked for again");
                 if let Some(uplink) = &mut self.uplink {
                     uplink.resend(resend.from, resend.to);
                 }
@@ -138,7 +139,8 @@ impl Station {
                 }
                 reply => reply,
             };
-        info!(target: "message", request = %request.id, position = request.position, "a request was obeyed");
+        let position = request.position;
+        info!(target: "message", request = %request.id, position, "a request was obeyed");
         self.send_reply(reply, &facts)?;
         // A fresh ledger row holds the position already.
         if self.move_cursor(request.position + 1) && !matches!(verdict, Verdict::Spoken { .. }) {
@@ -156,16 +158,16 @@ impl Station {
     /// Numbers what a verdict wrote. Its commit was durable and later than every change drained
     /// with it, so all of it may leave at once.
     fn after_verdict(&mut self, verdict: &Verdict) -> Result<Vec<FactFrame>, StationError> {
-        let Verdict::Spoken { newest } = verdict else { return Ok(Vec::new()) };
+        let Verdict::Spoken { newest, captured } = verdict else { return Ok(Vec::new()) };
         self.commanded();
-        loop {
-            let drained = self.books.drain(*newest)?;
+        let mut drained = self.books.drain_captured(captured)?;
+        while drained.more {
             self.books.released = self.books.spool.last_seq();
-            if !drained.more {
-                return Ok(drained.facts);
-            }
             self.pump(&drained.facts)?;
+            drained = self.books.drain(*newest)?;
         }
+        self.books.released = self.books.spool.last_seq();
+        Ok(drained.facts)
     }
 
     fn drain_all(&mut self) -> Result<(), StationError> {

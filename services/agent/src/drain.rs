@@ -1,8 +1,9 @@
 //! The drain: from the outbox to numbered facts.
 //!
-//! Facts, shadow and the set of drained outbox ids change in one transaction of the spool; only then
-//! are the rows deleted from the outbox. A crash between the two is healed by the set: its rows are
-//! deleted and not published again. There is no high watermark, so nothing can fall below one.
+//! Facts, shadow and the set of drained outbox ids change in one transaction of the spool; only
+//! then are the rows deleted from the outbox. A crash between the two is healed by the set: its
+//! rows are deleted and not published again. There is no high watermark, so nothing can fall below
+//! one.
 
 use kit_link::FactFrame;
 
@@ -29,7 +30,6 @@ pub struct Drained {
 impl Books {
     /// Publishes up to [`DRAINED_AT_ONCE`] outbox rows, none above `up_to`.
     ///
-    /// # Errors
     /// A file is busy or refuses, or the clinic database went back.
     pub fn drain(&mut self, up_to: i64) -> Result<Drained, StationError> {
         let rows = {
@@ -37,12 +37,20 @@ impl Books {
             self.check_mark(&tx)?;
             outbox::read(&tx, &self.drained, up_to, DRAINED_AT_ONCE)?
         };
+        self.drain_captured(&rows)
+    }
+
+    /// Publishes rows that were read from the outbox.
+    ///
+    /// # Errors
+    /// The spool refuses.
+    pub fn drain_captured(&mut self, rows: &[Captured]) -> Result<Drained, StationError> {
         self.setup.failpoints.pass(Step::DrainRead)?;
         if rows.is_empty() {
             return Ok(Drained::default());
         }
         let more = rows.len() == DRAINED_AT_ONCE;
-        let facts = self.record(&rows, |_, _| Ok(Vec::new()))?;
+        let facts = self.record(rows, |_, _| Ok(Vec::new()))?;
         Ok(Drained { facts, more })
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Epoch 1 is opened at the first start, connected or not, so that a fact always has a number. What
 //! the log holds is known only from WELCOME: when the spool does not hold exactly that fact, the
-//! numbers that follow would contradict the log, and a higher epoch begins. An epoch that never left
-//! the clinic is then renamed rather than given up, so that what was captured before the first
+//! numbers that follow would contradict the log, and a higher epoch begins. An epoch that never
+//! left the clinic is then renamed rather than given up, so that what was captured before the first
 //! connection keeps its place.
 
 use kit_event::{Observed, UnitSeq};
@@ -34,7 +34,6 @@ impl Books {
 
     /// Opens an epoch: its first fact, and a walk that states every row.
     ///
-    /// # Errors
     /// The spool refuses.
     pub fn open_epoch(
         &mut self,
@@ -90,7 +89,6 @@ impl Books {
 
     /// What WELCOME's durable fact means for our numbering: the number after which the link sends.
     ///
-    /// # Errors
     /// The spool refuses.
     pub fn resume_after(&mut self, durable: Option<Durable>) -> Result<UnitSeq, StationError> {
         if let Some(durable) = durable
@@ -125,7 +123,7 @@ impl Books {
     }
 
     fn rename_epoch(&mut self, from: u32, to: u32) -> Result<(), StationError> {
-        warn!(target: "connect", from, to, "an epoch that was never sent takes its place in the log");
+        warn!(target: "connect", from, to, "an epoch that was never sent is renamed");
         let first = self.opened((to > 1).then(|| to - 1), "spool-lost")?;
         let tx = self.spool.begin()?;
         tx.rename_epoch(from, to)?;
@@ -141,7 +139,6 @@ impl Books {
 
     /// Remembers that facts of the present epoch leave the clinic.
     ///
-    /// # Errors
     /// The spool refuses.
     pub fn epoch_is_sent(&mut self) -> Result<(), StationError> {
         let epoch = self.spool.last_seq().epoch.to_string();
@@ -155,7 +152,6 @@ impl Books {
 
     /// States that a stretch of the log never reached the unit, and goes on behind it.
     ///
-    /// # Errors
     /// The spool refuses.
     pub fn lapse(&mut self, from: i64, to: i64, log: &LogIdentity) -> Result<(), StationError> {
         let fact = requests::Fact::RangeLapsed(RangeLapsed { from, to, log: log.0.clone() });

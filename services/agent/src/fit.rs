@@ -15,12 +15,13 @@ const TEXT_BYTES_FIRST_CUT: usize = 8 * 1024;
 /// What stands at the end of a text that was cut.
 const CUT_MARK: &str = "…";
 
-/// The body as it is where it fits, else with its longest texts cut. A text that is JSON itself
-/// (a field `<name>_json`) is left out, because half of it would be none.
-pub fn fitted(body: Value) -> Value {
+/// The body and its text: as it is where it fits, else with its longest texts cut. A text that is
+/// JSON itself (a field `<name>_json`) is left out, because half of it would be none.
+pub fn fitted(body: Value) -> (Value, String) {
     let mut body = body;
+    let mut text = body.to_string();
     let mut text_bytes_max = TEXT_BYTES_FIRST_CUT;
-    while text_bytes_max > CUT_MARK.len() && body.to_string().len() > BODY_BYTES_MAX {
+    while text_bytes_max > CUT_MARK.len() && text.len() > BODY_BYTES_MAX {
         if let Value::Object(fields) = &mut body {
             fields.retain(|name, value| {
                 !(name.ends_with("_json") && is_longer(value, text_bytes_max))
@@ -30,8 +31,9 @@ pub fn fitted(body: Value) -> Value {
             }
         }
         text_bytes_max /= 2;
+        text = body.to_string();
     }
-    body
+    (body, text)
 }
 
 fn is_longer(value: &Value, bytes_max: usize) -> bool {
@@ -60,15 +62,16 @@ mod tests {
     #[test]
     fn a_body_that_fits_stays_as_it_is() {
         let body = json!({"reason": "x".repeat(30_000), "n": 1});
-        assert_eq!(fitted(body.clone()), body);
+        assert_eq!(fitted(body.clone()).0, body);
     }
 
     #[test]
     fn an_endless_text_is_cut_and_the_rest_stays() {
         let body =
             json!({"id": "a", "reason": "ü".repeat(500_000), "state_json": "[".repeat(90_000)});
-        let fitted = fitted(body);
-        assert!(fitted.to_string().len() <= BODY_BYTES_MAX);
+        let (fitted, text) = fitted(body);
+        assert!(text.len() <= BODY_BYTES_MAX);
+        assert_eq!(text, fitted.to_string());
         assert_eq!(fitted["id"], "a");
         assert!(fitted["reason"].as_str().unwrap().ends_with(CUT_MARK));
         assert!(fitted.get("state_json").is_none());
@@ -78,6 +81,6 @@ mod tests {
     fn many_long_texts_are_cut_until_all_fit() {
         let body: serde_json::Map<String, Value> =
             (0..30).map(|n| (format!("f{n}"), json!("\u{1}".repeat(9_000)))).collect();
-        assert!(fitted(Value::Object(body)).to_string().len() <= BODY_BYTES_MAX);
+        assert!(fitted(Value::Object(body)).1.len() <= BODY_BYTES_MAX);
     }
 }

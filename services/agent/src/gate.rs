@@ -1,8 +1,8 @@
 //! The gate: one row in the clinic database that lets triggers write, or not.
 //!
-//! It closes by itself when the outbox is full, is closed by the agent when the disk is nearly full,
-//! and by people with `capture off`. Whenever it opens again, rows may have changed unseen, so it
-//! opens with a wish to compare.
+//! It closes by itself when the outbox is full, is closed by the agent when the disk is nearly
+//! full, and by people with `capture off`. Whenever it opens again, rows may have changed unseen,
+//! so it opens with a wish to compare.
 
 use std::path::Path;
 
@@ -70,7 +70,6 @@ impl Gate {
 
 /// Reads the gate.
 ///
-/// # Errors
 /// The clinic database is busy.
 pub fn read(conn: &Connection) -> Result<Gate, StationError> {
     conn.prepare_cached("SELECT open, cause, compare FROM arteria_gate")
@@ -86,7 +85,6 @@ pub fn read(conn: &Connection) -> Result<Gate, StationError> {
 
 /// Closes the gate.
 ///
-/// # Errors
 /// The clinic database is busy or refuses.
 pub fn close(conn: &Connection, why: Closed) -> Result<(), StationError> {
     conn.execute("UPDATE arteria_gate SET open = 0, cause = ?1", [why.as_str()])
@@ -96,7 +94,6 @@ pub fn close(conn: &Connection, why: Closed) -> Result<(), StationError> {
 
 /// Opens the gate; rows will be compared.
 ///
-/// # Errors
 /// The clinic database is busy or refuses.
 pub fn open(conn: &Connection) -> Result<(), StationError> {
     conn.execute("UPDATE arteria_gate SET open = 1, cause = '', compare = 1", [])
@@ -106,7 +103,6 @@ pub fn open(conn: &Connection) -> Result<(), StationError> {
 
 /// Notes that the comparison has begun.
 ///
-/// # Errors
 /// The clinic database is busy or refuses.
 pub fn comparing(conn: &Connection) -> Result<(), StationError> {
     conn.execute("UPDATE arteria_gate SET compare = 0", [])

@@ -34,12 +34,12 @@ const WELCOME_WITHIN: Duration = Duration::from_secs(60);
 const STANDING_WITHIN: Duration = Duration::from_secs(3);
 /// Default buffers cost 130 KB a connection; ours sends and takes small frames.
 const READ_BUFFER_BYTES: usize = 4096;
-/// What may be written and not yet sent: all facts and replies that credits allow, at their largest.
+/// What may be written and not yet sent: all facts and replies that credits allow, at their
+/// largest.
 const WRITE_BUFFER_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Connects, says HELLO, and waits for WELCOME; also gives the cursor that HELLO named.
 ///
-/// # Errors
 /// How it ended instead.
 pub async fn shake(
     url: &str,

@@ -76,6 +76,10 @@ impl Station {
         let after = self.books.resume_after(welcome.durable)?;
         self.books.epoch_is_sent()?;
         self.acked = welcome.durable.map_or(UnitSeq::ZERO, |durable| durable.seq).min(after);
+        if welcome.durable.is_none() {
+            // A log without any fact of ours is not the one that the offset was of.
+            self.facts_offset = None;
+        }
         self.log = Some(welcome.log.clone());
         self.uplink = Some(Uplink::new(out, welcome.credits, after));
         self.link_word = format!("connected since {}", welcome.server_time);
@@ -110,7 +114,7 @@ impl Station {
         match frame {
             FromEdge::Ack(ack) => self.take_ack(ack),
             FromEdge::Ping(ping) => {
-                self.books.setup.clock.tell(ping.server_time);
+                self.books.setup.clock.hear(ping.server_time);
                 self.commands.push_back(Command::Head(ping.head));
             }
             other => match Command::of(other) {

@@ -10,7 +10,8 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use serde_json::Value;
 
 use crate::error::{Act, StationError};
-use crate::rows::sql_value;
+use crate::mapping::Table;
+use crate::rows::{Image, selected_row, sql_value};
 
 /// The ledger's table. `log` names the log that `position` is of.
 pub const TABLE: &str = "
@@ -49,6 +50,25 @@ pub fn find(conn: &Connection, request_id: &str) -> Result<Option<Entry>, Statio
                 .optional()
         })
         .clinic("looking into the ledger")
+}
+
+/// A row as an image shows it: key and image.
+///
+/// # Errors
+/// The clinic database is busy.
+pub fn row(
+    conn: &Connection,
+    table: &Table,
+    request_id: &str,
+) -> Result<Option<(String, Image)>, StationError> {
+    conn.prepare_cached(&format!(
+        "SELECT {} FROM arteria_applied WHERE request_id = ?1",
+        table.selected
+    ))
+    .and_then(|mut statement| {
+        statement.query_row([request_id], |row| selected_row(table, row)).optional()
+    })
+    .clinic("reading a ledger row")
 }
 
 /// Writes the unit's word on a request.

@@ -5,9 +5,9 @@
 //! as one more writer of the clinic database, and lets no wish past what the desk wrote a moment
 //! before. Two files hold its state: the clinic database, which is the practice's, and the spool.
 //!
-//! The crate must never know Kafka, Avro, Postgres or HTTP, nor a domain's nouns outside the mapping
-//! file: it moves rows and facts, and asks the domains what they mean. Its logs name units, tables,
-//! requests and numbers, never what stands in a row.
+//! The crate must never know Kafka, Avro, Postgres or HTTP, nor a domain's nouns outside the
+//! mapping file: it moves rows and facts, and asks the domains what they mean. Its logs name units,
+//! tables, requests and numbers, never what stands in a row.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -20,7 +20,8 @@
 //! | [`station`], [`inbox`], [`hearing`], [`command`], [`uplink`], [`rounds`] | the clinic thread |
 //! | [`queries`] | the query thread |
 //! | [`link`], [`handshake`], [`wire`], [`pause`] | the connection |
-//! | [`config`], [`init`], [`run`], [`capture`], [`status`], [`waiting`], [`logs`], [`cli`] | the program |
+//! | [`config`], [`setup`], [`init`], [`run`], [`cli`], [`logs`] | the program |
+//! | [`capture`], [`status`], [`waiting`] | what people ask it beside its run |
 
 pub mod apply;
 pub mod books;

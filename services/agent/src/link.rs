@@ -1,8 +1,8 @@
 //! The link: one outbound connection to an edge, again and again.
 //!
-//! It routes frames between the socket and the clinic's threads and answers pings by itself, so that
-//! a busy clinic thread never looks dead. Whatever ends a connection, the next one begins with a
-//! fresh token.
+//! It routes frames between the socket and the clinic's threads and answers pings by itself, so
+//! that a busy clinic thread never looks dead. Whatever ends a connection, the next one begins with
+//! a fresh token.
 
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};

@@ -1,7 +1,8 @@
 //! Logs: one file a day for each category, as JSON lines, in the clinic's folder.
 //!
 //! `connect` tells of connections, `message` of requests and replies, `close` of ends, `error` of
-//! what people should look at, also on standard error. None of them ever tells what stands in a row.
+//! what people should look at, also on standard error. None of them ever tells what stands in a
+//! row.
 
 use std::io;
 use std::path::Path;
@@ -24,7 +25,6 @@ pub struct Logs(#[expect(dead_code, reason = "held for its drop")] Vec<WorkerGua
 
 /// Begins to log into the folder `dir`.
 ///
-/// # Errors
 /// The folder cannot be written, or the process logs already.
 pub fn init(dir: &Path) -> io::Result<Logs> {
     std::fs::create_dir_all(dir)?;

@@ -1,4 +1,8 @@
-//! `arteria-agent`: see the crate's library.
+//! `arteria-agent`: the program beside a clinic's database.
+//!
+//! Everything stands in the library, so that tests drive the same code; here only the provider of
+//! TLS is chosen, the command line read, and an error turned into an exit status. It must never
+//! know more.
 
 use std::process::ExitCode;
 

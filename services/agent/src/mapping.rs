@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use crate::rows::{image_expression, key_expression};
+use crate::rows::selected_expression;
 
 /// Columns of one table. SQLite functions take at most 127 arguments, two for each column.
 pub const COLUMNS_MAX: usize = 60;
@@ -53,7 +53,7 @@ pub struct Table {
     pub ledger: bool,
     /// Its mapped columns.
     pub columns: Vec<Column>,
-    /// SQL for key and image of a row, made once.
+    /// SQL for key and columns of a row, made once.
     pub selected: String,
 }
 
@@ -198,7 +198,7 @@ impl Table {
     }
 
     fn with_selected(mut self) -> Self {
-        self.selected = format!("{}, {}", key_expression(&self, ""), image_expression(&self, ""));
+        self.selected = selected_expression(&self);
         self
     }
 

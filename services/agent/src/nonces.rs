@@ -1,9 +1,9 @@
 //! Nonces: how the agent notices that one of its two files went back in time.
 //!
-//! Every transaction of ours on the clinic database leaves the *next* nonce in it; every transaction
-//! on the spool that follows makes that one the *previous* and draws a new next. Whatever the
-//! moment of a crash, the clinic database then holds one of the two. When it holds neither, it (or
-//! the spool) was put back from a backup.
+//! Every transaction of ours on the clinic database leaves the *next* nonce in it; every
+//! transaction on the spool that follows makes that one the *previous* and draws a new next.
+//! Whatever the moment of a crash, the clinic database then holds one of the two. When it holds
+//! neither, it (or the spool) was put back from a backup.
 
 use uuid::Uuid;
 
@@ -35,7 +35,6 @@ pub enum Fit {
 impl Nonces {
     /// Reads them from the spool and holds them against the clinic database's mark.
     ///
-    /// # Errors
     /// The spool refuses.
     pub fn read(spool: &Spool, mark: Option<&str>) -> Result<(Self, Fit), StationError> {
         let previous = spool.note(PREVIOUS)?;
@@ -81,7 +80,6 @@ impl Nonces {
 
     /// Stores them in the spool.
     ///
-    /// # Errors
     /// The spool refuses.
     pub fn store(&self, tx: &SpoolTx<'_>) -> Result<(), StationError> {
         match &self.previous {

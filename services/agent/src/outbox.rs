@@ -8,6 +8,9 @@ use crate::error::{Act, StationError};
 use crate::rows::lossy_text;
 use crate::triggers::OUTBOX_ROWS_MAX;
 
+/// The gate's limit may lag this far behind: a request need not write it each time.
+const ROWS_BEHIND: i64 = 1_000;
+
 /// One captured change.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Captured {
@@ -89,7 +92,7 @@ fn captured_row(row: &Row<'_>) -> rusqlite::Result<Captured> {
     })
 }
 
-/// Deletes rows, and lets the outbox grow by its full size above the greatest of them.
+/// Deletes rows, and lets the outbox grow by about its full size above the greatest of them.
 ///
 /// # Errors
 /// The clinic database is busy or refuses.
@@ -105,8 +108,8 @@ pub fn delete<'a>(
             greatest = Some(*id).max(greatest);
         }
         if let Some(greatest) = greatest {
-            conn.prepare_cached("UPDATE arteria_gate SET closes_at = ?1 WHERE closes_at < ?1")?
-                .execute([greatest + OUTBOX_ROWS_MAX])?;
+            conn.prepare_cached("UPDATE arteria_gate SET closes_at = ?1 WHERE closes_at < ?2")?
+                .execute((greatest + OUTBOX_ROWS_MAX, greatest + OUTBOX_ROWS_MAX - ROWS_BEHIND))?;
         }
         Ok(())
     };

@@ -1,7 +1,7 @@
 //! How long the agent waits before it connects again.
 //!
-//! Full jitter: thousands of agents that lost the same edge at the same moment must not come back at
-//! the same moment. What the edge told counts before anything of our own.
+//! Full jitter: thousands of agents that lost the same edge at the same moment must not come back
+//! at the same moment. What the edge told counts before anything of our own.
 
 use std::time::{Duration, Instant};
 

@@ -112,7 +112,8 @@ impl Publisher<'_> {
         named.unwrap_or_else(|cause| {
             // A bug of the mapping, never of the practice: every text reads as something. The row
             // is passed over, because stopping here would hold back the whole unit.
-            error!(target: "error", thing = table.thing, %cause, "a row does not read as its thing");
+            let thing = &table.thing;
+            error!(target: "error", thing, %cause, "a row does not read as its thing");
             Vec::new()
         })
     }

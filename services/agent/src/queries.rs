@@ -1,8 +1,9 @@
 //! Live queries: a thread of their own, on connections that only read, beside the commands.
 //!
-//! A query changes nothing, waits for nobody and is dropped after its deadline. When another program
-//! holds the clinic database it is answered `unit-busy`: who asked waits at a screen.
+//! A query changes nothing, waits for nobody and is dropped after its deadline. When another
+//! program holds the clinic database it is answered `unit-busy`: who asked waits at a screen.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -32,7 +33,6 @@ pub struct Queries(SyncSender<(Query, mpsc::Sender<FromAgent>)>);
 impl Queries {
     /// Starts the thread; it ends when the last `Queries` is dropped.
     ///
-    /// # Errors
     /// The system gives no thread.
     pub fn start(setup: Arc<Setup>) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (sender, asked) = sync_channel(WAITING_MAX);
@@ -68,7 +68,14 @@ fn serve(setup: &Setup, asked: &Receiver<(Query, mpsc::Sender<FromAgent>)>) {
             info!(target: "message", query = %query.id, "a query came too late");
             continue;
         }
-        let answered = answer(setup, &mut reader, &query);
+        let answered = catch_unwind(AssertUnwindSafe(|| answer(setup, &mut reader, &query)))
+            .unwrap_or_else(
+                // One question must not silence all others. What it read with is thrown away.
+                |_| {
+                    error!(target: "error", query = %query.id, "a query failed by itself");
+                    Err(Refusal::agent_failed("the query failed in the agent itself"))
+                },
+            );
         if query.expires_at > setup.clock.now() {
             send(&out, &query, answered);
         }

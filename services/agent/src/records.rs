@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::error::StationError;
 use crate::mapping::{Column, Table};
-use crate::rows::{Row, RowReader, key_sql_value, lossy_text, quoted, sql_value};
+use crate::rows::{Row, RowReader, key_sql_value, quoted, selected_row, sql_value};
 use crate::setup::Setup;
 use crate::shadow;
 
@@ -144,9 +144,8 @@ impl ClinicRecords<'_> {
         let mut rows = statement.query(params_from_iter(params))?;
         let mut read = Vec::new();
         while let Some(row) = rows.next()? {
-            let key = lossy_text(row.get_ref(0)?).unwrap_or_default();
-            let image = lossy_text(row.get_ref(1)?).unwrap_or_default();
-            read.extend(reader.row(table, &key, &image).map(|row| (key, row)));
+            let (key, image) = selected_row(table, row)?;
+            read.extend(reader.row_of(table, &key, &image).map(|row| (key, row)));
         }
         Ok(read)
     }

@@ -38,8 +38,8 @@ impl Books {
         self.gone.clear();
         self.nonces = Nonces::fresh(mark.as_deref());
         let current = self.spool.last_seq().epoch;
-        // The nonces are stored in the transaction that opens the epoch: until then the files do not
-        // fit, and all of this is done again.
+        // The nonces are stored in the transaction that opens the epoch: until then the files do
+        // not fit, and all of this is done again.
         self.open_epoch(current + 1, Some(current), "restored")?;
         error!(target: "error", undone, "requests were undone by the restore");
         Ok(())

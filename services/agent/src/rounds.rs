@@ -154,7 +154,7 @@ impl Station {
         let conn = &self.books.clinic.conn;
         match gate.closed {
             None if free < gate::DISK_FREE_BYTES_MIN => {
-                error!(target: "error", free_bytes = free, "the disk is nearly full: capture stops");
+                error!(target: "error", free, "the disk is nearly full: capture stops");
                 gate::close(conn, Closed::DiskFull)?;
             }
             Some(Closed::DiskFull) if free >= gate::DISK_FREE_BYTES_ENOUGH => gate::open(conn)?,
@@ -185,8 +185,9 @@ impl Station {
         let (seq, offset) = (self.acked, self.facts_offset);
         self.books.spool.lazily(|tx| {
             tx.set_note("acked", &seq.to_string())?;
-            if let Some(offset) = offset {
-                tx.set_note("facts_offset", &offset.to_string())?;
+            match offset {
+                Some(offset) => tx.set_note("facts_offset", &offset.to_string())?,
+                None => tx.remove_note("facts_offset")?,
             }
             status::store(tx, &status)
         })?;

@@ -7,11 +7,15 @@
 use std::fmt::Write as _;
 
 use kit_event::{Date, Timestamp};
+use rusqlite::Row as SqlRow;
 use rusqlite::types::{Value as SqlValue, ValueRef};
 use serde_json::{Map, Value};
 
 use crate::identity::Ids;
 use crate::mapping::{Column, Kind, Mapping, Table};
+
+/// A row's mapped columns by name: nulls, whole numbers and texts.
+pub type Image = Map<String, Value>;
 
 /// Marks a blob in an image; JSON has none.
 const BLOB_MARK: &str = "x:";
@@ -53,6 +57,33 @@ pub fn image_expression(table: &Table, row: &str) -> String {
     sql
 }
 
+/// SQL for the key of a row and each of its mapped columns, as [`selected_row`] reads them.
+pub fn selected_expression(table: &Table) -> String {
+    let mut sql = key_expression(table, "");
+    for column in &table.columns {
+        let _ = write!(sql, ", {}", image_value("", &column.name));
+    }
+    sql
+}
+
+/// Reads what [`selected_expression`] asked for: the key, and the same image that a trigger makes.
+///
+/// # Errors
+/// SQLite does not give a column that was asked for.
+pub fn selected_row(table: &Table, row: &SqlRow<'_>) -> rusqlite::Result<(String, Image)> {
+    let key = lossy_text(row.get_ref(0)?).unwrap_or_default();
+    let mut image = Image::new();
+    for (n, column) in table.columns.iter().enumerate() {
+        let value = match row.get_ref(n + 1)? {
+            ValueRef::Null => continue,
+            ValueRef::Integer(number) => Value::from(number),
+            other => lossy_text(other).map_or(Value::Null, Value::String),
+        };
+        image.insert(column.name.clone(), value);
+    }
+    Ok((key, image))
+}
+
 /// Text of a clinic as it stands; bytes that are no UTF-8 show as U+FFFD.
 pub fn lossy_text(value: ValueRef<'_>) -> Option<String> {
     match value {
@@ -86,8 +117,11 @@ impl RowReader<'_> {
     /// The row that an image shows. An image that is no JSON object (somebody wrote into our
     /// outbox) shows none.
     pub fn row(&self, table: &Table, key: &str, image: &str) -> Option<Row> {
-        let key: Vec<Value> = serde_json::from_str(key).ok()?;
-        let image: Map<String, Value> = serde_json::from_str(image).ok()?;
+        self.row_of(table, key, &serde_json::from_str(image).ok()?)
+    }
+
+    /// The row that an image shows; none where it has no id.
+    pub fn row_of(&self, table: &Table, key: &str, image: &Image) -> Option<Row> {
         let mut state = Map::new();
         for column in &table.columns {
             let value = image.get(&column.name).unwrap_or(&Value::Null);
@@ -96,6 +130,7 @@ impl RowReader<'_> {
         let id = match table.column(&table.id) {
             Some(column) => state.get(&column.field)?.as_str()?.to_owned(),
             None => {
+                let key: Vec<Value> = serde_json::from_str(key).ok()?;
                 let id = self.ids.of_key(&table.name, &key).to_string();
                 state.insert(table.id.clone(), Value::String(id.clone()));
                 id
@@ -216,7 +251,8 @@ mod tests {
         let appointment = read(
             "appointment",
             r#"["a"]"#,
-            &json!({"appointment_id": "a", "patient_id": "17", "starts_at": "2026-03-01T10:30:00+01:00",
+            &json!({"appointment_id": "a", "patient_id": "17",
+                "starts_at": "2026-03-01T10:30:00+01:00",
                 "ends_at": "tomorrow"}),
         );
         assert_eq!(appointment.state["patient_id"], json!(patient.id));

@@ -1,8 +1,8 @@
 //! `arteria-agent run`: the birth and the end of the process.
 //!
-//! Two threads beside the connection: the clinic thread, which owns both files, and the query thread.
-//! A file that fails is opened again after a pause; only a second agent on the same folder, or
-//! settings that do not read, end the process.
+//! Two threads beside the connection: the clinic thread, which owns both files, and the query
+//! thread. A file that fails is opened again after a pause; only a second agent on the same folder,
+//! or settings that do not read, end the process.
 
 use std::fs::{File, OpenOptions};
 use std::path::Path;
@@ -35,13 +35,14 @@ const STOP_WITHIN: Duration = Duration::from_secs(5);
 const THREADS_WITHIN: Duration = Duration::from_secs(4);
 /// How long a starting agent waits for the lock.
 const LOCK_WITHIN: Duration = Duration::from_millis(300);
+/// Between two looks whether the clinic thread still lives.
+const DEATH_LOOK_EVERY: Duration = Duration::from_millis(500);
 /// The first pause before files that failed are opened again, and the longest.
 const REOPEN_AFTER: Duration = Duration::from_millis(200);
 const REOPEN_AFTER_MAX: Duration = Duration::from_secs(10);
 
 /// Runs the agent of the folder `dir` until it is told to stop.
 ///
-/// # Errors
 /// Settings or key do not read, or another agent runs on the folder.
 pub fn run(dir: &Path) -> Result<()> {
     let config = Config::load(dir)?;
@@ -90,14 +91,25 @@ async fn live(setup: Arc<Setup>, url: String, key: AgentKey) -> Result<()> {
     let station = start_station(setup.clone(), messages, last_seq.clone(), stopped.clone())?;
     let link = Link { setup, url, key, inbox: inbox.clone(), queries, last_seq, stop: stopped };
     let link = tokio::spawn(link.run());
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let died = tokio::select! {
+        _ = terminate.recv() => false,
+        _ = interrupt.recv() => false,
+        () = ended(&station) => true,
+    };
     stop.send_replace(true);
     leave(inbox, station).await;
     let _ = tokio::time::timeout(STOP_WITHIN - THREADS_WITHIN, link).await;
+    if died {
+        bail!("the clinic thread ended by itself");
+    }
     Ok(())
+}
+
+/// Waits for the end of a thread that should not end.
+async fn ended(station: &JoinHandle<()>) {
+    while !station.is_finished() {
+        tokio::time::sleep(DEATH_LOOK_EVERY).await;
+    }
 }
 
 async fn leave(inbox: SyncSender<Inbox>, station: JoinHandle<()>) {
@@ -112,7 +124,6 @@ async fn leave(inbox: SyncSender<Inbox>, station: JoinHandle<()>) {
 
 /// Starts the clinic thread.
 ///
-/// # Errors
 /// The system gives no thread.
 pub fn start_station(
     setup: Arc<Setup>,
@@ -203,7 +214,6 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 /// The status as `arteria-agent status` shows it.
 ///
-/// # Errors
 /// There is no spool, or none that reads.
 pub fn read_status(dir: &Path) -> Result<Status> {
     let spool = Spool::open_reader(&dir.join(files::SPOOL))?;

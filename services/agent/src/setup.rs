@@ -74,6 +74,9 @@ impl Setup {
     }
 }
 
+/// Difference from the edge's time that is worth a step of ours.
+const STEP_MS: i64 = 2_000;
+
 /// The network's time as WELCOME and pings tell it, carried on by our monotonic clock; until the
 /// first of them, the machine's own. Clones share it.
 #[derive(Clone)]
@@ -88,6 +91,14 @@ impl NetworkClock {
     /// The present time.
     pub fn now(&self) -> Timestamp {
         self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner).now()
+    }
+
+    /// The edge said in passing that it is `at` now. A frame's way through the network is not worth
+    /// a step; a computer that slept is.
+    pub fn hear(&self, at: Timestamp) {
+        if (at.unix_ms() - self.now().unix_ms()).abs() > STEP_MS {
+            self.tell(at);
+        }
     }
 
     /// The edge said that it is `at` now.

@@ -1,4 +1,5 @@
-//! The spool: the agent's own file, which holds what must outlive a crash and is not the practice's.
+//! The spool: the agent's own file, which holds what must outlive a crash and is not the
+//! practice's.
 //!
 //! Numbered facts, acknowledged or not; the shadow (the last published state of every row); the set
 //! of outbox rows that are drained but still stand in the outbox; the cursor; and small notes. One
@@ -8,6 +9,8 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -66,11 +69,18 @@ pub struct Cause {
 }
 
 impl Spool {
-    /// Opens the spool, or makes an empty one.
+    /// Opens the spool, or makes an empty one, for its owner's eyes only: bodies stand in it.
     ///
-    /// # Errors
     /// The file is no database.
     pub fn open(path: &Path) -> Result<Self, StationError> {
+        // SQLite gives its own files beside it the same mode.
+        OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|source| StationError::File { path: path.to_owned(), source })?;
         let conn = Connection::open(path)
             .map_err(|source| StationError::Open { path: path.to_owned(), source })?;
         conn.busy_timeout(BUSY_WAIT).spool("setting the busy wait")?;
@@ -86,7 +96,6 @@ impl Spool {
 
     /// Opens an existing spool beside its owner.
     ///
-    /// # Errors
     /// It is missing or is no database.
     pub fn open_reader(path: &Path) -> Result<Connection, StationError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -113,7 +122,6 @@ impl Spool {
 
     /// Begins a transaction that will be durable when it commits.
     ///
-    /// # Errors
     /// The spool is held by another program.
     pub fn begin(&self) -> Result<SpoolTx<'_>, StationError> {
         let tx = Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate)
@@ -123,17 +131,15 @@ impl Spool {
 
     /// Begins a transaction that only reads, so that many small reads lock the file once.
     ///
-    /// # Errors
     /// The spool refuses.
     pub fn begin_reading(&self) -> Result<Transaction<'_>, StationError> {
         Transaction::new_unchecked(&self.conn, TransactionBehavior::Deferred)
             .spool("beginning to read")
     }
 
-    /// Writes what may be lost in a power cut: it commits without waiting for the disk, and the next
-    /// durable commit carries it along.
+    /// Writes what may be lost in a power cut: it commits without waiting for the disk, and the
+    /// next durable commit carries it along.
     ///
-    /// # Errors
     /// The spool refuses.
     pub fn lazily(
         &self,
@@ -150,7 +156,6 @@ impl Spool {
 
     /// A note by name.
     ///
-    /// # Errors
     /// The spool refuses.
     pub fn note(&self, name: &str) -> Result<Option<String>, StationError> {
         read_note(&self.conn, name)
@@ -158,7 +163,6 @@ impl Spool {
 
     /// Outbox rows that are drained and may still stand in the outbox.
     ///
-    /// # Errors
     /// The spool refuses.
     pub fn drained(&self) -> Result<BTreeSet<i64>, StationError> {
         let read = || -> rusqlite::Result<BTreeSet<i64>> {
@@ -172,7 +176,6 @@ impl Spool {
 
     /// Whether the spool holds exactly this fact.
     ///
-    /// # Errors
     /// The spool refuses.
     pub fn holds(&self, fact: &Durable) -> Result<bool, StationError> {
         self.conn
@@ -197,7 +200,6 @@ impl SpoolTx<'_> {
 
     /// Gives a fact the next number of the epoch and stores it.
     ///
-    /// # Errors
     /// The spool refuses.
     pub fn number(
         &self,
@@ -210,7 +212,6 @@ impl SpoolTx<'_> {
 
     /// Stores the first fact of an epoch.
     ///
-    /// # Errors
     /// The spool refuses.
     pub fn open_epoch(
         &self,
@@ -228,6 +229,7 @@ impl SpoolTx<'_> {
         cause: &Cause,
         now: Timestamp,
     ) -> Result<FactFrame, StationError> {
+        let (body, text) = fitted(observed.body);
         let frame = FactFrame {
             seq,
             id: Uuid::new_v4(),
@@ -238,7 +240,7 @@ impl SpoolTx<'_> {
             patient_id: observed.patient_id,
             causation_id: cause.request_id.clone(),
             traceparent: cause.traceparent.clone(),
-            body: fitted(observed.body),
+            body,
         };
         self.tx
             .prepare_cached("INSERT INTO facts VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")
@@ -254,7 +256,7 @@ impl SpoolTx<'_> {
                     frame.patient_id.map(|id| id.to_string()),
                     frame.causation_id.as_ref().map(RequestId::as_str),
                     &frame.traceparent,
-                    frame.body.to_string(),
+                    text,
                 ))
             })
             .spool("storing a fact")?;
@@ -264,7 +266,6 @@ impl SpoolTx<'_> {
 
     /// Renames an epoch that never left the clinic: its numbers stay, its epoch becomes `to`.
     ///
-    /// # Errors
     /// The spool refuses.
     pub fn rename_epoch(&self, from: u32, to: u32) -> Result<(), StationError> {
         for sql in [
@@ -281,7 +282,6 @@ impl SpoolTx<'_> {
 
     /// Puts another body into a fact that never left the clinic.
     ///
-    /// # Errors
     /// The spool refuses.
     pub fn rewrite(&self, seq: UnitSeq, body: &serde_json::Value) -> Result<(), StationError> {
         self.tx
@@ -295,7 +295,6 @@ impl SpoolTx<'_> {
 
     /// Remembers that an outbox row is drained.
     ///
-    /// # Errors
     /// The spool refuses.
     pub fn add_drained(&self, outbox_id: i64) -> Result<(), StationError> {
         self.run("INSERT OR IGNORE INTO drained VALUES (?1)", [outbox_id])
@@ -303,7 +302,6 @@ impl SpoolTx<'_> {
 
     /// Forgets an outbox row that is gone.
     ///
-    /// # Errors
     /// The spool refuses.
     pub fn forget_drained(&self, outbox_id: i64) -> Result<(), StationError> {
         self.run("DELETE FROM drained WHERE outbox_id = ?1", [outbox_id])
@@ -311,7 +309,6 @@ impl SpoolTx<'_> {
 
     /// Forgets every drained row: the outbox is another one.
     ///
-    /// # Errors
     /// The spool refuses.
     pub fn clear_drained(&self) -> Result<(), StationError> {
         self.run("DELETE FROM drained", [])
@@ -319,7 +316,6 @@ impl SpoolTx<'_> {
 
     /// Writes a note.
     ///
-    /// # Errors
     /// The spool refuses.
     pub fn set_note(&self, name: &str, value: &str) -> Result<(), StationError> {
         self.run("INSERT OR REPLACE INTO meta VALUES (?1, ?2)", (name, value))
@@ -327,7 +323,6 @@ impl SpoolTx<'_> {
 
     /// Removes a note.
     ///
-    /// # Errors
     /// The spool refuses.
     pub fn remove_note(&self, name: &str) -> Result<(), StationError> {
         self.run("DELETE FROM meta WHERE name = ?1", [name])
@@ -336,7 +331,6 @@ impl SpoolTx<'_> {
     /// Deletes some facts that were acknowledged and are older than [`ACKED_KEPT_DAYS`], but never
     /// the last acknowledged one, by which a connection resumes.
     ///
-    /// # Errors
     /// The spool refuses.
     pub fn prune(&self, acked: UnitSeq, now: Timestamp) -> Result<(), StationError> {
         let before_ms = now.plus_ms(-ACKED_KEPT_DAYS * 24 * 60 * 60 * 1000).unix_ms();
@@ -350,7 +344,6 @@ impl SpoolTx<'_> {
 
     /// Makes it durable.
     ///
-    /// # Errors
     /// The disk refuses.
     pub fn commit(self) -> Result<(), StationError> {
         self.tx.commit().spool("committing")?;
@@ -369,7 +362,6 @@ impl SpoolTx<'_> {
 
 /// A note by name, on any connection to a spool.
 ///
-/// # Errors
 /// The spool refuses.
 pub fn read_note(conn: &Connection, name: &str) -> Result<Option<String>, StationError> {
     conn.prepare_cached("SELECT value FROM meta WHERE name = ?1")

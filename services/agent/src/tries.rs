@@ -1,8 +1,8 @@
 //! Tries of a command that may be what stops the agent.
 //!
-//! In good days nothing is counted: it would cost every request a write. After a start that followed
-//! no good end, the first command is counted in the spool before it is tried, and at the third time
-//! it is refused instead.
+//! In good days nothing is counted: it would cost every request a write. After a start that
+//! followed no good end, the first command is counted in the spool before it is tried, and at the
+//! third time it is refused instead.
 
 use kit_event::RequestId;
 
@@ -24,7 +24,6 @@ pub struct Tries {
 impl Tries {
     /// Notes that an agent runs, and learns how the last one ended.
     ///
-    /// # Errors
     /// The spool refuses.
     pub fn begin(spool: &Spool) -> Result<Self, StationError> {
         let suspects = spool.note(RUNNING)?.is_some();
@@ -34,10 +33,9 @@ impl Tries {
         Ok(Self { suspects, counted: None })
     }
 
-    /// How often this command was tried, with this time; 0 where nothing is suspected. A start counts
-    /// once, however often another program makes it wait.
+    /// How often this command was tried, with this time; 0 where nothing is suspected. A start
+    /// counts once, however often another program makes it wait.
     ///
-    /// # Errors
     /// The spool refuses.
     pub fn count(&mut self, spool: &Spool, request_id: &RequestId) -> Result<u32, StationError> {
         if !self.suspects {
@@ -60,7 +58,6 @@ impl Tries {
 
     /// A command was done with: nothing is suspected any more.
     ///
-    /// # Errors
     /// The spool refuses.
     pub fn passed(&mut self, spool: &Spool) -> Result<(), StationError> {
         if self.suspects {
@@ -72,7 +69,6 @@ impl Tries {
 
     /// The agent ends well.
     ///
-    /// # Errors
     /// The spool refuses.
     pub fn end(&self, spool: &Spool) -> Result<(), StationError> {
         let tx = spool.begin()?;

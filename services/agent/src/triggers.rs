@@ -2,8 +2,8 @@
 //! table.
 //!
 //! Triggers run inside the practice's own transactions, so they may never fail and never be slow:
-//! one insert of text each, behind a gate that is one row. The outbox closes the gate by itself when
-//! it is full, because an agent that is switched off cannot.
+//! one insert of text each, behind a gate that is one row. The outbox closes the gate by itself
+//! when it is full, because an agent that is switched off cannot.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,7 +51,6 @@ pub struct Installed {
 /// Checks tables and triggers, and makes what is missing or differs, in one transaction. With
 /// `capture` off nothing of a practice's own table is touched.
 ///
-/// # Errors
 /// The clinic database is busy or refuses.
 pub fn install(
     conn: &Connection,
@@ -90,7 +89,6 @@ pub fn install(
 
 /// Drops every trigger of ours, so that a practice's updater may change its tables.
 ///
-/// # Errors
 /// The clinic database is busy or refuses.
 pub fn remove(conn: &Connection) -> Result<usize, StationError> {
     let present = present_triggers(conn)?;
@@ -104,7 +102,6 @@ pub fn remove(conn: &Connection) -> Result<usize, StationError> {
 
 /// Whether the agent's own tables stand in the database.
 ///
-/// # Errors
 /// The clinic database is busy.
 pub fn has_tables(conn: &Connection) -> Result<bool, StationError> {
     conn.query_row(
@@ -171,7 +168,6 @@ fn present_triggers(conn: &Connection) -> Result<BTreeMap<String, String>, Stati
 
 /// Which mapped tables and columns the database has.
 ///
-/// # Errors
 /// The clinic database is busy.
 pub fn survey(conn: &Connection, mapping: &Mapping) -> Result<Installed, StationError> {
     let mut found = Installed::default();

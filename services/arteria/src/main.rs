@@ -8,6 +8,7 @@
 mod cli;
 mod demo;
 mod network;
+mod rest;
 mod roles;
 mod schemas;
 mod test_network;

@@ -7,21 +7,25 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use kit_clock::Clock;
 use kit_config::Settings;
 use kit_event::UnitId;
 use kit_stack::{Probe, ProcessSpec, Stack, StackConfig, Supervisor};
-use kit_token::Issuer;
+use kit_token::{Issuer, Kind};
 
+use crate::rest::App;
 use crate::{schemas, topics};
 
 /// A role with a cold read model catches up within this on a developer's machine.
 const ROLE_READY_WITHIN: Duration = Duration::from_secs(60);
 /// How long a role or an agent may drain before it is killed; its own deadline is shorter.
 const ROLE_GRACE: Duration = Duration::from_secs(7);
+/// Freshly seeded clinics send thousands of facts before they are quiet.
+const CLINICS_WITHIN: Duration = Duration::from_secs(300);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Clinics whose folders are made at the same time; each is a short burst of disk and CPU.
 const UNITS_PREPARED_AT_ONCE: usize = 2;
 /// Seeded patients of a clinic of the local network.
@@ -40,7 +44,7 @@ pub struct Network {
 pub type Say<'a> = &'a (dyn Fn(&str) + Sync);
 
 impl Network {
-    /// Starts everything and returns when every role is ready and every agent runs.
+    /// Starts everything and returns when every role is ready and every clinic is there.
     pub async fn start(mut settings: Settings, stack: StackConfig, say: Say<'_>) -> Result<Self> {
         settings.home = stack.home.clone();
         settings.keys_dir = std::path::absolute(&settings.keys_dir)?;
@@ -65,7 +69,32 @@ impl Network {
         say("gateway, edge and projector are ready");
         let agents = units.iter().map(|unit| network.agent(unit)).collect::<Result<Vec<_>>>()?;
         network.supervisor.start_wave(agents).await?;
+        network.wait_for_the_clinics(&units).await?;
+        say("every clinic is connected, and the read models hold it");
         Ok(network)
+    }
+
+    /// Waits until every clinic is connected and its opening facts are in the read models, as an
+    /// app sees it.
+    async fn wait_for_the_clinics(&self, units: &[UnitId]) -> Result<()> {
+        let issuer = Issuer::open(&self.settings.keys_dir, self.settings.production)?;
+        let now = Clock::system().now();
+        let token = issuer.issue(Kind::Staff, "network", units, None, CLINICS_WITHIN, now)?;
+        let app = App::new(format!("http://{}", self.settings.gateway_addr), token)?;
+        let begun = Instant::now();
+        for unit in units {
+            loop {
+                // A unit that the registry does not know yet is 404.
+                let answer = app.get(&format!("/v1/units/{unit}")).await?;
+                if answer.body["online"] == true && answer.body["seeded"] == true {
+                    break;
+                }
+                let within = CLINICS_WITHIN.as_secs();
+                ensure!(begun.elapsed() < CLINICS_WITHIN, "{unit} was not there after {within} s");
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        }
+        Ok(())
     }
 
     /// The clinics of this network, `hcu-0001` and on.

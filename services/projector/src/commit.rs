@@ -17,7 +17,7 @@ use crate::error::SessionError;
 use crate::intake::{self, Looked};
 use crate::plan::{Last, Plan, Readings, Step};
 
-/// Records parked side by side: a batch of nothing else must not keep its transaction open for long.
+/// Records parked side by side: a batch of nothing else must not keep its transaction open long.
 const PARKS_AT_ONCE: usize = 64;
 
 /// What is written, read together before anything is.

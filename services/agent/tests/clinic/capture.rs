@@ -10,7 +10,8 @@ fn insert_update_and_delete_are_each_a_fact() {
     let mut agent = clinic.station();
     let desk = clinic.desk();
     desk.execute(
-        "INSERT INTO patients (patient_id, mrn, family_name, birth_date) VALUES (?1, 'M1', 'Silva', '1980-12-31')",
+        "INSERT INTO patients (patient_id, mrn, family_name, birth_date)
+         VALUES (?1, 'M1', 'Silva', '1980-12-31')",
         [PATIENT],
     )
     .unwrap();
@@ -44,7 +45,8 @@ fn a_row_changed_twice_and_several_rows_in_one_transaction_are_each_told() {
              INSERT INTO patients (patient_id, family_name) VALUES ('{PATIENT}', 'Silva');
              UPDATE patients SET phone = '1';
              UPDATE patients SET phone = '2';
-             INSERT INTO practitioners (practitioner_id, family_name) VALUES ('{PRACTITIONER}', 'Reis');
+             INSERT INTO practitioners (practitioner_id, family_name)
+                VALUES ('{PRACTITIONER}', 'Reis');
              COMMIT;"
         ))
         .unwrap();
@@ -61,7 +63,8 @@ fn what_is_rolled_back_never_happened() {
     clinic
         .desk()
         .execute_batch(&format!(
-            "BEGIN; INSERT INTO patients (patient_id, family_name) VALUES ('{PATIENT}', 'x'); ROLLBACK;"
+            "BEGIN; INSERT INTO patients (patient_id, family_name) VALUES ('{PATIENT}', 'x');
+             ROLLBACK;"
         ))
         .unwrap();
     agent.rest();
@@ -102,8 +105,8 @@ fn a_correction_of_case_is_news_even_where_the_column_ignores_case() {
         .desk()
         .execute_batch(&format!(
             "DROP TABLE practitioners;
-             CREATE TABLE practitioners (practitioner_id TEXT PRIMARY KEY, family_name TEXT COLLATE NOCASE,
-                given_name TEXT, specialty TEXT, active INTEGER);
+             CREATE TABLE practitioners (practitioner_id TEXT PRIMARY KEY,
+                family_name TEXT COLLATE NOCASE, given_name TEXT, specialty TEXT, active INTEGER);
              INSERT INTO practitioners VALUES ('{PRACTITIONER}', 'reis', NULL, NULL, 1)"
         ))
         .unwrap();
@@ -221,8 +224,8 @@ fn dates_and_times_travel_as_people_type_them() {
         .execute_batch(
             "INSERT INTO patients (patient_id, family_name, birth_date, mrn, active)
                 VALUES (17, x'00ff', '31/12/1980', 5.5, 'yes');
-             INSERT INTO appointments VALUES ('a', '17', 'p', '2026-03-02 9:30', '2026-03-02T10:00:00+01:00',
-                'tentative', NULL, '');",
+             INSERT INTO appointments VALUES ('a', '17', 'p', '2026-03-02 9:30',
+                '2026-03-02T10:00:00+01:00', 'tentative', NULL, '');",
         )
         .unwrap();
     agent.rest();
@@ -245,7 +248,8 @@ fn a_practice_without_one_of_the_tables_or_columns_keeps_the_others() {
         .desk()
         .execute_batch(
             "DROP TABLE working_hours; DROP INDEX patients_by_mrn;
-             ALTER TABLE patients DROP COLUMN mrn; ALTER TABLE practitioners DROP COLUMN specialty;",
+             ALTER TABLE patients DROP COLUMN mrn;
+             ALTER TABLE practitioners DROP COLUMN specialty;",
         )
         .unwrap();
     let mut agent = clinic.station();

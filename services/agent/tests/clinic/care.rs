@@ -180,3 +180,78 @@ fn old_ledger_rows_go_without_a_word() {
     assert_eq!(clinic.facts().len(), 1, "acknowledged facts go too, but for the last");
     assert_eq!(clinic.facts().pop(), last);
 }
+
+#[test]
+fn a_snapshot_cut_in_the_middle_goes_on_where_it_was() {
+    let clinic = Folder::empty();
+    clinic
+        .desk()
+        .execute_batch(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+             INSERT INTO patients (patient_id, family_name) SELECT printf('P-%d', i), 'x' FROM n",
+        )
+        .unwrap();
+    let mut log: Vec<kit_link::FactFrame> = Vec::new();
+    let mut passes = 2;
+    loop {
+        let failpoints = Failpoints::stop_at(Step::SpoolAfterCommit, passes);
+        let durable = log.last().map(|f| kit_link::Durable { seq: f.seq, id: f.id });
+        let mut agent = clinic.station_with(failpoints).unwrap();
+        let mut line = agent.connect(durable, Resume::Exact);
+        let whole = agent.try_hear(&mut line, vec![]).is_ok();
+        line.drain();
+        log.append(&mut line.log);
+        if whole {
+            break;
+        }
+        passes += 1;
+    }
+    let count = |type_name: &str| log.iter().filter(|f| f.type_name == type_name).count();
+    assert_eq!(count("patients.patient_snapshot"), 1_000);
+    assert_eq!((count("units.epoch_opened"), count("units.epoch_seeded")), (1, 1));
+    assert_eq!(log.last().unwrap().type_name, "units.epoch_seeded");
+}
+
+#[test]
+fn live_facts_do_not_wait_behind_a_snapshot() {
+    let clinic = Folder::staffed();
+    clinic
+        .desk()
+        .execute_batch(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+             INSERT INTO patients (patient_id, family_name) SELECT printf('P-%d', i), 'x' FROM n",
+        )
+        .unwrap();
+    let mut agent = clinic.station();
+    let mut line = agent.connect(None, Resume::Exact);
+    agent.rest();
+    clinic
+        .desk()
+        .execute("INSERT INTO practitioners (practitioner_id, family_name) VALUES ('new', 'x')", [])
+        .unwrap();
+    agent.rest();
+    agent.hear(&mut line, vec![]);
+    let live = line.types().iter().position(|t| *t == "scheduling.practitioner_added").unwrap();
+    assert!(live < 1_000, "it came after {live} others");
+    let seeded = line.types().iter().position(|t| *t == "units.epoch_seeded").unwrap();
+    assert!(seeded > 5_000);
+}
+
+#[test]
+fn requests_are_answered_while_capture_is_off() {
+    let clinic = Folder::staffed();
+    clinic.seeded();
+    let mut agent = clinic.station();
+    let mut line = agent.connect(None, Resume::Exact);
+    agent.hear(&mut line, vec![]);
+    switch(&clinic.dir(), Switch::Off).unwrap();
+    let wish = crate::walkthrough::booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
+    let wish = crate::edge::request(1, "one", "scheduling.book_appointment", wish);
+    agent.hear(&mut line, vec![kit_link::FromEdge::Request(wish)]);
+    assert_eq!(line.replies[0].outcome["state"], "done");
+    assert_eq!((line.replies[0].last_seq, line.applied), (None, Some(2)));
+    switch(&clinic.dir(), Switch::On).unwrap();
+    agent.hear(&mut line, vec![]);
+    let told = &line.types()[line.log.len() - 2..];
+    assert_eq!(told, ["scheduling.appointment_booked", "requests.request_done"]);
+}

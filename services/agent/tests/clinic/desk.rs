@@ -45,13 +45,16 @@ impl Folder {
     /// A folder with two patients and a practitioner who works on Mondays.
     pub fn staffed() -> Self {
         let folder = Self::empty();
-        folder.desk().execute_batch(&format!(
-            "INSERT INTO patients (patient_id, family_name, birth_date) VALUES
+        folder
+            .desk()
+            .execute_batch(&format!(
+                "INSERT INTO patients (patient_id, family_name, birth_date) VALUES
                 ('{PATIENT}', 'Silva', '1980-12-31'), ('{OTHER_PATIENT}', 'Costa', '1975-01-02');
-             INSERT INTO practitioners (practitioner_id, family_name) VALUES ('{PRACTITIONER}', 'Reis');
+             INSERT INTO practitioners (practitioner_id, family_name)
+                VALUES ('{PRACTITIONER}', 'Reis');
              INSERT INTO working_hours VALUES ('{PRACTITIONER}', 1, '08:00', '18:00', 30);"
-        ))
-        .unwrap();
+            ))
+            .unwrap();
         folder
     }
 

@@ -5,7 +5,7 @@ use kit_link::{FromAgent, FromEdge, Query};
 use serde_json::json;
 
 use crate::desk::{Folder, NOW, PATIENT, PRACTITIONER};
-use crate::edge::{FakeEdge, Running, request, request_id};
+use crate::edge::{Connection, FakeEdge, Running, request, request_id};
 
 pub const APPOINTMENT: &str = "3eaf7f85-6276-4ea1-8faf-3082b2394e5f";
 
@@ -56,6 +56,24 @@ async fn a_booking_goes_down_and_comes_back_as_facts_and_a_reply() {
     assert_eq!(record, booked.body);
     assert_eq!(clinic.count("SELECT count(*) FROM appointments WHERE status = 'booked'"), 1);
 
+    assert_eq!(free_slots(&mut link).await, 5, "six half hours, one taken");
+
+    link.send(&FromEdge::Ping(kit_link::Ping { head: 50, server_time: NOW.parse().unwrap() }))
+        .await;
+    let pong = loop {
+        if let FromAgent::Pong(pong) = link.next().await {
+            break pong;
+        }
+    };
+    assert_eq!((pong.next, pong.last_seq), (42, done.seq));
+    edge.until(&mut link, |_, link| link.applied == Some(50)).await;
+    agent.stop().await;
+    assert!(done.seq > UnitSeq::new(1, 1));
+    clinic.assert_numbered_without_gaps();
+}
+
+/// Asks for the slots of Monday morning; how many there are.
+async fn free_slots(link: &mut Connection) -> usize {
     link.send(&FromEdge::Query(Query {
         id: request_id("question"),
         type_name: "scheduling.free_slots".to_owned(),
@@ -71,19 +89,5 @@ async fn a_booking_goes_down_and_comes_back_as_facts_and_a_reply() {
         }
     };
     assert_eq!((answer.id, answer.reply_partition), (request_id("question"), Some(5)));
-    let slots = answer.body.unwrap()["items"].as_array().unwrap().len();
-    assert_eq!(slots, 5, "six half hours, one taken");
-
-    link.send(&FromEdge::Ping(kit_link::Ping { head: 50, server_time: NOW.parse().unwrap() }))
-        .await;
-    let pong = loop {
-        if let FromAgent::Pong(pong) = link.next().await {
-            break pong;
-        }
-    };
-    assert_eq!((pong.next, pong.last_seq), (42, done.seq));
-    edge.until(&mut link, |_, link| link.applied == Some(50)).await;
-    agent.stop().await;
-    assert!(done.seq > UnitSeq::new(1, 1));
-    clinic.assert_numbered_without_gaps();
+    answer.body.unwrap()["items"].as_array().unwrap().len()
 }

@@ -5,7 +5,6 @@
 //! seen, and the first one that cannot be seen ends the demo with an error.
 
 mod facts;
-mod rest;
 mod script;
 mod stage;
 
@@ -43,7 +42,7 @@ pub async fn run(settings: Settings, once: bool) -> Result<()> {
         () = soft.cancelled() => return Ok(()),
     };
     let outcome = tokio::select! {
-        outcome = show(&network, begun) => outcome,
+        outcome = show(&network) => outcome,
         () = soft.cancelled() => Ok(()),
     };
     if outcome.is_ok() && !once && !soft.is_cancelled() {
@@ -60,15 +59,13 @@ pub async fn run(settings: Settings, once: bool) -> Result<()> {
     outcome
 }
 
-async fn show(network: &Network, begun: Instant) -> Result<()> {
+async fn show(network: &Network) -> Result<()> {
     let settings = &network.settings;
     let issuer = Issuer::open(&settings.keys_dir, settings.production)?;
     let units = network.units()?;
     let now = Clock::system().now();
     let token = issuer.issue(Kind::Staff, "demo-app", &units, None, TOKEN_TTL, now)?;
     let mut stage = Stage::set(network, units[0].clone(), token.clone()).await?;
-    stage.wait_for_the_clinics().await?;
-    line_after(begun, "every clinic is connected, and the read models hold them");
     let shown = script::play(&mut stage).await;
     if let Err(error) = &shown {
         println!();

@@ -2,19 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use kit_event::UnitId;
 use practice::Desk;
 use serde_json::Value;
 
 use super::facts::{Facts, Found};
-use super::rest::App;
 use crate::network::Network;
+use crate::rest::{Answer, App};
 
 /// How long the demo waits for something that should take milliseconds.
 const SEEN_WITHIN: Duration = Duration::from_secs(20);
-/// Freshly seeded clinics send thousands of facts before they are quiet.
-const CLINICS_WITHIN: Duration = Duration::from_secs(300);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Lines of each role's log that are shown when a step fails.
 const LOG_LINES: usize = 12;
@@ -76,24 +74,6 @@ impl<'a> Stage<'a> {
         &self.patient_id
     }
 
-    /// Waits until every clinic is connected and its opening facts are in the read models.
-    pub async fn wait_for_the_clinics(&self) -> Result<()> {
-        let wanted = self.network.units()?.len();
-        let begun = Instant::now();
-        loop {
-            let answer = self.app.get("/v1/units").await?.expect(200, "listing the units")?;
-            let units = answer.body["items"].as_array().cloned().unwrap_or_default();
-            let ready = |unit: &&Value| unit["online"] == true && unit["seeded"] == true;
-            if units.iter().filter(ready).count() >= wanted {
-                return Ok(());
-            }
-            if begun.elapsed() > CLINICS_WITHIN {
-                bail!("after {} s not every clinic was there", CLINICS_WITHIN.as_secs());
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
     /// Waits until the network sees the clinic as connected, or as away.
     pub async fn wait_for_presence(&self, online: bool) -> Result<()> {
         let path = format!("/v1/units/{}", self.unit);
@@ -109,7 +89,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Waits until a read model holds the thing at `path`.
-    pub async fn wait_for_record(&self, path: &str) -> Result<super::rest::Answer> {
+    pub async fn wait_for_record(&self, path: &str) -> Result<Answer> {
         let begun = Instant::now();
         loop {
             let answer = self.app.get(path).await?;

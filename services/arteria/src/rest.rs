@@ -1,4 +1,4 @@
-//! The demo's app: a plain REST client that knows only the public contract.
+//! An app: a plain REST client that knows only the public contract.
 
 use anyhow::{Context, Result, bail};
 use reqwest::{Method, StatusCode};
