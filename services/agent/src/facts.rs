@@ -56,18 +56,21 @@ impl Spool {
     ///
     /// # Errors
     /// The spool refuses.
-    pub fn unacked(&self, acked: UnitSeq) -> Result<(i64, Option<Timestamp>), StationError> {
-        self.conn()
-            .prepare_cached(
-                "SELECT count(*), min(time_ms) FROM facts WHERE (epoch, seq) > (?1, ?2)",
-            )
-            .and_then(|mut statement| {
-                statement.query_row((acked.epoch, acked.seq), |row| {
-                    Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?))
+    pub fn unacked(&self, acked: UnitSeq) -> Result<(u64, Option<Timestamp>), StationError> {
+        let end = self.last_seq();
+        // Counted only across epochs: within one, numbers have no gaps.
+        let count = if acked.epoch == end.epoch {
+            Ok(end.seq.saturating_sub(acked.seq))
+        } else {
+            self.conn()
+                .prepare_cached("SELECT count(*) FROM facts WHERE (epoch, seq) > (?1, ?2)")
+                .and_then(|mut statement| {
+                    statement.query_row((acked.epoch, acked.seq), |row| row.get(0))
                 })
-            })
-            .map(|(count, oldest)| (count, oldest.map(Timestamp::from_unix_ms)))
-            .spool("counting facts")
+                .spool("counting facts")
+        }?;
+        let oldest = self.facts(acked, end, 1)?.first().map(|fact| fact.time);
+        Ok((count, oldest))
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use kit_event::Timestamp;
 use kit_link::limits::FRAME_BYTES_MAX;
 use kit_link::{Cursor, FromAgent, FromEdge, Hello, PATH, SUBPROTOCOL, Welcome};
 use kit_token::AgentKey;
@@ -47,7 +48,7 @@ pub async fn shake(
     clock: &NetworkClock,
     inbox: &SyncSender<Inbox>,
 ) -> Result<(Socket, Welcome, Option<Cursor>), Ended> {
-    let mut socket = match timeout(CONNECT_WITHIN, connect(url)).await {
+    let mut socket = match timeout(CONNECT_WITHIN, connect(url, clock)).await {
         Ok(connected) => connected?,
         Err(_) => return Err(Ended::lost("the edge did not take the connection in time")),
     };
@@ -61,7 +62,7 @@ pub async fn shake(
     }
 }
 
-async fn connect(url: &str) -> Result<Socket, Ended> {
+async fn connect(url: &str, clock: &NetworkClock) -> Result<Socket, Ended> {
     let mut request = url
         .into_client_request()
         .map_err(|error| Ended::lost(format!("the edge's address does not read: {error}")))?;
@@ -73,7 +74,16 @@ async fn connect(url: &str) -> Result<Socket, Ended> {
         .max_message_size(Some(FRAME_BYTES_MAX))
         .max_frame_size(Some(FRAME_BYTES_MAX));
     match connect_async_tls_with_config(request, Some(config), true, None).await {
-        Ok((socket, _)) => Ok(socket),
+        Ok((socket, answer)) => {
+            // Computers in clinics go wrong by minutes, and a token is judged by the edge's time.
+            // WELCOME will tell it exactly; until then the answer's own date must do.
+            if let Some(date) = answer.headers().get("Date").and_then(|date| date.to_str().ok())
+                && let Ok(at) = chrono::DateTime::parse_from_rfc2822(date)
+            {
+                clock.hear(Timestamp::from(at.to_utc()));
+            }
+            Ok(socket)
+        }
         // The body of a refusal may be a portal's page; only its status is told.
         Err(SocketError::Http(answer)) => {
             Err(Ended::lost(format!("the edge answered HTTP {}", answer.status())))

@@ -190,10 +190,12 @@ impl Table {
         self.columns.iter().find(|column| column.field == field)
     }
 
-    /// The same table without the columns that `present` does not hold.
+    /// The same table without the columns that `present`, in lower case, does not hold: SQLite
+    /// minds no case in names.
     pub fn narrowed(&self, present: &BTreeSet<String>) -> Self {
         let mut narrowed = self.clone();
-        narrowed.columns.retain(|column| present.contains(&column.name));
+        let holds = |column: &Column| present.contains(&column.name.to_ascii_lowercase());
+        narrowed.columns.retain(holds);
         narrowed.with_selected()
     }
 

@@ -34,6 +34,7 @@ pub struct Rounds {
     acked: bool,
     status: Option<Status>,
     gate: Option<Gate>,
+    outbox: i64,
 }
 
 impl Rounds {
@@ -49,6 +50,7 @@ impl Rounds {
             acked: false,
             status: None,
             gate: None,
+            outbox: 0,
         }
     }
 
@@ -89,6 +91,7 @@ impl Station {
                 return Err(StationError::ClinicReplaced);
             }
             self.check_schema()?;
+            self.rounds.outbox = outbox::depth(&self.books.clinic.conn)?;
             self.write_notes()?;
         }
         if is_due(&mut self.rounds.gate_at, GATE_EVERY) {
@@ -193,6 +196,22 @@ impl Station {
         })?;
         self.rounds.status = Some(status);
         Ok(())
+    }
+
+    /// Tells `status`, from time to time, that another program holds the clinic database.
+    pub(crate) fn tell_busy(&mut self) -> Result<(), StationError> {
+        if is_due(&mut self.rounds.looked_at, LOOK_EVERY) {
+            if self.books.clinic.is_replaced() {
+                return Err(StationError::ClinicReplaced);
+            }
+            self.write_notes()?;
+        }
+        Ok(())
+    }
+
+    /// The depth of the outbox as last measured.
+    pub(crate) fn outbox_depth(&self) -> i64 {
+        self.rounds.outbox
     }
 
     /// The gate as last read.

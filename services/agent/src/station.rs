@@ -141,6 +141,9 @@ impl Station {
         self.unless_busy(Self::walk)?;
         self.unless_busy(Self::settle)?;
         self.unless_busy(Self::go_round)?;
+        if self.busy {
+            self.tell_busy()?;
+        }
         self.pump(&[])?;
         self.last_seq.set(self.books.spool.last_seq());
         Ok(Turn::On)

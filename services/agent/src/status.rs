@@ -10,7 +10,6 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StationError;
-use crate::outbox;
 use crate::spool::{SpoolTx, read_note};
 use crate::station::Station;
 
@@ -29,7 +28,7 @@ pub struct Status {
     /// The last number known to be on the log.
     pub acked: UnitSeq,
     /// Facts without ACK.
-    pub unacked: i64,
+    pub unacked: u64,
     /// When the oldest of them was numbered.
     pub oldest_unsent: Option<String>,
     /// Rows in the outbox.
@@ -78,7 +77,7 @@ impl Status {
     /// The status of a station.
     ///
     /// # Errors
-    /// A file does not answer.
+    /// The spool does not answer.
     pub fn of(station: &Station) -> Result<Self, StationError> {
         let books = &station.books;
         let (unacked, oldest) = books.spool.unacked(station.acked)?;
@@ -93,7 +92,7 @@ impl Status {
             acked: station.acked,
             unacked,
             oldest_unsent: oldest.map(|at| at.to_string()),
-            outbox: outbox::depth(&books.clinic.conn)?,
+            outbox: station.outbox_depth(),
             gate: station.gate_word().to_owned(),
             clinic_busy: station.busy,
             cursor: station.cursor.as_ref().map(|(log, next)| format!("{next} of {}", log.0)),

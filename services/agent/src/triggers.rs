@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::Connection;
 
-use crate::error::{Act, StationError};
+use crate::error::{Act, StationError, is_busy};
 use crate::ledger;
 use crate::mapping::{Mapping, Table};
 use crate::rows::{image_expression, key_expression, literal, quoted};
@@ -81,7 +81,7 @@ pub fn install(
         installed = survey(&tx, mapping)?;
     }
     if capture {
-        installed.renewed = renew(&tx, &installed.tables, &present)?;
+        renew(&tx, &mut installed, &present)?;
     }
     tx.commit().clinic("installing triggers")?;
     Ok(installed)
@@ -120,33 +120,53 @@ fn begin(conn: &Connection) -> Result<rusqlite::Transaction<'_>, StationError> {
 
 fn renew(
     conn: &Connection,
-    tables: &[Table],
+    installed: &mut Installed,
     present: &BTreeMap<String, String>,
-) -> Result<Vec<String>, StationError> {
+) -> Result<(), StationError> {
     let mut kept = BTreeSet::from(["arteria_outbox_full".to_owned()]);
-    let mut renewed = Vec::new();
     if present.get("arteria_outbox_full").map(String::as_str) != Some(FULL_TRIGGER) {
         drop_trigger(conn, "arteria_outbox_full")?;
         conn.execute_batch(FULL_TRIGGER).clinic("making the outbox's trigger")?;
     }
-    for table in tables {
-        let mut differs = false;
-        for (name, sql) in triggers_of(table) {
-            if present.get(&name) != Some(&sql) {
-                differs = true;
-                drop_trigger(conn, &name)?;
-                conn.execute_batch(&sql).clinic("making a trigger")?;
+    let mut captured = Vec::new();
+    for table in std::mem::take(&mut installed.tables) {
+        match renew_table(conn, &table, present) {
+            Ok(renewed) => {
+                kept.extend(triggers_of(&table).map(|(name, _)| name));
+                if renewed {
+                    installed.renewed.push(table.name.clone());
+                }
+                captured.push(table);
             }
-            kept.insert(name);
-        }
-        if differs {
-            renewed.push(table.name.clone());
+            // A virtual table takes no triggers; the others are captured all the same.
+            Err(StationError::Clinic { source, .. }) if !is_busy(&source) => {
+                installed.paused.insert(table.name, format!("it takes no triggers: {source}"));
+            }
+            Err(other) => return Err(other),
         }
     }
+    installed.tables = captured;
     for stale in present.keys().filter(|name| !kept.contains(*name)) {
         drop_trigger(conn, stale)?;
     }
-    Ok(renewed)
+    Ok(())
+}
+
+/// Makes the triggers of a table that are missing or differ; whether any did.
+fn renew_table(
+    conn: &Connection,
+    table: &Table,
+    present: &BTreeMap<String, String>,
+) -> Result<bool, StationError> {
+    let mut differs = false;
+    for (name, sql) in triggers_of(table) {
+        if present.get(&name) != Some(&sql) {
+            differs = true;
+            drop_trigger(conn, &name)?;
+            conn.execute_batch(&sql).clinic("making a trigger")?;
+        }
+    }
+    Ok(differs)
 }
 
 fn drop_trigger(conn: &Connection, name: &str) -> Result<(), StationError> {
@@ -173,7 +193,7 @@ pub fn survey(conn: &Connection, mapping: &Mapping) -> Result<Installed, Station
     let mut found = Installed::default();
     for table in &mapping.tables {
         let columns = columns_of(conn, &table.name)?;
-        let lacks = |name: &&String| !columns.contains(*name);
+        let lacks = |name: &&String| !columns.contains(&name.to_ascii_lowercase());
         if columns.is_empty() {
             found.paused.insert(table.name.clone(), "the table is missing".to_owned());
             continue;
@@ -193,8 +213,8 @@ fn columns_of(conn: &Connection, table: &str) -> Result<BTreeSet<String>, Statio
     let read = || -> rusqlite::Result<BTreeSet<String>> {
         // A view cannot carry our triggers, so it counts as missing.
         conn.prepare_cached(
-            "SELECT c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c
-             WHERE t.type = 'table' AND t.name = ?1",
+            "SELECT lower(c.name) FROM sqlite_master t JOIN pragma_table_info(t.name) c
+             WHERE t.type = 'table' AND t.name = ?1 COLLATE NOCASE",
         )?
         .query_map([table], |row| row.get(0))?
         .collect()

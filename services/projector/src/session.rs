@@ -69,7 +69,7 @@ impl<'h> Session<'h> {
         if projection.is_keeper() {
             repairs = Some(Repairs::load(&mut connection, domain, host.pace, &readings).await?);
         }
-        let inflow = Inflow::assigned(&host.bus, domain, &positions).await?;
+        let inflow = Inflow::assigned(&host.bus, projection, &positions).await?;
         let mut session = Self {
             host,
             projection,

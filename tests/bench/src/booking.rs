@@ -52,6 +52,9 @@ impl Bookings {
             }
             day += DAYS_A_QUERY;
         }
+        // Spread over the weeks and practitioners as people's bookings are, not one day filled up.
+        let stride = app.free.len() / wanted;
+        app.free = app.free.into_iter().step_by(stride).collect();
         Ok(app)
     }
 

@@ -265,6 +265,26 @@ fn a_practice_without_one_of_the_tables_or_columns_keeps_the_others() {
 }
 
 #[test]
+fn names_are_found_in_whatever_case_and_a_table_that_takes_no_triggers_is_left() {
+    let clinic = Folder::empty();
+    clinic
+        .desk()
+        .execute_batch(
+            "DROP TABLE practitioners; DROP TABLE working_hours;
+             CREATE TABLE Practitioners (Practitioner_ID TEXT PRIMARY KEY, FAMILY_NAME TEXT);
+             CREATE VIRTUAL TABLE working_hours USING fts5(practitioner_id, weekday, starts);",
+        )
+        .unwrap();
+    let mut agent = clinic.station();
+    clinic.desk().execute_batch("INSERT INTO practitioners VALUES ('p', 'Reis')").unwrap();
+    agent.rest();
+    assert_eq!(clinic.said(), ["practitioner_added"]);
+    assert_eq!(clinic.facts().last().unwrap().body["family_name"], "Reis");
+    let paused = &agent.station.books().installed.paused;
+    assert!(paused["working_hours"].contains("takes no triggers"), "{paused:?}");
+}
+
+#[test]
 fn a_row_without_a_key_hurts_nobody() {
     let clinic = Folder::empty();
     clinic

@@ -42,6 +42,7 @@ pub struct FakeEdge {
     pub resume: Resume,
     pub credits: u32,
     pub heartbeat_ms: u64,
+    pub date: Option<&'static str>,
 }
 
 impl FakeEdge {
@@ -53,6 +54,7 @@ impl FakeEdge {
             resume: Resume::Exact,
             credits: limits::CREDITS,
             heartbeat_ms: limits::HEARTBEAT_MS,
+            date: None,
         }
     }
 
@@ -75,6 +77,9 @@ impl FakeEdge {
             let offered = request.headers()["Sec-WebSocket-Protocol"].clone();
             assert_eq!(offered, SUBPROTOCOL);
             response.headers_mut().insert("Sec-WebSocket-Protocol", offered);
+            if let Some(date) = self.date {
+                response.headers_mut().insert("Date", date.parse().unwrap());
+            }
             Ok(response)
         };
         let socket = tokio_tungstenite::accept_hdr_async(stream, name).await.unwrap();
