@@ -3,7 +3,7 @@
 //! The floor is a program that makes only the steps that no design could leave out: HTTP in, a
 //! record on Kafka and back, a WebSocket frame out and back, two SQLite commits with
 //! `synchronous=FULL` in a process of its own, a second record on Kafka and back, HTTP out. Both
-//! are measured in one run, in turns, by the same client, one request in flight, on the same broker.
+//! are measured in one run, in turns, by the same client, one request in flight, on one broker.
 //! What counts is the ratio: the absolute figures belong to this machine and its disk.
 //!
 //! This program must never share code with the roles it measures: it is an outsider with a token.

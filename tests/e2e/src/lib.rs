@@ -2,8 +2,8 @@
 //!
 //! Tests share the network that `make test` runs ([`Net::shared`]) and own their units, which also
 //! shows that units do not disturb each other. A test that kills roles starts roles of its own
-//! under a topic prefix and in a database of its own ([`Net::own`]). Nothing here may reach into a role:
-//! what is seen is seen through REST, through `clinic.db`, or on the topics.
+//! under a topic prefix and in a database of its own ([`Net::own`]). Nothing here may reach into a
+//! role: what is seen is seen through REST, through `clinic.db`, or on the topics.
 //!
 //! | module | what it holds |
 //! |---|---|

@@ -36,6 +36,8 @@ const RECENT: usize = 6;
 /// What a day came to.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Told {
+    /// How many days.
+    pub days: u64,
     /// Types of all facts in order, with whether a request caused them.
     pub facts: Vec<(String, bool)>,
     /// How much was checked, by kind.
@@ -54,6 +56,7 @@ impl Told {
         for (what, count) in &other.checked {
             *self.checked.entry(what).or_default() += count;
         }
+        self.days += other.days;
         self.cuts += other.cuts;
         self.breaks += other.breaks;
         self.cancelled_ahead += other.cancelled_ahead;
@@ -122,10 +125,10 @@ impl Day {
             26..52 => self.ask(),
             52..57 => self.ask_again(),
             57..66 => self.cancel(),
-            66..82 => self.serve(),
-            82..84 => self.serve_while_locked(),
-            84..90 => self.read(),
-            90..93 => self.edge.kill(),
+            66..80 => self.serve(),
+            80..82 => self.serve_while_locked(),
+            82..87 => self.read(),
+            87..93 => self.edge.kill(),
             93..95 => self.edge.stop(),
             95..96 => self.edge.lose_link(),
             96..97 => self.rebuild(),
@@ -321,6 +324,7 @@ impl Day {
         let facts = self.edge.facts.facts.values();
         let ahead = self.asked.values().filter(|asked| asked.cancelled_ahead);
         Told {
+            days: 1,
             facts: facts.map(|it| (it.type_name.clone(), it.causation_id.is_some())).collect(),
             checked,
             cuts: self.edge.cuts,

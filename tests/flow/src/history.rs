@@ -52,13 +52,25 @@ impl Visit {
     }
 }
 
+/// What a request changed.
+#[derive(Debug, Clone, PartialEq)]
+struct Effect {
+    subject: String,
+    /// The fact that tells it.
+    seq: UnitSeq,
+    /// The number that the thing had before.
+    before: Option<UnitSeq>,
+}
+
 /// A replay of the facts.
 pub struct History<'a> {
     asked: &'a BTreeMap<RequestId, Asked>,
     diary: BTreeMap<String, Value>,
     last: BTreeMap<String, UnitSeq>,
-    /// Of each request's effect: the subject, and the number that its thing had before.
-    effects: BTreeMap<RequestId, (String, Option<UnitSeq>)>,
+    /// Each request's effect.
+    effects: BTreeMap<RequestId, Effect>,
+    /// The unit's word on each request.
+    words: BTreeMap<RequestId, Value>,
     /// Whether the diary is known whole.
     whole: bool,
     /// What must not be.
@@ -78,6 +90,7 @@ impl<'a> History<'a> {
             diary: BTreeMap::new(),
             last: BTreeMap::new(),
             effects: BTreeMap::new(),
+            words: BTreeMap::new(),
             whole: false,
             problems: Vec::new(),
             checked: BTreeMap::new(),
@@ -120,9 +133,15 @@ impl<'a> History<'a> {
 
     fn effect(&mut self, cause: &RequestId, subject: &str, fact: &Fact) {
         let before = self.last.get(subject).copied();
-        if self.effects.insert(cause.clone(), (subject.to_owned(), before)).is_some() {
-            self.problems.push(format!("{cause} had a second effect, {}", fact.seq));
+        if let Some(first) = self.effects.get(cause) {
+            // A lost spool may tell it once more, in another epoch.
+            if first.seq.epoch == fact.seq.epoch || first.subject != subject {
+                self.problems.push(format!("{cause} had a second effect, {}", fact.seq));
+            }
+            return;
         }
+        let effect = Effect { subject: subject.to_owned(), seq: fact.seq, before };
+        self.effects.insert(cause.clone(), effect);
         let Some(asked) = self.asked.get(cause) else {
             self.problems.push(format!("{} names {cause}, which nobody asked", fact.seq));
             return;
@@ -150,6 +169,12 @@ impl<'a> History<'a> {
             self.problems.push(format!("{} speaks of a request that nobody asked", outcome.seq));
             return;
         };
+        if let Some(word) = self.words.insert(id.clone(), body.clone()) {
+            if word != *body {
+                self.problems.push(format!("the unit goes back on its word on {id}"));
+            }
+            return;
+        }
         let effect = self.effects.get(id).cloned();
         match state {
             Some("done") => self.judge_done(id, asked, effect.as_ref()),
@@ -171,16 +196,11 @@ impl<'a> History<'a> {
         }
     }
 
-    fn judge_done(
-        &mut self,
-        id: &RequestId,
-        asked: &Asked,
-        effect: Option<&(String, Option<UnitSeq>)>,
-    ) {
+    fn judge_done(&mut self, id: &RequestId, asked: &Asked, effect: Option<&Effect>) {
         self.count("done");
         let makes = asked.type_name.contains(".book_") || asked.type_name.contains(".register_");
         match effect {
-            Some((_, Some(before))) if makes => {
+            Some(Effect { before: Some(before), .. }) if makes => {
                 self.problems.push(format!("{id} made what was there, as {before}"));
             }
             None if makes => self.problems.push(format!("{id} is done, and nothing was made")),
@@ -190,7 +210,7 @@ impl<'a> History<'a> {
         if let Some(insisted) = insisted {
             self.count("done as matched");
             let found = match effect {
-                Some((_, before)) => *before,
+                Some(effect) => effect.before,
                 None => self.last.get(&subject_of(&asked.body)).copied(),
             };
             if found != Some(insisted) {

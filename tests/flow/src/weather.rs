@@ -44,7 +44,7 @@ impl Weather {
     pub const STORM: Self = Self {
         links_break: 30,
         scans_lag: 25,
-        powers_fail: 40,
+        powers_fail: 75,
         frames_repeat: 15,
         facts_lost: 6,
         facts_repeat: 10,
@@ -61,7 +61,7 @@ pub fn chance(rng: &mut StdRng, percent: u32) -> bool {
 }
 
 /// Passes that a step gets before the power goes: within what one connection does.
-const PASSES_MAX: u32 = 6;
+const PASSES_MAX: u32 = 4;
 
 /// The power's mood for one run of the agent.
 pub fn power(rng: &mut StdRng, weather: &Weather) -> Failpoints {
