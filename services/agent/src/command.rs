@@ -54,11 +54,13 @@ impl Command {
 }
 
 impl Station {
-    /// Obeys one frame that goes ahead.
+    /// Obeys every frame that goes ahead.
     pub(crate) fn obey_ahead(&mut self) -> Result<(), StationError> {
-        let Some(ahead) = self.ahead.front().cloned() else { return Ok(()) };
-        self.obey(&ahead)?;
-        self.ahead.pop_front();
+        // All of them: a request must not be carried out before a cancel that came before it.
+        while let Some(ahead) = self.ahead.front().cloned() {
+            self.obey(&ahead)?;
+            self.ahead.pop_front();
+        }
         Ok(())
     }
 

@@ -140,7 +140,8 @@ impl Unit {
     /// Some patient of the clinic.
     pub fn some_patient(&self) -> Uuid {
         let desk = self.desk();
-        let row = desk.patients().expect("patients").next().expect("a patient");
+        let mut patients = desk.patients().expect("patients");
+        let row = patients.find(|row| row["active"] == true).expect("an active patient");
         row["patient_id"].as_str().expect("an id").parse().expect("a UUID")
     }
 

@@ -1,7 +1,7 @@
 //! What the facts alone say of each decision.
 //!
 //! Capture tells changes in the order of their commits, so whoever replays the facts sees the diary
-//! as it stood when a request was decided. The replay reads bodies as plain JSON and asks no domain:
+//! as it stood when a request was decided. The replay reads bodies as plain JSON, asking no domain:
 //! it would otherwise judge a rule by the rule itself.
 
 use std::collections::BTreeMap;

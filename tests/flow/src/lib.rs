@@ -3,7 +3,7 @@
 //! A real `clinic.db` and the agent's real clinic thread stand at one end, the reader rules of the
 //! read models at the other. What lies between in production (sockets, an edge, Kafka, Postgres) is
 //! played here by two vectors and a map, so that a seed decides when a link breaks, when the power
-//! goes, which record is lost and which comes twice, and thousands of such days pass in seconds. The
+//! goes, which record is lost and which comes twice, and a day passes in half a second. The
 //! bodies are carried through the same derived Avro schemas as on the log.
 //!
 //! Nothing here judges with the agent's own eyes. The rows are read by `practice`, which shares no

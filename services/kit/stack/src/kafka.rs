@@ -107,13 +107,15 @@ fn format(
     let settings = folder.join("format.properties");
     write_settings(&settings, &part, client, controller)?;
     let cluster = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>());
+    // One id in 64 begins with a hyphen; joined to its name it is never read as an option.
+    let cluster_id = format!("--cluster-id={cluster}");
     let mut command = Command::new(java);
     command
         .args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
         .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=error")
         .arg("-cp")
         .arg(jars)
-        .args(["kafka.tools.StorageTool", "format", "--cluster-id", &cluster, "--config"])
+        .args(["kafka.tools.StorageTool", "format", &cluster_id, "--config"])
         .arg(&settings);
     confine(&mut command, None);
     run_to_end("formatting Kafka's data folder", command)?;

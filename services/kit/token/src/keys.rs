@@ -111,6 +111,8 @@ pub(crate) struct KeySet {
     source: KeySource,
     keys: RwLock<Arc<Keys>>,
     looked: Mutex<Looked>,
+    /// When the last look for an unknown key began; held while one is under way.
+    looking: tokio::sync::Mutex<Option<Instant>>,
     #[cfg(feature = "url")]
     client: reqwest::Client,
 }
@@ -122,6 +124,7 @@ impl KeySet {
             source,
             keys: RwLock::default(),
             looked: Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
             #[cfg(feature = "url")]
             client: fetch_client(),
         };
@@ -132,12 +135,34 @@ impl KeySet {
     /// The key `key_id`; looks at the source again when it is due.
     pub(crate) async fn get(&self, key_id: &str) -> Option<DecodingKey> {
         let found = self.held(key_id);
+        if found.is_none() && matches!(self.source, KeySource::File(_)) {
+            return self.get_enrolled(key_id).await;
+        }
         if !self.due(found.is_some()) {
             return found;
         }
         if let Err(error) = self.look().await {
             // Once a look, and looks are rare: the keys stay as they were.
             tracing::warn!(error = chain(&error), "key set not refreshed");
+        }
+        self.held(key_id)
+    }
+
+    /// A key that the file may have got a moment ago: an agent connects right after it enrolled, and
+    /// several may at once. So nobody is refused without a look that began after they asked; those
+    /// who ask meanwhile share one look, so strangers cannot make us read the file often.
+    async fn get_enrolled(&self, key_id: &str) -> Option<DecodingKey> {
+        let asked_at = Instant::now();
+        let mut looked_at = self.looking.lock().await;
+        if looked_at.is_none_or(|at| at < asked_at) {
+            let pause = FILE_LOOK_FOR_UNKNOWN_EVERY;
+            if let Some(early) = looked_at.and_then(|at| pause.checked_sub(at.elapsed())) {
+                tokio::time::sleep(early).await;
+            }
+            *looked_at = Some(Instant::now());
+            if let Err(error) = self.look().await {
+                tracing::warn!(error = chain(&error), "key set not refreshed");
+            }
         }
         self.held(key_id)
     }
