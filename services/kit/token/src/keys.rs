@@ -148,9 +148,9 @@ impl KeySet {
         self.held(key_id)
     }
 
-    /// A key that the file may have got a moment ago: an agent connects right after it enrolled, and
-    /// several may at once. So nobody is refused without a look that began after they asked; those
-    /// who ask meanwhile share one look, so strangers cannot make us read the file often.
+    /// A key that the file may have got a moment ago: an agent connects right after it enrolled,
+    /// and several may at once. So nobody is refused without a look that began after they asked;
+    /// those who ask meanwhile share one look, so strangers cannot make us read the file often.
     async fn get_enrolled(&self, key_id: &str) -> Option<DecodingKey> {
         let asked_at = Instant::now();
         let mut looked_at = self.looking.lock().await;
