@@ -1,0 +1,117 @@
+//! Rules that a field obeys by itself, whatever the unit's rows say. The gateway checks them before
+//! a request is sent (422), the unit once more as the last word.
+
+use std::fmt;
+
+use crate::money::Currency;
+use crate::wishes::{Command, RecordPayment, RefundPayment};
+
+/// The greatest amount that may be asked for, in minor units. Ten trillion of a currency with two
+/// decimals is more than any invoice, and every JSON reader holds it exactly (below 2^53).
+pub const AMOUNT_MINOR_MAX: i64 = 1_000_000_000_000_000;
+/// A method is a short code.
+pub const METHOD_CHARS_MAX: usize = 32;
+/// A reference is a receipt's number or a line of text; SEPA's remittance information has 140.
+pub const REFERENCE_CHARS_MAX: usize = 140;
+
+/// The methods that the network itself knows. A unit may have others, so any short code is let
+/// through.
+pub const METHODS: &[&str] = &["cash", "card", "transfer"];
+
+/// A field that breaks its rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldProblem {
+    /// The field, by its name in the wish.
+    pub field: String,
+    /// What the rule wants, as the end of a sentence that begins with the field's name.
+    pub reason: String,
+}
+
+impl FieldProblem {
+    /// All problems in one line.
+    pub fn sentence(problems: &[Self]) -> String {
+        problems.iter().map(Self::to_string).collect::<Vec<_>>().join("; ")
+    }
+}
+
+impl fmt::Display for FieldProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.field, self.reason)
+    }
+}
+
+impl Command {
+    /// Checks every field by itself.
+    ///
+    /// # Errors
+    /// Every field that breaks its rule.
+    pub fn validate(&self) -> Result<(), Vec<FieldProblem>> {
+        match self {
+            Self::Record(wish) => wish.validate(),
+            Self::Refund(wish) => wish.validate(),
+        }
+    }
+}
+
+impl RecordPayment {
+    /// Checks every field by itself.
+    ///
+    /// # Errors
+    /// Every field that breaks its rule.
+    pub fn validate(&self) -> Result<(), Vec<FieldProblem>> {
+        none_or([
+            ("amount_minor", amount(self.amount_minor)),
+            ("currency", self.currency.parse::<Currency>().err().map(|_| CURRENCY.to_owned())),
+            ("method", self.method.as_deref().and_then(code)),
+            ("reference", self.reference.as_deref().and_then(line)),
+        ])
+    }
+}
+
+impl RefundPayment {
+    /// Checks every field by itself.
+    ///
+    /// # Errors
+    /// Every field that breaks its rule.
+    pub fn validate(&self) -> Result<(), Vec<FieldProblem>> {
+        none_or([
+            ("amount_minor", self.amount_minor.and_then(amount)),
+            ("reference", self.reference.as_deref().and_then(line)),
+        ])
+    }
+}
+
+const CURRENCY: &str = "is an ISO 4217 code of three letters, as EUR";
+
+fn none_or<const N: usize>(checked: [(&str, Option<String>); N]) -> Result<(), Vec<FieldProblem>> {
+    let problems: Vec<_> = checked
+        .into_iter()
+        .filter_map(|(field, broken)| {
+            Some(FieldProblem { field: field.to_owned(), reason: broken? })
+        })
+        .collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+fn amount(minor: i64) -> Option<String> {
+    let fits = (1..=AMOUNT_MINOR_MAX).contains(&minor);
+    (!fits).then(|| format!("is a whole number of minor units from 1 to {AMOUNT_MINOR_MAX}"))
+}
+
+fn code(text: &str) -> Option<String> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+    let fits = (1..=METHOD_CHARS_MAX).contains(&text.len()) && text.bytes().all(plain);
+    (!fits).then(|| format!("is a short lower-case code, as {}", METHODS.join(", ")))
+}
+
+fn line(text: &str) -> Option<String> {
+    if text.trim().is_empty() {
+        Some("must not be blank".to_owned())
+    } else if text.chars().count() > REFERENCE_CHARS_MAX {
+        Some(format!("has at most {REFERENCE_CHARS_MAX} characters"))
+    } else if text.chars().any(char::is_control) {
+        Some("must not hold control characters".to_owned())
+    } else {
+        None
+    }
+}

@@ -1,0 +1,35 @@
+//! The present version of every schema that the domain promises.
+
+use kit_event::SchemaSource;
+use utoipa::PartialSchema;
+
+use crate::facts::{Fact, InvoiceFact, PaymentFact};
+use crate::wishes::{Command, RecordPayment, RefundPayment};
+use crate::{Invoice, Payment};
+
+pub(crate) fn all() -> Vec<SchemaSource> {
+    let fact =
+        |type_name, doc, schema| SchemaSource { type_name, version: Fact::VERSION, doc, schema };
+    let invoices =
+        InvoiceFact::ALL.iter().map(|kind| fact(kind.type_name(), kind.doc(), Invoice::schema()));
+    let payments =
+        PaymentFact::ALL.iter().map(|kind| fact(kind.type_name(), kind.doc(), Payment::schema()));
+    invoices.chain(payments).chain(asked()).collect()
+}
+
+fn asked() -> [SchemaSource; 2] {
+    let wish =
+        |type_name, doc, schema| SchemaSource { type_name, version: Command::VERSION, doc, schema };
+    [
+        wish(
+            RecordPayment::TYPE,
+            "Asks the unit to enter a payment for an invoice.",
+            RecordPayment::schema(),
+        ),
+        wish(
+            RefundPayment::TYPE,
+            "Asks the unit to enter that a payment was given back.",
+            RefundPayment::schema(),
+        ),
+    ]
+}

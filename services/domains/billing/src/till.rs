@@ -1,0 +1,169 @@
+//! The till: wishes about money, and the one place that grants or refuses them.
+//!
+//! The unit is the only writer of its payments, so a decision needs no lock: [`gather`] reads the
+//! rows inside the transaction that will hold the payment, the desk's of a moment ago among them,
+//! and [`decide`] grants no more than they leave owed. Nothing here reads a clock.
+
+use kit_event::{Filter, Granted, RecordRef, Records, Refusal, RowChange, RowOperation, Timestamp};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::balance::{Owed, Tally};
+use crate::invoice::{Invoice, Status};
+use crate::money::Currency;
+use crate::payment::Payment;
+use crate::refusal::Refused;
+use crate::wishes::{Command, RecordPayment, RefundPayment};
+
+/// What the unit's rows say about a wish.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Till {
+    /// Whether the new payment's id is taken.
+    pub is_taken: bool,
+    /// The invoice that is to be paid; only a payment asks.
+    pub invoice: Option<Invoice>,
+    /// The payment that is to be given back; only a refund asks.
+    pub payment: Option<Payment>,
+    /// Every payment and refund for the same invoice, whoever wrote it.
+    pub payments: Vec<Payment>,
+}
+
+/// Reads what [`decide`] needs.
+///
+/// # Errors
+/// The clinic database did not answer.
+pub fn gather(wish: &Command, records: &dyn Records) -> Result<Till, Refusal> {
+    let taken: Option<Payment> = one(records, Payment::THING, &wish.new_payment_id())?;
+    let is_taken = taken.is_some();
+    match wish {
+        Command::Record(wish) => {
+            let invoice = one(records, Invoice::THING, &wish.invoice_id)?;
+            let payments = payments_for(records, wish.invoice_id)?;
+            Ok(Till { is_taken, invoice, payment: None, payments })
+        }
+        Command::Refund(wish) => {
+            let payment: Option<Payment> = one(records, Payment::THING, &wish.payment_id)?;
+            let payments = match payment.as_ref().and_then(|payment| payment.invoice_id) {
+                Some(invoice_id) => payments_for(records, invoice_id)?,
+                None => vec![],
+            };
+            Ok(Till { is_taken, invoice: None, payment, payments })
+        }
+    }
+}
+
+fn one<T: DeserializeOwned>(
+    records: &dyn Records,
+    thing: &str,
+    id: &Uuid,
+) -> Result<Option<T>, Refusal> {
+    let stored = records.get(thing, id)?;
+    stored.map(|stored| read(thing, &stored.state)).transpose()
+}
+
+fn payments_for(records: &dyn Records, invoice_id: Uuid) -> Result<Vec<Payment>, Refusal> {
+    let of_invoice = [Filter::Equals("invoice_id", json!(invoice_id))];
+    let rows = records.find(Payment::THING, &of_invoice)?;
+    rows.iter().map(|row| read(Payment::THING, row)).collect()
+}
+
+/// Reads a state as its thing. The mapping made it, so that a failure is a defect of the mapping;
+/// the state itself stays out of the message.
+fn read<T: DeserializeOwned>(thing: &str, state: &Value) -> Result<T, Refusal> {
+    T::deserialize(state)
+        .map_err(|_| Refusal::agent_failed(format!("a record does not read as {thing}")))
+}
+
+/// Grants or refuses a wish against the rows as they stand.
+///
+/// # Errors
+/// The refusal.
+pub fn decide(wish: &Command, till: &Till, now: Timestamp) -> Result<Granted, Refused> {
+    wish.validate().map_err(|problems| Refused::FieldRules { problems })?;
+    if till.is_taken {
+        return Err(Refused::PaymentExists { payment_id: wish.new_payment_id() });
+    }
+    match wish {
+        Command::Record(wish) => record(wish, till, now),
+        Command::Refund(wish) => refund(wish, till, now),
+    }
+}
+
+fn record(wish: &RecordPayment, till: &Till, now: Timestamp) -> Result<Granted, Refused> {
+    let invoice_id = wish.invoice_id;
+    let invoice = till.invoice.as_ref().ok_or(Refused::InvoiceUnknown { invoice_id })?;
+    // Of another patient's invoice an asker who is confined to one learns nothing.
+    if wish.patient_id.is_some() && wish.patient_id != invoice.patient_id {
+        return Err(Refused::InvoiceUnknown { invoice_id });
+    }
+    if invoice.status() == Status::Voided {
+        return Err(Refused::InvoiceVoided { invoice_id });
+    }
+    let owed = Owed::of(invoice, &Tally::of(&till.payments))
+        .map_err(|missing| Refused::BalanceUnknown { invoice_id, missing })?;
+    if Currency::of(Some(&wish.currency)) != Some(owed.currency) {
+        return Err(Refused::CurrencyMismatch { wanted: owed.currency });
+    }
+    if i128::from(wish.amount_minor) > owed.balance {
+        return Err(Refused::AmountExceedsBalance {
+            amount_minor: wish.amount_minor,
+            balance_minor: owed.balance,
+            currency: owed.currency,
+        });
+    }
+    let mut fields = vec![
+        ("invoice_id", json!(invoice_id)),
+        ("paid_at", json!(now)),
+        ("currency", json!(owed.currency.to_string())),
+        ("amount_minor", json!(wish.amount_minor)),
+    ];
+    fields.extend(wish.method.as_ref().map(|method| ("method", json!(method))));
+    fields.extend(wish.reference.as_ref().map(|reference| ("reference", json!(reference))));
+    Ok(granted(wish.payment_id, fields))
+}
+
+fn refund(wish: &RefundPayment, till: &Till, now: Timestamp) -> Result<Granted, Refused> {
+    let payment_id = wish.payment_id;
+    let payment = till.payment.as_ref().ok_or(Refused::PaymentUnknown { payment_id })?;
+    let currency = Currency::of(payment.currency.as_deref());
+    let (Some(invoice_id), Some(currency), Some(amount)) =
+        (payment.invoice_id, currency, payment.amount_minor.filter(|amount| *amount > 0))
+    else {
+        return Err(Refused::NotRefundable { payment_id });
+    };
+    let left = left_of(payment, amount, currency, till);
+    let back = wish.amount_minor.map_or(left, i128::from);
+    let exceeds = Refused::RefundExceedsPayment { payment_id, left_minor: left.max(0), currency };
+    if back <= 0 || back > left {
+        return Err(exceeds);
+    }
+    // What is left is no more than the payment, so it fits; 64 bits hold its negative too.
+    let Ok(back) = i64::try_from(back) else { return Err(exceeds) };
+    let mut fields = vec![
+        ("invoice_id", json!(invoice_id)),
+        ("paid_at", json!(now)),
+        ("currency", json!(currency.to_string())),
+        ("amount_minor", json!(-back)),
+        ("reference", json!(Payment::refund_reference(payment_id, wish.reference.as_deref()))),
+    ];
+    fields.extend(payment.method.as_ref().map(|method| ("method", json!(method))));
+    Ok(granted(wish.refund_id, fields))
+}
+
+/// What can still be given back of a payment: it less the refunds that name it, and never more than
+/// all that came in for its invoice, because the desk's refunds name nothing.
+fn left_of(payment: &Payment, amount: i64, currency: Currency, till: &Till) -> i128 {
+    let named = till.payments.iter().filter(|it| it.refunds() == Some(payment.payment_id));
+    let back = Tally::of(named).paid(currency);
+    let own = i128::from(amount).saturating_add(back.min(0));
+    own.min(Tally::of(&till.payments).paid(currency))
+}
+
+fn granted(id: Uuid, fields: Vec<(&'static str, Value)>) -> Granted {
+    let record = RecordRef { thing: Payment::THING, id };
+    let fields: Map<_, _> =
+        fields.into_iter().map(|(field, value)| (field.to_owned(), value)).collect();
+    let operation = RowOperation::Insert;
+    Granted { changes: vec![RowChange { record: record.clone(), operation, fields }], record }
+}

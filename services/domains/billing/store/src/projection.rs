@@ -1,0 +1,128 @@
+//! Facts of invoices and payments become rows.
+
+use billing::{Fact, Invoice, InvoiceFact, Payment, PaymentFact};
+use kit_store::rows::{Stated, last_of_each, mark_row_stale, withdraw_rows};
+use kit_store::{Entry, Projection, Refused, Seeded, Stale, Step, StoreError, Work};
+use sqlx::PgConnection;
+
+use crate::write;
+
+/// The domain's projection.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Billing;
+
+impl Billing {
+    /// The name of the schema.
+    pub const SCHEMA: &'static str = "billing";
+}
+
+const STEPS: &[Step] = &[
+    Step { version: 1001, name: "invoice", sql: include_str!("../migrations/1001_invoice.sql") },
+    Step { version: 1002, name: "payment", sql: include_str!("../migrations/1002_payment.sql") },
+];
+
+/// The tables, with the name of their thing and their key beside the unit.
+const TABLES: &[(&str, &str, &str)] =
+    &[("invoice", Invoice::THING, "invoice_id"), ("payment", Payment::THING, "payment_id")];
+
+impl Projection for Billing {
+    fn schema(&self) -> &'static str {
+        Self::SCHEMA
+    }
+
+    fn steps(&self) -> &'static [Step] {
+        STEPS
+    }
+
+    fn reads(&self, type_name: &str) -> bool {
+        InvoiceFact::parse(type_name).is_some() || PaymentFact::parse(type_name).is_some()
+    }
+
+    fn apply<'a>(
+        &'a self,
+        connection: &'a mut PgConnection,
+        entries: &'a [Entry],
+    ) -> Work<'a, Vec<Refused>> {
+        Box::pin(apply(connection, entries))
+    }
+
+    fn withdraw<'a>(
+        &'a self,
+        connection: &'a mut PgConnection,
+        seeded: &'a [Seeded],
+    ) -> Work<'a, ()> {
+        Box::pin(async move {
+            for (table, thing, _) in TABLES {
+                withdraw_rows(connection, table, thing, seeded).await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn mark_stale<'a>(
+        &'a self,
+        connection: &'a mut PgConnection,
+        stale: &'a [Stale],
+    ) -> Work<'a, ()> {
+        Box::pin(async move {
+            for one in stale {
+                for (table, _, key) in TABLES.iter().filter(|(_, thing, _)| one.thing == *thing) {
+                    mark_row_stale(connection, table, key, one).await?;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// What a batch states, table by table.
+#[derive(Default)]
+struct Sorted<'a> {
+    invoices: Vec<Stated<'a, Invoice>>,
+    payments: Vec<Stated<'a, Payment>>,
+    refused: Vec<Refused>,
+}
+
+impl<'a> Sorted<'a> {
+    fn add(&mut self, index: usize, entry: &'a Entry) {
+        let fact = match Fact::read(&entry.fact.type_name, &entry.fact.body) {
+            Ok(Some(fact)) => fact,
+            // A type of a later version of this domain: the timeline has it.
+            Ok(None) => return,
+            Err(_) => {
+                // The parser's own words may quote the body.
+                let cause = "the body does not read as its type".to_owned();
+                self.refused.push(Refused { index, cause });
+                return;
+            }
+        };
+        let removed = fact.removes();
+        match fact {
+            Fact::Invoice(_, thing) => {
+                let id = thing.invoice_id;
+                self.invoices.push(Stated { entry, id, removed, thing });
+            }
+            Fact::Payment(_, thing) => {
+                let id = thing.payment_id;
+                self.payments.push(Stated { entry, id, removed, thing });
+            }
+        }
+    }
+}
+
+async fn apply(
+    connection: &mut PgConnection,
+    entries: &[Entry],
+) -> Result<Vec<Refused>, StoreError> {
+    let mut sorted = Sorted::default();
+    for (index, entry) in entries.iter().enumerate() {
+        sorted.add(index, entry);
+    }
+    if !sorted.invoices.is_empty() {
+        write::invoices(connection, &last_of_each(sorted.invoices)).await?;
+    }
+    if !sorted.payments.is_empty() {
+        write::payments(connection, &last_of_each(sorted.payments)).await?;
+    }
+    Ok(sorted.refused)
+}
