@@ -73,7 +73,7 @@ pub fn avsc(source: &SchemaSource) -> Result<String, DeriveError> {
 /// # Errors
 /// As [`avsc`].
 pub fn avsc_with(source: &SchemaSource, components: &Components) -> Result<String, DeriveError> {
-    let (domain, thing) = name::split(source.type_name)?;
+    let (domain, thing) = name::split_promise(source.type_name)?;
     let derivation = Derivation { house: house_types(), components };
     let mut record = derivation.record(&source.schema, &name::camel(thing), "$", 0)?;
     record.namespace = Some(format!("{NAMESPACE}.{domain}"));

@@ -24,21 +24,32 @@
 //! | [`shape`] | what of Avro the table takes |
 //! | [`derive`] | the Avro schema of a struct, from its OpenAPI schema |
 //! | [`schemas`] | the files under `proto-schemas/`: written, checked, compared with each other |
+//! | [`public`] | the public form of a type that is only a schema |
 //! | [`registry`] | [`Schemas`], the client of the schema registry: finding |
+//! | [`versions`] | the same client: every version of a type |
 //! | [`register`] | the same client: registering |
+//! | [`candidate`] | a schema that an operator offers: checked before the registry hears of it |
+//! | [`offer`] | the same client: a candidate as the next version of its type; what is there |
 
+pub mod candidate;
 mod decode;
 pub mod derive;
 mod encode;
 pub mod error;
 pub mod name;
+pub mod offer;
+pub mod public;
 pub mod register;
 pub mod registry;
 pub mod schema;
 pub mod schemas;
 pub mod shape;
+pub mod versions;
 
+pub use candidate::{Candidate, CandidateError};
 pub use error::{BodyError, Reason};
+pub use offer::{Listed, OfferError, Offered};
 pub use registry::{Registered, RegistryError, Schemas};
 pub use schema::{BodySchema, SchemaError};
 pub use schemas::Promise;
+pub use versions::Version;

@@ -61,7 +61,7 @@ impl Schemas {
         Ok(report)
     }
 
-    async fn post(&self, promise: &Promise, wanted: &str) -> Result<(), RegistryError> {
+    pub(crate) async fn post(&self, promise: &Promise, wanted: &str) -> Result<(), RegistryError> {
         let subject = name::record_name(&promise.type_name)?;
         let ask = || {
             let schema = SuppliedSchema::new(None, SchemaType::Avro, promise.text.clone());

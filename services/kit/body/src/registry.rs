@@ -2,7 +2,7 @@
 //!
 //! A schema never changes behind its id, nor behind its subject and version, so what was found once
 //! is kept for good. That a type is unknown may change at any moment, so that answer is kept only
-//! for a second; and while the registry is away callers are told so at once and not one after
+//! for half a second; and while the registry is away callers are told so at once and not one after
 //! another after a time-out each. Loads run one at a time: they are rare, and a herd of units that
 //! ask for the same new type must cost the registry one question.
 
@@ -11,9 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
-use schema_registry_converter::async_impl::schema_registry::{
-    SrSettings, get_all_versions, get_schema_by_id, get_schema_by_subject_and_version,
-};
+use schema_registry_converter::async_impl::schema_registry::{SrSettings, get_schema_by_id};
 use schema_registry_converter::error::SRCError;
 use schema_registry_converter::schema_registry_common::{RawError, RegisteredSchema};
 
@@ -27,16 +25,14 @@ pub const RETRIES_MAX: usize = 3;
 /// The first pause between tries; it doubles, with jitter, so that a restart of the registry (two
 /// seconds) is mostly bridged by callers that retry on their own.
 pub const RETRY_PAUSE_MS: u64 = 50;
-/// For so long a type that was not there is not asked for again.
-pub const UNKNOWN_KEPT_MS: u64 = 1_000;
+/// For so long a type that was not there is not asked for again. Whoever waits for it asks about as
+/// often, so a type that is registered is found within a second or so.
+pub const UNKNOWN_KEPT_MS: u64 = 500;
 /// For so long after a failed load others are told `away` without asking.
 pub const AWAY_KEPT_MS: u64 = 250;
 /// Schemas held in memory. A whole house has some hundreds of types in a few versions; beyond this
 /// the oldest knowledge is dropped and asked for again.
 pub const HELD_MAX: usize = 4_096;
-/// Versions of one subject that are looked at. Ours have a handful; a registry that lists more is
-/// not worth an hour of questions.
-pub const VERSIONS_MAX: usize = 256;
 
 /// Why a schema is not at hand.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -73,6 +69,15 @@ pub enum RegistryError {
         /// Why.
         #[source]
         source: Arc<SchemaError>,
+    },
+    /// The schema marks as public what cannot be told by itself.
+    #[error("making the public form of {wanted}")]
+    Public {
+        /// Which schema.
+        wanted: String,
+        /// Why.
+        #[source]
+        source: Arc<crate::public::PublicError>,
     },
     /// The registry holds another schema under this subject and version.
     #[error("{wanted}: the registry holds fingerprint {held}, not {expected}")]
@@ -228,33 +233,6 @@ impl Schemas {
         held.make_room();
         held.by_id.insert(id, schema.clone());
         Ok(schema)
-    }
-
-    /// The `version`th distinct schema of a subject, which is our version of it. It is not always
-    /// the registry's own number: Apicurio gives two to one schema that two processes register in
-    /// the same moment.
-    async fn numbered(
-        &self,
-        subject: &str,
-        version: u32,
-    ) -> Result<Option<RegisteredSchema>, SRCError> {
-        let settings = &self.inner.settings;
-        let mut numbers = get_all_versions(settings, subject.to_owned()).await?;
-        numbers.sort_unstable();
-        let mut seen = Vec::new();
-        for number in numbers.into_iter().take(VERSIONS_MAX) {
-            let answer = get_schema_by_subject_and_version(settings, subject, Some(number)).await?;
-            let fingerprint = BodySchema::parse(&answer.schema)
-                .map_or_else(|_| answer.schema.clone(), |schema| schema.fingerprint().to_owned());
-            if seen.contains(&fingerprint) {
-                continue;
-            }
-            seen.push(fingerprint);
-            if seen.len() == version as usize {
-                return Ok(Some(answer));
-            }
-        }
-        Ok(None)
     }
 
     fn held_by_id(&self, id: u32) -> Option<Arc<BodySchema>> {

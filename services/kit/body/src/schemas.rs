@@ -1,11 +1,12 @@
-//! The promises on disk: `proto-schemas/<domain>/<name>/v<version>.avsc`.
+//! The promises on disk: `proto-schemas/<domain>/<name>/v<version>.avsc`, and for the public form
+//! of a fact `proto-schemas/public/<domain>/<name>/v<version>.avsc`.
 //!
 //! A file, once written, is released: it never changes, and a changed struct is a new version
 //! beside it. Every version of a type must read every other (FULL_TRANSITIVE), and no field may
 //! change its type, not even where Avro would promote it: a fact lies on the log for ever, and the
 //! newest reader meets the oldest writer as surely as the other way round.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ use crate::shape::{Record, Shape};
 /// One version of one type's schema, as text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Promise {
-    /// `<domain>.<name>`.
+    /// `<domain>.<name>`, or `public.<domain>.<name>`.
     pub type_name: String,
     /// From 1.
     pub version: u32,
@@ -69,7 +70,7 @@ pub enum SchemasError {
         source: io::Error,
     },
     /// A file whose place says neither type nor version.
-    #[error("{} is not at <domain>/<name>/v<version>.avsc", path.display())]
+    #[error("{} is not at [public/]<domain>/<name>/v<version>.avsc", path.display())]
     Misplaced {
         /// Which file.
         path: PathBuf,
@@ -212,14 +213,19 @@ pub fn incompatible(versions: &[Promise]) -> Vec<String> {
         }
     }
     for (index, later) in versions.iter().enumerate() {
-        for earlier in &versions[..index] {
-            if let Err(reason) = compare(earlier, later) {
-                let (type_name, one, two) = (&later.type_name, earlier.version, later.version);
-                complaints.push(format!("{type_name}: v{two} and v{one}: {reason}"));
-            }
-        }
+        complaints.extend(against(&versions[..index], later));
     }
     complaints
+}
+
+/// What keeps a version from going with the earlier ones.
+pub fn against(earlier: &[Promise], later: &Promise) -> Vec<String> {
+    let complaint = |one: &Promise| {
+        let reason = compare(one, later).err()?;
+        let (type_name, one, two) = (&later.type_name, one.version, later.version);
+        Some(format!("{type_name}: v{two} and v{one}: {reason}"))
+    };
+    earlier.iter().filter_map(complaint).collect()
 }
 
 /// Why two versions do not read each other.
@@ -242,61 +248,84 @@ pub enum Incompatible {
 fn compare(earlier: &Promise, later: &Promise) -> Result<(), Incompatible> {
     let one = schema::parse(&earlier.text).map_err(Incompatible::Load)?;
     let two = schema::parse(&later.text).map_err(Incompatible::Load)?;
+    let (left, right) = (BodySchema::load(&one), BodySchema::load(&two));
+    let left = left.map_err(Incompatible::Load)?;
+    let right = right.map_err(Incompatible::Load)?;
+    // Our own rule first: it is the narrower one, and names the field.
+    Comparison::default()
+        .records(left.record(), right.record(), "$")
+        .map_err(Incompatible::Field)?;
     match SchemaCompatibility::mutual_read(&one, &two) {
         Ok(Compatibility::Full) => {}
         Ok(Compatibility::Partial) => return Err(Incompatible::Avro("only in part".to_owned())),
         Err(error) => return Err(Incompatible::Avro(error.to_string())),
     }
-    let one = BodySchema::load(&one).map_err(Incompatible::Load)?;
-    let two = BodySchema::load(&two).map_err(Incompatible::Load)?;
-    records(one.record(), two.record(), "$").map_err(Incompatible::Field)?;
-    if one.fingerprint() == two.fingerprint() { Err(Incompatible::Same) } else { Ok(()) }
+    if left.fingerprint() == right.fingerprint() { Err(Incompatible::Same) } else { Ok(()) }
 }
 
-fn records(one: &Record, two: &Record, path: &str) -> Result<(), String> {
-    if one.name != two.name {
-        return Err(format!("{path}: the record has another name"));
-    }
-    for (left, right) in [(one, two), (two, one)] {
-        for field in &left.fields {
-            let path = format!("{path}.{}", field.name);
-            match right.fields.iter().find(|other| other.name == field.name) {
-                Some(other) => same_shape(&field.shape, &other.shape, &path)?,
-                None if field.has_default => {}
-                None => return Err(format!("{path}: is only on one side and has no default")),
+/// A comparison under way. Each pair of records is looked at once: names let a short text hold a
+/// record a billion times over.
+#[derive(Default)]
+struct Comparison {
+    seen: HashSet<String>,
+}
+
+impl Comparison {
+    fn records(&mut self, one: &Record, two: &Record, path: &str) -> Result<(), String> {
+        if one.name != two.name {
+            return Err(format!("{path}: the record has another name"));
+        }
+        if !self.seen.insert(one.name.clone()) {
+            return Ok(());
+        }
+        for (left, right) in [(one, two), (two, one)] {
+            for field in &left.fields {
+                let path = format!("{path}.{}", field.name);
+                match right.fields.iter().find(|other| other.name == field.name) {
+                    Some(other) => self.same_shape(&field.shape, &other.shape, &path)?,
+                    None if field.has_default => {}
+                    None => return Err(format!("{path}: is only on one side and has no default")),
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
-}
 
-fn same_shape(one: &Shape, two: &Shape, path: &str) -> Result<(), String> {
-    match (one, two) {
-        (Shape::Record(one), Shape::Record(two)) => records(one, two, path),
-        (Shape::Array(one), Shape::Array(two)) => same_shape(one, two, &format!("{path}[]")),
-        (Shape::Nullable { value: one, .. }, Shape::Nullable { value: two, .. }) => {
-            same_shape(one, two, path)
+    fn same_shape(&mut self, one: &Shape, two: &Shape, path: &str) -> Result<(), String> {
+        match (one, two) {
+            (Shape::Record(one), Shape::Record(two)) => self.records(one, two, path),
+            (Shape::Array(one), Shape::Array(two)) => {
+                self.same_shape(one, two, &format!("{path}[]"))
+            }
+            (Shape::Nullable { value: one, .. }, Shape::Nullable { value: two, .. }) => {
+                self.same_shape(one, two, path)
+            }
+            // Records are compared above, so this looks at names without fields only.
+            (one, two) if one == two => Ok(()),
+            _ => Err(format!("{path}: changed its type")),
         }
-        (one, two) if one == two => Ok(()),
-        _ => Err(format!("{path}: changed its type")),
     }
 }
 
 fn path_of(dir: &Path, promise: &Promise) -> Result<PathBuf, NameError> {
-    let (domain, name) = name::split(&promise.type_name)?;
-    Ok(dir.join(domain).join(name).join(format!("v{}.avsc", promise.version)))
+    let (domain, name) = name::split_promise(&promise.type_name)?;
+    Ok(dir.join(domain.replace('.', "/")).join(name).join(format!("v{}.avsc", promise.version)))
 }
 
 fn read_one(dir: &Path, path: &Path) -> Result<Promise, SchemasError> {
     let misplaced = || SchemasError::Misplaced { path: path.to_owned() };
     let place = path.strip_prefix(dir).map_err(|_| misplaced())?;
     let pieces: Vec<_> = place.iter().filter_map(|piece| piece.to_str()).collect();
-    let [domain, name, file] = pieces[..] else { return Err(misplaced()) };
+    let (promise, file) = match pieces[..] {
+        [domain, name, file] => (format!("{domain}.{name}"), file),
+        [name::PUBLIC, domain, name, file] => (name::public(&format!("{domain}.{name}")), file),
+        _ => return Err(misplaced()),
+    };
     let version = file.strip_prefix('v').and_then(|file| file.strip_suffix(".avsc"));
     let version = version.and_then(|version| version.parse().ok()).ok_or_else(misplaced)?;
     let text = fs::read_to_string(path)
         .map_err(|source| SchemasError::Read { path: path.to_owned(), source })?;
-    let promise = Promise { type_name: format!("{domain}.{name}"), version, text };
+    let promise = Promise { type_name: promise, version, text };
     // Its own place again: `v01.avsc` is another name for v1 and is not taken.
     if path_of(dir, &promise)? == path { Ok(promise) } else { Err(misplaced()) }
 }

@@ -50,6 +50,8 @@ pub struct Record {
     pub name: String,
     /// Its fields.
     pub fields: Vec<Field>,
+    /// Levels below it, counted once: a short text may name a record within others a billion times.
+    height: usize,
 }
 
 /// A field of a record.
@@ -143,7 +145,8 @@ impl Loader {
                     fields.push(Field { name: field.name.clone(), shape, has_default });
                 }
                 let name = record.name.fullname(None).to_string();
-                let shape = Shape::Record(Arc::new(Record { name, fields }));
+                let height = fields.iter().map(|field| height(&field.shape)).max().unwrap_or(0);
+                let shape = Shape::Record(Arc::new(Record { name, fields, height }));
                 self.defined.insert(record.name.clone(), shape.clone());
                 shape
             }
@@ -194,8 +197,6 @@ fn height(shape: &Shape) -> usize {
         | Shape::Timestamp => 0,
         Shape::Nullable { value, .. } => height(value),
         Shape::Array(item) => 1 + height(item),
-        Shape::Record(record) => {
-            1 + record.fields.iter().map(|field| height(&field.shape)).max().unwrap_or(0)
-        }
+        Shape::Record(record) => 1 + record.height,
     }
 }

@@ -1,5 +1,6 @@
 //! [`Bus`]: the one connection of a process to the log.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,16 +12,29 @@ use rdkafka::producer::Producer as _;
 use crate::client::{self, Watch};
 use crate::config::{BusConfig, Topic};
 use crate::error::{BusError, PublishError};
+use crate::namespace::Namespace;
 use crate::partition;
 use crate::produce::{self, Deliveries, Producer};
 use crate::reader::{Reader, ReaderOptions};
 use crate::scan::Scans;
+use crate::topics;
 
 /// Connecting and fetching every topic's metadata. librdkafka goes on trying within it, so a broker
 /// that is just starting (two seconds) is waited for.
 pub const CONNECT_MS_MAX: u64 = 10_000;
 /// Asking for the ends of a partition; it takes about a millisecond.
 pub const WATERMARKS_MS_MAX: u64 = 5_000;
+
+/// How long a producer goes on with a record that the brokers do not confirm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivering {
+    /// For a time; then the record has failed and its sender is told. Others may overtake it.
+    InTime,
+    /// For ever, so that no record is ever overtaken: what stands on a partition is what was
+    /// enqueued, from the first to some last. A record that cannot be delivered at all ends the
+    /// producer. Compressed as every client reads it without more.
+    Gapless,
+}
 
 /// The ends of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +53,6 @@ pub struct Bus {
 
 struct Inner {
     config: BusConfig,
-    topic_names: Vec<String>,
     cluster_id: String,
     producer: Producer,
     /// Asks and never reads.
@@ -55,10 +68,21 @@ impl Bus {
     /// The brokers do not answer in [`CONNECT_MS_MAX`], topics are missing, or their partition
     /// count is not the one that is set.
     pub async fn connect(config: &BusConfig) -> Result<Self, BusError> {
+        Self::connect_with(config, Delivering::InTime).await
+    }
+
+    /// As [`Bus::connect`], with a producer of another patience.
+    ///
+    /// # Errors
+    /// As [`Bus::connect`].
+    pub async fn connect_with(
+        config: &BusConfig,
+        delivering: Delivering,
+    ) -> Result<Self, BusError> {
         let config = config.clone();
         let schemas = Schemas::new(&config.registry_url)?;
-        let inner =
-            blocking("connecting to the brokers", move || connect(config, schemas)).await??;
+        let connect = move || connect(config, schemas, delivering);
+        let inner = blocking("connecting to the brokers", connect).await??;
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -91,7 +115,38 @@ impl Bus {
         let bus = self.clone();
         blocking("asking for the ends of a partition", move || {
             while bus.inner.asking.poll(Duration::ZERO).is_some() {}
-            watermarks(&bus.inner.asking, bus.topic_name(topic), topic, partition)
+            watermarks(&bus.inner.asking, &bus.topic_name(topic), topic, partition)
+        })
+        .await?
+    }
+
+    /// Creates the public topic of a namespace, where it is not there yet.
+    ///
+    /// # Errors
+    /// The brokers do not answer, or the topic has another partition count than is set.
+    pub async fn create_public(&self, of: Namespace, replicas: i32) -> Result<(), BusError> {
+        topics::apply_public(self.config(), replicas, &[of]).await.map(|_| ())
+    }
+
+    /// The namespaces whose public topics are there, each with the partition count that is set.
+    ///
+    /// # Errors
+    /// The brokers do not answer in [`CONNECT_MS_MAX`], or such a topic has another count.
+    pub async fn namespaces(&self) -> Result<Vec<Namespace>, BusError> {
+        let bus = self.clone();
+        blocking("asking for public topics", move || {
+            let (config, within) = (&bus.inner.config, Duration::from_millis(CONNECT_MS_MAX));
+            let metadata = bus.inner.asking.client().fetch_metadata(None, within);
+            let metadata = metadata
+                .map_err(|source| BusError::Metadata { brokers: config.brokers.clone(), source })?;
+            let mut found = Vec::new();
+            for topic in metadata.topics() {
+                let of_house = Topic::of_name(&config.topic_prefix, topic.name());
+                let Some(Topic::Domain(namespace)) = of_house else { continue };
+                check_count(config, topic)?;
+                found.push(namespace);
+            }
+            Ok(found)
         })
         .await?
     }
@@ -137,8 +192,16 @@ impl Bus {
         &self.inner.producer
     }
 
-    pub(crate) fn topic_name(&self, topic: Topic) -> &str {
-        &self.inner.topic_names[topic as usize]
+    pub(crate) fn topic_name(&self, topic: Topic) -> Cow<'static, str> {
+        // Only tests that own their topics have a prefix.
+        match self.inner.config.topic_prefix.as_str() {
+            "" => Cow::Borrowed(topic.as_str()),
+            prefix => Cow::Owned(topic.name(prefix)),
+        }
+    }
+
+    pub(crate) fn topic_names(&self) -> Vec<String> {
+        Topic::ALL.iter().map(|topic| topic.name(&self.inner.config.topic_prefix)).collect()
     }
 
     pub(crate) fn check_partition(&self, topic: Topic, partition: i32) -> Result<(), BusError> {
@@ -160,7 +223,7 @@ pub(crate) fn watermarks(
     Ok(Watermarks { low, high })
 }
 
-fn connect(config: BusConfig, schemas: Schemas) -> Result<Inner, BusError> {
+fn connect(config: BusConfig, schemas: Schemas, delivering: Delivering) -> Result<Inner, BusError> {
     let deadline = Instant::now() + Duration::from_millis(CONNECT_MS_MAX);
     let topic_names: Vec<_> =
         Topic::ALL.iter().map(|topic| topic.name(&config.topic_prefix)).collect();
@@ -171,15 +234,16 @@ fn connect(config: BusConfig, schemas: Schemas) -> Result<Inner, BusError> {
             .set("statistics.interval.ms", "0")
             .create_with_context(Watch { client: "asking".to_owned() })
             .map_err(|source| made("asking", source))?;
-    let producer: Producer = produce::producer_config(&config.brokers)
+    let producer: Producer = produce::producer_config(&config.brokers, delivering)
         .create_with_context(Deliveries)
         .map_err(|source| made("producer", source))?;
+    produce::begin_counts();
     know_topics(asking.client(), &config, &topic_names, deadline)?;
     know_topics(producer.client(), &config, &topic_names, deadline)?;
     let cluster_id = asking.client().fetch_cluster_id(left(deadline));
     let cluster_id =
         cluster_id.ok_or_else(|| BusError::ClusterId { brokers: config.brokers.clone() })?;
-    Ok(Inner { config, topic_names, cluster_id, producer, asking, schemas })
+    Ok(Inner { config, cluster_id, producer, asking, schemas })
 }
 
 /// Fetches the metadata of every topic, which the client then keeps fresh by itself.
@@ -198,12 +262,20 @@ pub(crate) fn know_topics<C: rdkafka::ClientContext>(
             missing.push(name.clone());
             continue;
         };
-        let (found, wanted) = (topic.partitions().len() as i32, config.partitions);
-        if found != wanted {
-            return Err(BusError::Partitions { name: name.clone(), found, wanted });
-        }
+        check_count(config, topic)?;
     }
     if missing.is_empty() { Ok(()) } else { Err(BusError::TopicsMissing { names: missing }) }
+}
+
+fn check_count(
+    config: &BusConfig,
+    topic: &rdkafka::metadata::MetadataTopic,
+) -> Result<(), BusError> {
+    let (found, wanted) = (topic.partitions().len() as i32, config.partitions);
+    if found == wanted {
+        return Ok(());
+    }
+    Err(BusError::Partitions { name: topic.name().to_owned(), found, wanted })
 }
 
 fn left(deadline: Instant) -> Duration {

@@ -1,5 +1,7 @@
 //! Where the log is, and what its topics are called.
 
+use crate::namespace::{self, Namespace};
+
 /// Partitions of every topic keyed by unit, where nothing else is set. 64 partitions keep a unit's
 /// neighbours few at 500 units and a scan short at 50,000, and the count is frozen once created.
 pub const PARTITIONS: i32 = 64;
@@ -30,10 +32,12 @@ pub enum Topic {
     Presence,
     /// Records that could not be read, with cause and origin.
     Parked,
+    /// Public, minimised events of one namespace, for analysts and integrators.
+    Domain(Namespace),
 }
 
 impl Topic {
-    /// Every topic.
+    /// Every topic that is there whatever the domains are.
     pub const ALL: [Self; 5] =
         [Self::Requests, Self::Replies, Self::Facts, Self::Presence, Self::Parked];
 
@@ -45,7 +49,18 @@ impl Topic {
             Self::Facts => "unit.facts",
             Self::Presence => "unit.presence",
             Self::Parked => "parked",
+            Self::Domain(namespace) => namespace.topic(),
         }
+    }
+
+    /// The topic that is called so on the broker, where it is one of the house.
+    pub fn of_name(prefix: &str, name: &str) -> Option<Self> {
+        let name = name.strip_prefix(prefix)?;
+        let fixed = Self::ALL.into_iter().find(|topic| topic.as_str() == name);
+        fixed.or_else(|| {
+            let namespace = name.strip_prefix(namespace::BEFORE)?;
+            namespace.parse().ok().map(Self::Domain)
+        })
     }
 
     /// Its name on the broker.

@@ -41,6 +41,9 @@ pub const ACTOR: &str = "ce_actor";
 pub const REPLY_PARTITION: &str = "ce_replypartition";
 /// W3C trace context.
 pub const TRACEPARENT: &str = "traceparent";
+/// On a public topic: the offset on `unit.facts` of the record that let this one be told. It never
+/// falls along a partition.
+pub const SOURCE_OFFSET: &str = "arteria_sourceoffset";
 /// Why a record was parked.
 pub const PARKED_CAUSE: &str = "arteria_parked_cause";
 /// Where a parked record came from, `<topic>/<partition>/<offset>`.
@@ -48,6 +51,8 @@ pub const PARKED_ORIGIN: &str = "arteria_parked_origin";
 
 /// The value's media type.
 pub const AVRO: &str = "application/avro";
+/// As [`AVRO`], for what has no Avro form: a body that its schema refuses.
+pub const JSON: &str = "application/json";
 
 /// What `ce_dataschema` says: which schema the writer had.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,6 +13,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`config`] | [`BusConfig`], [`Topic`] |
+//! | [`namespace`] | [`Namespace`], which names a public topic |
 //! | [`topics`] | what each topic must be; creating the missing, reporting the different |
 //! | [`bus`] | [`Bus`]: connect, metadata, partitions, watermarks |
 //! | [`partition`] | Java's murmur2, so that a unit has one partition in every language |
@@ -20,6 +21,7 @@
 //! | [`seal`] | the seam where bodies are sealed and opened; the identity for now |
 //! | [`produce`] | one idempotent producer, a [`Delivery`] for each message |
 //! | [`publish`] | facts, requests and the rest, sealed and enqueued in order |
+//! | [`park`] | a fact that its schema refuses, to `parked` |
 //! | [`record`] | [`RawRecord`], as it came from the log |
 //! | [`open`] | records to facts, requests, and anything else |
 //! | [`reader`] | [`Reader`]: one consumer, one thread (`polling`), one bounded channel |
@@ -31,7 +33,9 @@ mod client;
 pub mod config;
 pub mod error;
 pub mod headers;
+pub mod namespace;
 pub mod open;
+pub mod park;
 pub mod partition;
 mod polling;
 pub mod produce;
@@ -58,12 +62,13 @@ pub mod schemas {
     }
 }
 
-pub use bus::{Bus, Watermarks};
+pub use bus::{Bus, Delivering, Watermarks};
 pub use config::{BusConfig, Topic};
 pub use error::{BusError, OpenError, PublishError};
+pub use namespace::{Namespace, NamespaceError};
 pub use open::Opened;
 pub use produce::{Delivery, Placed};
-pub use publish::{Outgoing, Sealed};
+pub use publish::{Outgoing, PublicForm, Sealed};
 pub use reader::{Polled, Reader, ReaderOptions};
 pub use record::RawRecord;
 pub use scan::{Scan, ScanError, Scans};

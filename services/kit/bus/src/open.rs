@@ -7,6 +7,7 @@ use uuid::Uuid;
 use kit_body::name;
 
 use crate::bus::Bus;
+use crate::config::Topic;
 use crate::error::OpenError;
 use crate::headers::{self, DataSchema};
 use crate::record::RawRecord;
@@ -68,7 +69,14 @@ impl Bus {
                 named: format!("{} {}", named.name, named.fingerprint),
             });
         }
-        if name::record_name(type_name).ok().as_deref() != Some(schema.name()) {
+        // On a public topic a fact's type stands before its public form.
+        let promise = match record.topic {
+            Topic::Domain(_) => name::public(type_name),
+            Topic::Requests | Topic::Replies | Topic::Facts | Topic::Presence | Topic::Parked => {
+                type_name.to_owned()
+            }
+        };
+        if name::record_name(&promise).ok().as_deref() != Some(schema.name()) {
             return Err(malformed(headers::TYPE));
         }
         let body = schema

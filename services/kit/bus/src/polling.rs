@@ -33,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) consumer: BaseConsumer<Watch>,
     pub(crate) config: BusConfig,
+    /// Of the topics that are there whatever the domains are.
     pub(crate) topic_names: Vec<String>,
     pub(crate) places: Mutex<Places>,
 }
@@ -65,12 +66,15 @@ impl Shared {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn name_of(&self, topic: Topic) -> &str {
-        &self.topic_names[topic as usize]
+    fn name_of(&self, topic: Topic) -> String {
+        topic.name(&self.config.topic_prefix)
     }
 
     fn topic_of(&self, name: &str) -> Option<Topic> {
-        Topic::ALL.into_iter().find(|topic| self.name_of(*topic) == name)
+        // As cheap as a look at each name: it is asked of every record.
+        let fixed = Topic::ALL.into_iter().zip(&self.topic_names);
+        let found = fixed.into_iter().find(|(_, of_house)| *of_house == name);
+        found.map(|(topic, _)| topic).or_else(|| Topic::of_name(&self.config.topic_prefix, name))
     }
 
     pub(crate) fn assign(
@@ -89,7 +93,7 @@ impl Shared {
         let mut list = TopicPartitionList::with_capacity(starts.len());
         for (partition, start) in starts {
             let start = Offset::Offset((*start).max(0));
-            list.add_partition_offset(self.name_of(topic), *partition, start).map_err(failed)?;
+            list.add_partition_offset(&self.name_of(topic), *partition, start).map_err(failed)?;
         }
         self.consumer.incremental_assign(&list).map_err(failed)?;
         places.generations += 1;
@@ -110,7 +114,7 @@ impl Shared {
         for partition in partitions {
             let place = places.by_partition.remove(&(topic, *partition));
             if place.is_some_and(|place| !place.lost) {
-                list.add_partition(self.name_of(topic), *partition);
+                list.add_partition(&self.name_of(topic), *partition);
             }
         }
         self.forget(&list);
@@ -184,7 +188,7 @@ impl Shared {
         };
         let mut found = Vec::new();
         for ((topic, partition), place) in asked {
-            let ends = bus::watermarks(&self.consumer, self.name_of(topic), topic, partition);
+            let ends = bus::watermarks(&self.consumer, &self.name_of(topic), topic, partition);
             match ends {
                 Ok(ends) if !(ends.low..=ends.high).contains(&place.next) => {
                     let (offset, generation) =
@@ -212,7 +216,7 @@ impl Shared {
         }
         place.lost = true;
         let mut list = TopicPartitionList::new();
-        list.add_partition(self.name_of(topic), partition);
+        list.add_partition(&self.name_of(topic), partition);
         self.forget(&list);
     }
 
@@ -225,10 +229,10 @@ impl Shared {
         }
         let seated: KafkaResult<()> = (|| {
             let mut list = TopicPartitionList::new();
-            list.add_partition(self.name_of(topic), partition);
+            list.add_partition(&self.name_of(topic), partition);
             self.consumer.incremental_unassign(&list)?;
             let next = Offset::Offset(place.next);
-            list.set_partition_offset(self.name_of(topic), partition, next)?;
+            list.set_partition_offset(&self.name_of(topic), partition, next)?;
             self.consumer.incremental_assign(&list)
         })();
         if let Err(error) = seated {

@@ -13,6 +13,7 @@ use rdkafka::message::Message as _;
 use rdkafka::producer::{DeliveryResult, ProducerContext, ThreadedProducer};
 use tokio::sync::oneshot;
 
+use crate::bus::Delivering;
 use crate::client;
 use crate::config::Topic;
 use crate::error::PublishError;
@@ -24,6 +25,9 @@ pub const DELIVERY_MS_MAX: u64 = 10_000;
 pub const QUEUED_MESSAGES_MAX: u32 = 100_000;
 /// Bytes waiting in the producer; beyond it callers are told `QueueFull`.
 pub const QUEUED_KIB_MAX: u32 = 65_536;
+/// How long a gapless producer gathers what goes to one partition. It is used by who sends batches,
+/// and half-empty requests would cost the broker more than these milliseconds.
+const GATHERED_MS: &str = "2";
 /// The largest record, headers included: what a broker takes without being told otherwise.
 pub const RECORD_BYTES_MAX: u32 = 1_048_576;
 
@@ -110,7 +114,19 @@ impl ProducerContext for Deliveries {
     }
 }
 
-pub(crate) fn producer_config(brokers: &str) -> ClientConfig {
+/// Lets the counts of failures be there before the first one, so that an alert can ask for them.
+pub(crate) fn begin_counts() {
+    metrics::describe_counter!(
+        "arteria_bus_delivery_failures_total",
+        "Records that the brokers did not confirm, by topic"
+    );
+    for topic in Topic::ALL {
+        let topic = topic.as_str();
+        metrics::counter!("arteria_bus_delivery_failures_total", "topic" => topic).increment(0);
+    }
+}
+
+pub(crate) fn producer_config(brokers: &str, delivering: Delivering) -> ClientConfig {
     let mut config = client::config(brokers, CLIENT);
     config
         .set("enable.idempotence", "true")
@@ -123,5 +139,17 @@ pub(crate) fn producer_config(brokers: &str) -> ClientConfig {
         .set("message.max.bytes", RECORD_BYTES_MAX.to_string())
         .set("queue.buffering.max.messages", QUEUED_MESSAGES_MAX.to_string())
         .set("queue.buffering.max.kbytes", QUEUED_KIB_MAX.to_string());
+    match delivering {
+        Delivering::InTime => {}
+        Delivering::Gapless => {
+            config
+                .set("enable.gapless.guarantee", "true")
+                // Zero is for ever.
+                .set("delivery.timeout.ms", "0")
+                .set("linger.ms", GATHERED_MS)
+                .set("compression.type", "gzip")
+                .set("compression.level", "1");
+        }
+    }
     config
 }

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use kit_body::name;
+use kit_body::{Registered, name};
 use kit_event::{Fact, Request, Timestamp};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
@@ -17,12 +17,13 @@ use crate::bus::Bus;
 use crate::config::Topic;
 use crate::error::PublishError;
 use crate::headers::{self, DataSchema};
+use crate::namespace::Namespace;
 use crate::produce::{self, Delivery, Placed};
 use crate::record::RawRecord;
 use crate::seal::{self, SealContext};
 
 /// The longest cause that is written beside a parked record.
-const PARKED_CAUSE_CHARS_MAX: usize = 500;
+pub(crate) const PARKED_CAUSE_CHARS_MAX: usize = 500;
 
 /// Anything that is neither a fact nor a request.
 #[derive(Debug, Clone)]
@@ -47,15 +48,32 @@ pub struct Outgoing {
     pub body: Value,
 }
 
+/// The public form of a fact, and where it is told.
+#[derive(Debug, Clone, Copy)]
+pub struct PublicForm<'a> {
+    /// Whose topic it goes to.
+    pub namespace: Namespace,
+    /// The partition that the fact stands on.
+    pub partition: i32,
+    /// The offset of the record that let it be told.
+    pub source_offset: i64,
+    /// Version of its public schema.
+    pub version: u32,
+    /// That schema.
+    pub schema: &'a Registered,
+    /// What is told, as plain JSON.
+    pub body: &'a Value,
+}
+
 /// A record ready to be enqueued: its body fits its schema, and nothing about it waits any more.
 #[derive(Debug, Clone)]
 pub struct Sealed {
-    topic: Topic,
-    partition: Option<i32>,
-    key: String,
-    headers: Vec<(String, String)>,
-    value: Option<Vec<u8>>,
-    type_name: Arc<str>,
+    pub(crate) topic: Topic,
+    pub(crate) partition: Option<i32>,
+    pub(crate) key: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) type_name: Arc<str>,
 }
 
 impl Sealed {
@@ -87,6 +105,12 @@ impl Bus {
     /// # Errors
     /// The schema is not at hand, or refuses the body.
     pub async fn seal_fact(&self, fact: &Fact) -> Result<Sealed, PublishError> {
+        // The public form of a type has a schema too, and is no type of a fact.
+        name::split(&fact.type_name).map_err(|error| PublishError::Schema {
+            type_name: fact.type_name.clone(),
+            version: fact.version,
+            source: error.into(),
+        })?;
         self.hold_schema(&fact.type_name, fact.version).await?;
         self.sealed_fact(fact)
     }
@@ -97,12 +121,21 @@ impl Bus {
     /// # Errors
     /// The producer's queue is full, or it is gone.
     pub fn enqueue(&self, sealed: Sealed) -> Result<Delivery, PublishError> {
+        self.put(&sealed)
+    }
+
+    /// As [`Bus::enqueue`], for who tries again while the queue is full.
+    ///
+    /// # Errors
+    /// As [`Bus::enqueue`].
+    pub fn put(&self, sealed: &Sealed) -> Result<Delivery, PublishError> {
         let (waiting, delivery) = produce::awaited(sealed.topic, &sealed.type_name);
         let mut headers = OwnedHeaders::new_with_capacity(sealed.headers.len());
         for (key, value) in &sealed.headers {
             headers = headers.insert(Header { key, value: Some(value) });
         }
-        let mut record = BaseRecord::with_opaque_to(self.topic_name(sealed.topic), waiting)
+        let topic_name = self.topic_name(sealed.topic);
+        let mut record = BaseRecord::with_opaque_to(&topic_name, waiting)
             .key(sealed.key.as_str())
             .headers(headers);
         record.partition = sealed.partition;
@@ -236,6 +269,30 @@ impl Bus {
         })
     }
 
+    /// Makes the public form of a fact ready to be enqueued. It waits for nothing.
+    ///
+    /// # Errors
+    /// The schema refuses the body.
+    pub fn seal_public(&self, fact: &Fact, form: &PublicForm<'_>) -> Result<Sealed, PublishError> {
+        let mut headers = owned(headers::of_fact(fact));
+        headers.push((headers::SOURCE_OFFSET.to_owned(), form.source_offset.to_string()));
+        let event = Event {
+            topic: Topic::Domain(form.namespace),
+            partition: Some(form.partition),
+            key: fact.unit.as_str(),
+            id: &fact.id.to_string(),
+            type_name: &fact.type_name,
+            version: form.version,
+            time: fact.time,
+            source: Some(format!("/units/{}", fact.unit)),
+            patient_id: fact.patient_id.map(|id| id.to_string()),
+            seq: Some(fact.seq.to_string()),
+            headers,
+            body: form.body,
+        };
+        sealed_with(event, form.schema)
+    }
+
     fn sealed(&self, event: Event<'_>) -> Result<Sealed, PublishError> {
         let (type_name, version) = (event.type_name, event.version);
         let registered = self.schemas().held(type_name, version);
@@ -243,32 +300,37 @@ impl Bus {
             type_name: type_name.to_owned(),
             version,
         })?;
-        let mut framed = vec![0];
-        framed.extend_from_slice(&registered.id.to_be_bytes());
-        registered.schema.encode_into(event.body, &mut framed).map_err(|source| {
-            PublishError::Body { type_name: type_name.to_owned(), version, source }
-        })?;
-        let context = SealContext {
-            topic: event.topic,
-            key: event.key,
-            patient_id: event.patient_id.as_deref(),
-            type_name,
-            id: event.id,
-            seq: event.seq.clone(),
-        };
-        let value = seal::seal(&context, framed);
-        let schema = &registered.schema;
-        let data_schema =
-            DataSchema { name: schema.name(), version, fingerprint: schema.fingerprint() };
-        Ok(Sealed {
-            topic: event.topic,
-            partition: event.partition,
-            key: event.key.to_owned(),
-            value: Some(value),
-            type_name: type_name.into(),
-            headers: cloud_event(event, &data_schema),
-        })
+        sealed_with(event, &registered)
     }
+}
+
+fn sealed_with(event: Event<'_>, registered: &Registered) -> Result<Sealed, PublishError> {
+    let (type_name, version) = (event.type_name, event.version);
+    let mut framed = vec![0];
+    framed.extend_from_slice(&registered.id.to_be_bytes());
+    registered.schema.encode_into(event.body, &mut framed).map_err(|source| {
+        PublishError::Body { type_name: type_name.to_owned(), version, source }
+    })?;
+    let context = SealContext {
+        topic: event.topic,
+        key: event.key,
+        patient_id: event.patient_id.as_deref(),
+        type_name,
+        id: event.id,
+        seq: event.seq.clone(),
+    };
+    let value = seal::seal(&context, framed);
+    let schema = &registered.schema;
+    let data_schema =
+        DataSchema { name: schema.name(), version, fingerprint: schema.fingerprint() };
+    Ok(Sealed {
+        topic: event.topic,
+        partition: event.partition,
+        key: event.key.to_owned(),
+        value: Some(value),
+        type_name: type_name.into(),
+        headers: cloud_event(event, &data_schema),
+    })
 }
 
 fn cloud_event(event: Event<'_>, data_schema: &DataSchema<'_>) -> Vec<(String, String)> {
@@ -290,6 +352,6 @@ fn cloud_event(event: Event<'_>, data_schema: &DataSchema<'_>) -> Vec<(String, S
     all
 }
 
-fn owned(headers: Vec<(&'static str, String)>) -> Vec<(String, String)> {
+pub(crate) fn owned(headers: Vec<(&'static str, String)>) -> Vec<(String, String)> {
     headers.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }

@@ -106,7 +106,7 @@ impl Reader {
                 thread.unpark();
             }
         });
-        let topic_names = Topic::ALL.map(|topic| bus.topic_name(topic).to_owned()).to_vec();
+        let topic_names = bus.topic_names();
         let shared = Arc::new(Shared {
             name: name.to_owned(),
             consumer,

@@ -2,7 +2,8 @@
 //!
 //! The identity until there are keys: a body on the log is its bare Avro record. A sealed one will
 //! be the record `arteria.Sealed`, and readers tell one from the other by the name of the schema
-//! behind its id, for ever, so that both may lie on one log.
+//! behind its id, for ever, so that both may lie on one log. Public topics are for readers without
+//! keys: what stands there is minimised instead, and never sealed.
 
 use crate::config::Topic;
 use crate::error::OpenError;

@@ -14,6 +14,7 @@ use crate::bus::{blocking, know_topics};
 use crate::client;
 use crate::config::{BusConfig, Topic};
 use crate::error::BusError;
+use crate::namespace::Namespace;
 
 /// Creating or describing topics; a broker under load takes a second for five of 64 partitions.
 pub const ADMIN_MS_MAX: u64 = 30_000;
@@ -50,7 +51,9 @@ pub fn settings(topic: Topic, replicas: i32) -> Vec<(&'static str, String)> {
         Topic::Requests => delete_after(8 * DAY_MS, DAY_MS),
         Topic::Replies => delete_after(4 * HOUR_MS, HOUR_MS),
         Topic::Parked => delete_after(30 * DAY_MS, DAY_MS),
-        Topic::Facts => vec![
+        // The history of a public topic is as long as the record's, so that an analyst who comes
+        // late need ask nobody; a shorter one is an operator's policy.
+        Topic::Facts | Topic::Domain(_) => vec![
             ("cleanup.policy", "delete".to_owned()),
             ("retention.ms", "-1".to_owned()),
             ("retention.bytes", "-1".to_owned()),
@@ -80,15 +83,40 @@ pub async fn apply(config: &BusConfig) -> Result<Report, BusError> {
 /// The brokers do not answer, or a topic has another partition count than is set; then nothing is
 /// created.
 pub async fn apply_with(config: &BusConfig, replicas: i32) -> Result<Report, BusError> {
+    apply_to(config, replicas, Topic::ALL.to_vec()).await
+}
+
+/// The same for the public topics of these namespaces, which may be created at any time: whoever
+/// first publishes for one creates it.
+///
+/// # Errors
+/// As [`apply_with`].
+pub async fn apply_public(
+    config: &BusConfig,
+    replicas: i32,
+    namespaces: &[Namespace],
+) -> Result<Report, BusError> {
+    apply_to(config, replicas, namespaces.iter().copied().map(Topic::Domain).collect()).await
+}
+
+async fn apply_to(
+    config: &BusConfig,
+    replicas: i32,
+    topics: Vec<Topic>,
+) -> Result<Report, BusError> {
     let admin: AdminClient<DefaultClientContext> = client::config(&config.brokers, "admin")
         .create()
         .map_err(|source| BusError::Client { client: "admin".to_owned(), source })?;
-    let asked = config.clone();
+    let names: Vec<_> =
+        topics.into_iter().map(|topic| (topic, topic.name(&config.topic_prefix))).collect();
+    let (asked, wanted) = (config.clone(), names.clone());
     let (admin, there) =
-        blocking("asking for topics", move || (there(&admin, &asked), admin)).await.map(flip)?;
+        blocking("asking for topics", move || (there(&admin, &asked, &wanted), admin))
+            .await
+            .map(flip)?;
     let there = there?;
     let mut report = Report::default();
-    for (topic, name) in names(config) {
+    for (topic, name) in names.clone() {
         if there.contains(&topic) {
             report.differences.extend(differences(&admin, topic, &name, replicas).await?);
             report.already_there.push(name);
@@ -98,16 +126,14 @@ pub async fn apply_with(config: &BusConfig, replicas: i32) -> Result<Report, Bus
         }
     }
     let asked = config.clone();
-    blocking("waiting for created topics", move || wait_until_seen(&admin, &asked)).await??;
+    let names: Vec<_> = names.into_iter().map(|(_, name)| name).collect();
+    blocking("waiting for created topics", move || wait_until_seen(&admin, &asked, &names))
+        .await??;
     Ok(report)
 }
 
 fn flip<A, B>((one, two): (A, B)) -> (B, A) {
     (two, one)
-}
-
-fn names(config: &BusConfig) -> impl Iterator<Item = (Topic, String)> {
-    Topic::ALL.into_iter().map(|topic| (topic, topic.name(&config.topic_prefix)))
 }
 
 fn options() -> AdminOptions {
@@ -119,20 +145,21 @@ fn options() -> AdminOptions {
 fn there(
     admin: &AdminClient<DefaultClientContext>,
     config: &BusConfig,
+    names: &[(Topic, String)],
 ) -> Result<Vec<Topic>, BusError> {
     let metadata = admin.inner().fetch_metadata(None, Duration::from_millis(ADMIN_MS_MAX));
     let metadata = metadata
         .map_err(|source| BusError::Metadata { brokers: config.brokers.clone(), source })?;
     let mut there = Vec::new();
-    for (topic, name) in names(config) {
+    for (topic, name) in names {
         let Some(found) = metadata.topics().iter().find(|found| found.name() == name) else {
             continue;
         };
         let (found, wanted) = (found.partitions().len() as i32, config.partitions);
         if found != wanted {
-            return Err(BusError::Partitions { name, found, wanted });
+            return Err(BusError::Partitions { name: name.clone(), found, wanted });
         }
-        there.push(topic);
+        there.push(*topic);
     }
     Ok(there)
 }
@@ -185,11 +212,11 @@ async fn differences(
 fn wait_until_seen(
     admin: &AdminClient<DefaultClientContext>,
     config: &BusConfig,
+    names: &[String],
 ) -> Result<(), BusError> {
     let deadline = Instant::now() + Duration::from_millis(SEEN_MS_MAX);
-    let names: Vec<_> = names(config).map(|(_, name)| name).collect();
     loop {
-        match know_topics(admin.inner(), config, &names, deadline) {
+        match know_topics(admin.inner(), config, names, deadline) {
             Err(BusError::TopicsMissing { .. } | BusError::Partitions { .. })
                 if Instant::now() < deadline =>
             {

@@ -1,6 +1,7 @@
 //! The bus against a real broker and a real registry.
 
 mod facts;
+mod offers;
 mod promises;
 mod readers;
 mod refusals;
