@@ -4,6 +4,8 @@
 //! The decision is the domain's and pure; facts come only from capture. The reply is made from what
 //! the drain numbered, so it leaves after the spool's commit.
 
+use std::cell::RefCell;
+
 use kit_event::{Granted, RecordRef, Records, Refusal, RequestId, Timestamp, UnitSeq};
 use kit_link::{Cancel, FactFrame, LogIdentity, Reply, RequestFrame};
 use requests::{FinalState, Refused, RequestOutcome};
@@ -20,6 +22,7 @@ use crate::error::{Act, StationError};
 use crate::failpoints::Step;
 use crate::ledger::{self, Entry};
 use crate::outbox::{self, Captured};
+use crate::publish::PATIENT_FIELD;
 use crate::records::ClinicRecords;
 use crate::shadow::{self, Shadow};
 
@@ -70,7 +73,7 @@ impl Books {
     pub fn cancel(&mut self, cancel: &Cancel, log: &LogIdentity) -> Result<Verdict, StationError> {
         let now = self.setup.clock.now();
         let outcome = |state| RequestOutcome::new(cancel.request_id.clone(), state, now);
-        self.speak(&cancel.request_id, log, None, |_, _, entry| {
+        self.speak(&cancel.request_id, log, cancel.traceparent.as_deref(), |_, _, entry| {
             Ok(match entry {
                 Some(entry) if entry.state == FinalState::Cancelled.as_str() => Spoken::Repeated,
                 Some(_) => {
@@ -148,7 +151,10 @@ impl Books {
         };
         let written = match decided {
             Ok(granted) => write_all(&records, granted)?,
-            Err(refusal) => Err(refusal),
+            Err(refusal) => Err(records.missed.take().map_or(refusal, |thing| {
+                // The domain only saw that records could not be read.
+                records.absence(&thing).into()
+            })),
         };
         match written {
             Err(refusal) => Ok(refused(FinalState::Rejected, &refusal)),
@@ -171,7 +177,10 @@ impl Books {
             clinic,
             spool: self.spool.conn(),
             setup: &self.setup,
+            mapping: &self.mapping,
             tables: &self.installed.tables,
+            fresh: RefCell::new(Vec::new()),
+            missed: RefCell::new(None),
         }
     }
 
@@ -191,6 +200,7 @@ impl Books {
             reply_partition,
             last_seq: None,
             record_seq: None,
+            traceparent: None,
             outcome: Value::Null,
         };
         if let Verdict::Told(outcome) = verdict {
@@ -296,27 +306,39 @@ fn write_all(
 ) -> Result<Result<RecordRef, Refusal>, StationError> {
     let run = |sql: &str, act| records.clinic.execute_batch(sql).clinic(act);
     run("SAVEPOINT arteria_changes", "beginning to write")?;
+    let mut record = granted.record;
     for change in &granted.changes {
         let written = match changes::write(records, change) {
-            Err(changes::ChangeError::Refused { source, .. }) if is_passing(&source) => {
+            Err(changes::ChangeError::Write { source, .. }) if is_passing(&source) => {
                 return Err(StationError::Clinic { act: "writing a request", source });
             }
             written => written,
         };
-        if let Err(cause) = written {
-            run("ROLLBACK TO arteria_changes", "taking a refused write back")?;
-            run("RELEASE arteria_changes", "taking a refused write back")?;
-            // SQLite's own words may quote a row, so only its code is told.
-            let code = match &cause {
-                changes::ChangeError::Refused { source, .. } => source.sqlite_error_code(),
-                _ => None,
-            };
-            error!(target: "error", %cause, ?code, "the clinic database refused a decided write");
-            return Ok(Err(Refusal::agent_failed(cause.to_string())));
+        match written {
+            // The practice's database gave the row a key, and so an id, of its own.
+            Ok(id) if record == change.record => record.id = id,
+            Ok(_) => {}
+            Err(cause) => {
+                run("ROLLBACK TO arteria_changes", "taking a refused write back")?;
+                run("RELEASE arteria_changes", "taking a refused write back")?;
+                return Ok(Err(refusal_of(cause)));
+            }
         }
     }
     run("RELEASE arteria_changes", "writing")?;
-    Ok(Ok(granted.record))
+    Ok(Ok(record))
+}
+
+/// What who asked is told of a change that was not written.
+fn refusal_of(cause: changes::ChangeError) -> Refusal {
+    // SQLite's own words may quote a row, so only its code is told.
+    let code = match &cause {
+        changes::ChangeError::Refused(refused) => return refused.clone().into(),
+        changes::ChangeError::Write { source, .. } => source.sqlite_error_code(),
+        changes::ChangeError::NotOneRow { .. } | changes::ChangeError::LookUp(_) => None,
+    };
+    error!(target: "error", %cause, ?code, "the clinic database refused a decided write");
+    Refusal::agent_failed(cause.to_string())
 }
 
 /// A full or failing disk says nothing about the request: it is tried again.
@@ -346,9 +368,6 @@ fn set_cause(
         .map(drop)
         .clinic("naming the cause")
 }
-
-/// Every thing that concerns a patient names it in this field.
-const PATIENT_FIELD: &str = "patient_id";
 
 fn patient_of_state(state: &Value) -> Option<Uuid> {
     state[PATIENT_FIELD].as_str()?.parse().ok()

@@ -11,6 +11,7 @@ use crate::clinic::{self, Clinic};
 use crate::error::{Act, StationError};
 use crate::failpoints::Step;
 use crate::gate;
+use crate::mapping::Mapping;
 use crate::nonces::{Fit, Nonces};
 use crate::outbox;
 use crate::rows::RowReader;
@@ -29,6 +30,8 @@ const COMMITS_BEFORE_CHECKPOINT: u32 = 100;
 pub struct Books {
     /// What the agent was told.
     pub setup: Arc<Setup>,
+    /// The mapping as it is now.
+    pub mapping: Arc<Mapping>,
     /// The clinic database.
     pub clinic: Clinic,
     /// The spool.
@@ -59,7 +62,8 @@ impl Books {
         let clinic = Clinic::open(&setup.path(files::CLINIC))?;
         let had_tables = triggers::has_tables(&clinic.conn)?;
         let capture = !had_tables || gate::read(&clinic.conn)?.wants_triggers();
-        let installed = triggers::install(&clinic.conn, &setup.mapping, capture)?;
+        let mapping = setup.mapping();
+        let installed = triggers::install(&clinic.conn, &mapping, capture)?;
         let spool = Spool::open(&setup.path(files::SPOOL))?;
         let mark = clinic::mark(&clinic.conn)?;
         let (nonces, fit) = Nonces::read(&spool, mark.as_deref())?;
@@ -67,6 +71,7 @@ impl Books {
         let walk = Walk::read(&spool)?;
         let mut books = Self {
             setup,
+            mapping,
             clinic,
             spool,
             installed,
@@ -102,7 +107,7 @@ impl Books {
 
     /// Reads images of rows.
     pub fn reader(&self) -> RowReader<'_> {
-        RowReader { mapping: &self.setup.mapping, ids: &self.setup.ids }
+        RowReader { mapping: &self.mapping, ids: &self.setup.ids }
     }
 
     /// Refuses to go on with a clinic database that is not as we left it.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
+use crate::check::mapping_of;
 use crate::clinic::Clinic;
 use crate::gate::{self, Closed};
-use crate::mapping::Mapping;
 use crate::setup::files;
 use crate::triggers;
 
@@ -35,7 +35,7 @@ pub fn switch(dir: &Path, switch: Switch) -> Result<String> {
     let path = dir.join(files::CLINIC);
     let clinic = Clinic::open(&path)?;
     clinic.conn.busy_timeout(BUSY_WAIT).context("waiting for the clinic database")?;
-    let mapping = Mapping::reference()?;
+    let mapping = mapping_of(dir)?;
     match switch {
         Switch::On => {
             let installed = triggers::install(&clinic.conn, &mapping, true)?;

@@ -1,31 +1,24 @@
-//! Row changes that a domain decided, as SQL on the practice's tables.
+//! Row changes that a domain decided, as SQL on the practice's tables and in its own words.
 
 use kit_event::{RowChange, RowOperation};
+use requests::Refused;
 use rusqlite::params_from_iter;
 use rusqlite::types::Value as SqlValue;
+use serde_json::Value;
+use uuid::Uuid;
 
 use crate::error::StationError;
-use crate::mapping::Table;
-use crate::records::ClinicRecords;
+use crate::mapping::{Column, Currency, NewKey, Table};
+use crate::records::{ClinicRecords, Fresh};
 use crate::rows::quoted;
+use crate::values;
 
 /// Why a decided change was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
-    /// No captured table holds such things.
-    #[error("no captured table holds {thing} rows")]
-    NoTable {
-        /// Which thing.
-        thing: &'static str,
-    },
-    /// The database has no column for a field.
-    #[error("no column of {table} holds {field}")]
-    NoColumn {
-        /// Which table.
-        table: String,
-        /// Which field.
-        field: String,
-    },
+    /// The unit refuses it, in words for who asked.
+    #[error("the practice's software holds no such thing")]
+    Refused(#[source] Refused),
     /// The row to update is not there, or several are.
     #[error("{rows} rows of {table} were updated, not one")]
     NotOneRow {
@@ -36,7 +29,7 @@ pub enum ChangeError {
     },
     /// The practice's own schema refused: a constraint, a trigger of its own.
     #[error("writing {table}")]
-    Refused {
+    Write {
         /// Which table.
         table: String,
         /// Why; it may quote a row, so it is never shown.
@@ -48,58 +41,190 @@ pub enum ChangeError {
     LookUp(#[from] StationError),
 }
 
-/// Writes one change.
+/// Columns and what is to stand in them.
+type Values = Vec<(String, SqlValue)>;
+
+/// Writes one change; the public id of the row, which is not the wish's where the practice's
+/// database gives rows their keys.
 ///
 /// # Errors
 /// What the practice's database refused; the caller rolls back.
-pub fn write(records: &ClinicRecords<'_>, change: &RowChange) -> Result<(), ChangeError> {
+pub fn write(records: &ClinicRecords<'_>, change: &RowChange) -> Result<Uuid, ChangeError> {
     let thing = change.record.thing;
-    let table = records.table(thing).ok_or(ChangeError::NoTable { thing })?;
-    let mut names = Vec::new();
-    let mut values = Vec::new();
+    let Some(table) = records.table(thing) else {
+        return Err(ChangeError::Refused(records.absence(thing)));
+    };
+    if table.read_only {
+        let why = "its practice software keeps these records to itself";
+        return Err(ChangeError::Refused(not_writable(thing, "", why)));
+    }
+    let mut named = Vec::new();
     for (field, value) in &change.fields {
-        let column = table.column(field).ok_or_else(|| ChangeError::NoColumn {
-            table: table.name.clone(),
-            field: field.clone(),
-        })?;
-        names.push(column.name.clone());
-        values.push(records.column_value(column, value)?);
+        named.extend(field_values(records, table, change, field, value)?);
     }
     match change.operation {
-        RowOperation::Insert => insert(records, table, change, names, values),
-        RowOperation::Update if names.is_empty() => Ok(()),
-        RowOperation::Update => update(records, table, change, &names, values),
+        RowOperation::Insert => insert(records, table, change, named),
+        RowOperation::Update if named.is_empty() => Ok(change.record.id),
+        RowOperation::Update => update(records, table, change, named),
     }
+}
+
+fn not_writable(thing: &str, field: &str, why: &'static str) -> Refused {
+    Refused::NotWritable { thing: thing.to_owned(), field: field.to_owned(), why }
+}
+
+/// What a field is in columns; nothing for one that every row has alike.
+fn field_values(
+    records: &ClinicRecords<'_>,
+    table: &Table,
+    change: &RowChange,
+    field: &str,
+    value: &Value,
+) -> Result<Values, ChangeError> {
+    let refuse = |why| Err(ChangeError::Refused(not_writable(change.record.thing, field, why)));
+    let Some(column) = table.column(field) else {
+        let constant = table.constants.iter().find(|(name, _)| name == field);
+        return match constant {
+            Some((_, always)) if always == value => Ok(Vec::new()),
+            Some(_) => refuse("it is the same in all records of the practice"),
+            // Empty is what it is without a column.
+            None if value.is_null() => Ok(Vec::new()),
+            None => refuse("the practice's software has no place for it"),
+        };
+    };
+    if column.read_only {
+        return refuse("the practice's software keeps it to itself");
+    }
+    let written = match (&column.of, id_of(value)) {
+        (Some(of), Some(id)) => match records.known_key(of, &id)? {
+            Some(key) => key,
+            None if records.keys_are_public(of) => vec![SqlValue::Text(id.to_string())],
+            None => return refuse("the practice knows no record of this id"),
+        },
+        _ => match values::written(column, value, currency(table, column, change)) {
+            Ok(written) => written,
+            Err(values::Unwritable(why)) => return refuse(why),
+        },
+    };
+    if written.len() != column.parts.len() {
+        return refuse("its key has another form at the practice");
+    }
+    Ok(column.parts.iter().cloned().zip(written).collect())
+}
+
+fn id_of(value: &Value) -> Option<Uuid> {
+    value.as_str()?.parse().ok()
+}
+
+/// The currency that a change names, for an amount whose currency stands in another column.
+fn currency<'c>(table: &Table, column: &Column, change: &'c RowChange) -> Option<&'c str> {
+    let Currency::Column(name) = &column.amount.as_ref()?.currency else { return None };
+    let holder = table.columns.iter().find(|other| other.parts == [name.clone()])?;
+    change.fields.get(&holder.field)?.as_str()
 }
 
 fn insert(
     records: &ClinicRecords<'_>,
     table: &Table,
     change: &RowChange,
-    mut names: Vec<String>,
-    mut values: Vec<SqlValue>,
-) -> Result<(), ChangeError> {
-    if let Some(column) = table.column(&table.id).filter(|column| !names.contains(&column.name)) {
-        names.push(column.name.clone());
-        values.push(SqlValue::Text(change.record.id.to_string()));
+    mut named: Values,
+) -> Result<Uuid, ChangeError> {
+    let new_key = table.new_key.unwrap_or(NewKey::PublicId);
+    let id_column = match (table.column(&table.id), table.key.as_slice()) {
+        (Some(column), _) => column.parts.first().cloned(),
+        (None, [only]) => Some(only.clone()),
+        (None, _) => None,
+    };
+    let is_beside = table.has_id_beside_key();
+    if is_beside
+        && new_key == NewKey::Next
+        && let [only] = table.key.as_slice()
+    {
+        named.push((only.clone(), SqlValue::Integer(next_key(records, table, only)?)));
     }
-    let quoted_names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+    if let Some(column) = id_column.filter(|_| is_beside || new_key != NewKey::Assigned) {
+        if new_key == NewKey::Next && !is_beside {
+            named.retain(|(name, _)| *name != column);
+            named.push((column.clone(), SqlValue::Integer(next_key(records, table, &column)?)));
+        } else if !named.iter().any(|(name, _)| *name == column) {
+            named.push((column, SqlValue::Text(change.record.id.to_string())));
+        }
+    }
+    for (column, value) in &table.defaults {
+        if !named.iter().any(|(name, _)| name == column) {
+            named.push((column.clone(), crate::rows::sql_value(value)));
+        }
+    }
+    let (names, values): (Vec<String>, Vec<SqlValue>) = named.iter().cloned().unzip();
+    let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
     let marks = vec!["?"; names.len()].join(", ");
+    let into = quoted(&table.name);
+    let sql = format!("INSERT INTO {into} ({}) VALUES ({marks})", names.join(", "));
+    run(records, table, &sql, values)?;
+    let assigned = records.clinic.last_insert_rowid();
+    let key = key_of_new(table, &named, assigned);
+    Ok(remember(records, table, change, key))
+}
+
+/// One more than the greatest key; the database is ours until the transaction ends.
+fn next_key(records: &ClinicRecords<'_>, table: &Table, column: &str) -> Result<i64, ChangeError> {
     let sql = format!(
-        "INSERT INTO {} ({}) VALUES ({marks})",
-        quoted(&table.name),
-        quoted_names.join(", ")
+        "SELECT coalesce(max(CAST({} AS INTEGER)), 0) + 1 FROM {}",
+        quoted(column),
+        quoted(&table.name)
     );
-    run(records, table, &sql, values).map(drop)
+    records
+        .clinic
+        .query_row(&sql, [], |row| row.get(0))
+        .map_err(|source| ChangeError::Write { table: table.name.clone(), source })
+}
+
+/// The key of a row just made; what the row was not given is what the database assigned.
+fn key_of_new(table: &Table, named: &Values, assigned: i64) -> Vec<SqlValue> {
+    let part = |column: &String| {
+        let given = named.iter().find(|(name, _)| name == column);
+        given.map_or(SqlValue::Integer(assigned), |(_, value)| value.clone())
+    };
+    table.key.iter().map(part).collect()
+}
+
+/// Lets the rest of the transaction find the row, by the wish's id and by its own.
+fn remember(
+    records: &ClinicRecords<'_>,
+    table: &Table,
+    change: &RowChange,
+    key: Vec<SqlValue>,
+) -> Uuid {
+    let texts: Vec<Value> = key.iter().map(key_json).collect();
+    let own = if table.has_id_beside_key() {
+        change.record.id
+    } else {
+        table.public_id(&records.setup.ids, &texts)
+    };
+    let thing = table.thing.clone();
+    let mut fresh = records.fresh.borrow_mut();
+    fresh.push(Fresh { thing: thing.clone(), id: change.record.id, key: key.clone() });
+    fresh.push(Fresh { thing, id: own, key });
+    own
+}
+
+fn key_json(value: &SqlValue) -> Value {
+    match value {
+        SqlValue::Null => Value::Null,
+        SqlValue::Integer(number) => Value::from(*number),
+        SqlValue::Real(number) => Value::from(number.to_string()),
+        SqlValue::Text(text) => Value::from(text.clone()),
+        SqlValue::Blob(bytes) => Value::from(format!("x:{}", hex::encode_upper(bytes))),
+    }
 }
 
 fn update(
     records: &ClinicRecords<'_>,
     table: &Table,
     change: &RowChange,
-    names: &[String],
-    mut values: Vec<SqlValue>,
-) -> Result<(), ChangeError> {
+    named: Values,
+) -> Result<Uuid, ChangeError> {
+    let (names, mut values): (Vec<String>, Vec<SqlValue>) = named.into_iter().unzip();
     let assignments: Vec<String> =
         names.iter().map(|name| format!("{} = ?", quoted(name))).collect();
     let conditions: Vec<String> =
@@ -112,7 +237,7 @@ fn update(
         conditions.join(" AND ")
     );
     match run(records, table, &sql, values)? {
-        1 => Ok(()),
+        1 => Ok(change.record.id),
         rows => Err(ChangeError::NotOneRow { table: table.name.clone(), rows }),
     }
 }
@@ -127,5 +252,5 @@ fn run(
         .clinic
         .prepare_cached(sql)
         .and_then(|mut statement| statement.execute(params_from_iter(values)))
-        .map_err(|source| ChangeError::Refused { table: table.name.clone(), source })
+        .map_err(|source| ChangeError::Write { table: table.name.clone(), source })
 }

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use kit_event::UnitId;
 
 use crate::capture::{self, Switch};
 use crate::init::{self, Init};
-use crate::{run, waiting};
+use crate::mapping::REFERENCE;
+use crate::{check, run, waiting};
 
 /// The small program beside a clinic's database.
 #[derive(Debug, Parser)]
@@ -58,8 +59,26 @@ enum Command {
         #[arg(long)]
         dir: PathBuf,
     },
+    /// Looks at the mapping of the practice's tables.
+    Mapping {
+        #[command(subcommand)]
+        act: MappingAct,
+    },
     /// Shows what waits and what was refused.
     Requests {
+        /// The clinic's folder.
+        #[arg(long)]
+        dir: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum MappingAct {
+    /// Prints the mapping of the reference schema, to begin a file of one's own with.
+    Reference,
+    /// Explains what would be captured, with three rows of each table, and tells every mistake by
+    /// its line; the exit status is 1 where there is one.
+    Check {
         /// The clinic's folder.
         #[arg(long)]
         dir: PathBuf,
@@ -81,6 +100,18 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Run { dir } => run::run(&dir)?,
         Command::Status { dir } => println!("{}", run::read_status(&dir)?),
         Command::Capture { switch, dir } => println!("{}", capture::switch(&dir, switch)?),
+        Command::Mapping { act: MappingAct::Reference } => print!("{REFERENCE}"),
+        Command::Mapping { act: MappingAct::Check { dir } } => {
+            let checked = check::check(&dir)?;
+            print!("{}", checked.report);
+            if !checked.mistakes.is_empty() {
+                println!();
+                for mistake in &checked.mistakes {
+                    println!("{mistake}");
+                }
+                bail!("the mapping has {} mistakes", checked.mistakes.len());
+            }
+        }
         Command::Requests { dir } => print!("{}", waiting::show(&dir)?),
     }
     Ok(())

@@ -1,14 +1,17 @@
 //! Commands in the order of the log, and what goes ahead of them.
 
 use kit_link::{
-    Applied, Cancel, FactFrame, FromAgent, FromEdge, LogIdentity, NewEpoch, Reply, RequestFrame,
-    Resend,
+    Applied, Cancel, FactFrame, FromAgent, FromEdge, LogIdentity, NewEpoch, Reemit, Reply,
+    RequestFrame, Resend,
 };
+use kit_telemetry::Step;
 use tracing::{info, warn};
 
 use crate::apply::Verdict;
 use crate::error::StationError;
+use crate::reemit::Restated;
 use crate::station::Station;
+use crate::traced;
 
 /// A frame with a place in the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +33,8 @@ pub enum Ahead {
     Resend(Resend),
     /// A new epoch is ordered.
     NewEpoch(NewEpoch),
+    /// The present state of what a fact spoke of is asked for.
+    Reemit(Reemit),
 }
 
 impl Command {
@@ -44,6 +49,7 @@ impl Command {
             FromEdge::Cancel(cancel) => placed(cancel.position, Ahead::Cancel(cancel)),
             FromEdge::Resend(resend) => placed(resend.position, Ahead::Resend(resend)),
             FromEdge::NewEpoch(order) => placed(order.position, Ahead::NewEpoch(order)),
+            FromEdge::Reemit(order) => placed(order.position, Ahead::Reemit(order)),
             FromEdge::Welcome(_)
             | FromEdge::Query(_)
             | FromEdge::Ack(_)
@@ -68,7 +74,7 @@ impl Station {
     pub(crate) fn obey_next(&mut self) -> Result<(), StationError> {
         let Some(command) = self.commands.front().cloned() else { return Ok(()) };
         match command {
-            Command::Request(request) => self.obey_request(&request)?,
+            Command::Request(mut request) => self.obey_request(&mut request)?,
             Command::Placed(position, ahead) => {
                 self.obey(&ahead)?;
                 if !self.done_with(position + 1)? {
@@ -95,6 +101,7 @@ impl Station {
                 Ok(())
             }
             Ahead::NewEpoch(order) => self.obey_new_epoch(order),
+            Ahead::Reemit(order) => self.obey_reemit(order),
         }
     }
 
@@ -113,18 +120,46 @@ impl Station {
         Ok(())
     }
 
+    /// Ahead of commands nothing is stated: the order comes in its place too, and would be obeyed
+    /// twice.
+    fn obey_reemit(&mut self, order: &Reemit) -> Result<(), StationError> {
+        let (Some(position), Some(log)) = (order.position, self.log.clone()) else {
+            return Ok(());
+        };
+        if self.is_done_with(&log, position) {
+            return Ok(());
+        }
+        self.drain_all()?;
+        let restated = self.books.reemit(order.seq, order.subject.as_deref())?;
+        self.unless_busy(|station| station.books.settle())?;
+        let seq = order.seq;
+        match restated {
+            Restated::Facts(facts) => {
+                info!(target: "message", %seq, facts = facts.len(), "a thing was stated anew");
+                self.pump(&facts)
+            }
+            Restated::Unknown => {
+                warn!(target: "message", %seq, "nothing here knows what a withheld fact spoke of");
+                Ok(())
+            }
+        }
+    }
+
     fn obey_cancel(&mut self, cancel: &Cancel) -> Result<(), StationError> {
         let Some(log) = self.log.clone() else { return Ok(()) };
-        let verdict = self.books.cancel(cancel, &log)?;
+        let mut cancel = cancel.clone();
+        let step = traced::cancelling(&mut cancel);
+        let verdict = self.books.cancel(&cancel, &log)?;
         let facts = self.after_verdict(&verdict)?;
         info!(target: "message", request = %cancel.request_id, "a cancel was obeyed");
         let reply =
             self.books.reply(&cancel.request_id, cancel.reply_partition, &verdict, &facts)?;
-        self.send_reply(reply, &facts)
+        self.send_reply(reply, &facts, step)
     }
 
-    fn obey_request(&mut self, request: &RequestFrame) -> Result<(), StationError> {
+    fn obey_request(&mut self, request: &mut RequestFrame) -> Result<(), StationError> {
         let Some(log) = self.log.clone() else { return Ok(()) };
+        let step = traced::applying(request);
         let verdict = if self.is_done_with(&log, request.position) {
             Verdict::Repeated
         } else {
@@ -143,7 +178,7 @@ impl Station {
             };
         let position = request.position;
         info!(target: "message", request = %request.id, position, "a request was obeyed");
-        self.send_reply(reply, &facts)?;
+        self.send_reply(reply, &facts, step)?;
         // A fresh ledger row holds the position already.
         if self.move_cursor(request.position + 1) && !matches!(verdict, Verdict::Spoken { .. }) {
             self.store_cursor()?;
@@ -181,8 +216,10 @@ impl Station {
         &mut self,
         reply: Option<Reply>,
         facts: &[FactFrame],
+        mut step: Step,
     ) -> Result<(), StationError> {
-        if let Some(reply) = reply {
+        if let Some(mut reply) = reply {
+            traced::spoken(&mut step, &mut reply);
             self.send(FromAgent::Reply(reply));
         }
         self.pump(facts)

@@ -1,6 +1,7 @@
 //! `agent.toml`: what `init` was told, and what somebody may change by hand.
 
-use std::path::Path;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
 
 use kit_event::UnitId;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,30 @@ pub struct Config {
     /// The unit's IANA time zone, in which working hours are wall time.
     #[serde(default = "utc")]
     pub time_zone: String,
+    /// The mapping file, where it is not `mapping.toml` in this folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mapping: Option<PathBuf>,
+    /// Where steps of traces go, where no `OTEL_` variable says it; nowhere if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traces: Option<Traces>,
+}
+
+/// The collector of traces.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Traces {
+    /// Its base address, as `http://127.0.0.1:4318`.
+    pub endpoint: String,
+    /// Of the traces that begin here, one in so many is recorded; all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub one_in: Option<NonZeroU32>,
+}
+
+impl Traces {
+    /// The part of the traces that begin here which is recorded.
+    pub fn ratio(&self) -> Option<f64> {
+        self.one_in.map(|many| 1.0 / f64::from(many.get()))
+    }
 }
 
 fn utc() -> String {
@@ -121,13 +146,23 @@ mod tests {
 
     fn config(time_zone: &str, edge: &str) -> Config {
         let unit = "hcu-0001".parse().unwrap();
-        Config { unit, edge: edge.to_owned(), time_zone: time_zone.to_owned() }
+        Config {
+            unit,
+            edge: edge.to_owned(),
+            time_zone: time_zone.to_owned(),
+            mapping: None,
+            traces: None,
+        }
     }
 
     #[test]
     fn settings_read_back() {
         let dir = tempfile::tempdir().unwrap();
-        let config = config("Europe/Lisbon", "wss://edge.example");
+        let mut config = config("Europe/Lisbon", "wss://edge.example");
+        config.traces = Some(Traces {
+            endpoint: "http://127.0.0.1:4318".to_owned(),
+            one_in: NonZeroU32::new(100),
+        });
         config.store(dir.path()).unwrap();
         assert_eq!(Config::load(dir.path()).unwrap(), config);
     }
@@ -140,6 +175,12 @@ mod tests {
         std::fs::write(&file, "unit='hcu-0001'\nedge='ws://x'\ntimezone='UTC'").unwrap();
         assert!(matches!(Config::load(dir.path()), Err(ConfigError::Parse { .. })));
         std::fs::write(&file, "unit='HCU 1'\nedge='ws://x'").unwrap();
+        assert!(matches!(Config::load(dir.path()), Err(ConfigError::Parse { .. })));
+        std::fs::write(
+            &file,
+            "unit='hcu-0001'\nedge='ws://x'\n[traces]\nendpoint='http://x'\none_in=0",
+        )
+        .unwrap();
         assert!(matches!(Config::load(dir.path()), Err(ConfigError::Parse { .. })));
         assert!(matches!(config("Moon/Sea", "ws://x").check(), Err(ConfigError::TimeZone { .. })));
         assert!(matches!(config("UTC", "http://x").check(), Err(ConfigError::Edge { .. })));

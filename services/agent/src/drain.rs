@@ -13,6 +13,7 @@ use crate::failpoints::Step;
 use crate::outbox::{self, Captured, Change};
 use crate::publish::{Publisher, Source};
 use crate::spool::{Cause, SpoolTx};
+use crate::traced;
 
 /// Outbox rows in one transaction of the spool: some ten milliseconds of work, so that a request
 /// that arrives meanwhile waits no longer.
@@ -63,7 +64,10 @@ impl Books {
         let tx = self.spool.begin()?;
         let mut facts = Vec::with_capacity(rows.len());
         for row in rows {
-            facts.extend(self.publish_captured(&tx, row)?);
+            let mut step = traced::capturing(&self.setup.unit, row);
+            let numbered = self.publish_captured(&tx, row, step.handed_on())?;
+            traced::numbered(&mut step, &numbered);
+            facts.extend(numbered);
             tx.add_drained(row.id)?;
         }
         facts.extend(beside(self, &tx)?);
@@ -80,12 +84,14 @@ impl Books {
         &self,
         tx: &SpoolTx<'_>,
         row: &Captured,
+        traceparent: Option<String>,
     ) -> Result<Vec<FactFrame>, StationError> {
-        let Some(table) = self.setup.mapping.by_name(&row.table) else { return Ok(Vec::new()) };
-        let publisher = Publisher { tx, reader: self.reader(), now: self.setup.clock.now() };
+        let Some(table) = self.mapping.by_name(&row.table) else { return Ok(Vec::new()) };
+        let at = self.setup.clock.of_machine(row.at_ms);
+        let publisher = Publisher { tx, reader: self.reader(), at };
         let cause = Cause {
             request_id: row.request_id.as_deref().and_then(|id| id.parse().ok()),
-            traceparent: row.traceparent.clone(),
+            traceparent,
         };
         let (image, source) = match &row.change {
             Change::Inserted { image } => (image, Source::MadeOrRemoved),
@@ -94,10 +100,9 @@ impl Books {
                 return publisher.publish(table, &row.key, None, Source::MadeOrRemoved, &cause);
             }
         };
-        match publisher.reader.row(table, &row.key, image) {
-            Some(after) => publisher.publish(table, &row.key, Some(after), source, &cause),
-            // A row without an id names nothing that anybody could ask for.
-            None => Ok(Vec::new()),
-        }
+        let image = self.completed(table, &row.key, image)?;
+        let after = image.and_then(|image| publisher.reader.row_of(table, &row.key, &image));
+        // A row that lost its id, or that the practice marked as gone, ends what was said of it.
+        publisher.publish(table, &row.key, after, source, &cause)
     }
 }

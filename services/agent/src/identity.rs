@@ -68,7 +68,7 @@ impl Ids {
         }
     }
 
-    /// The public id of a row that has none of its own.
+    /// The public id of a row that has none of its own, made of its key.
     pub fn of_key(&self, table: &str, key: &[Value]) -> Uuid {
         let parts: Vec<String> = key.iter().map(key_text).collect();
         self.derive(table, &parts)

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
-use kit_event::UnitSeq;
+use kit_event::{Timestamp, UnitSeq};
 use kit_link::{Cursor, Durable, FromAgent, FromEdge, Welcome};
 use tokio::sync::{mpsc, oneshot};
 
@@ -43,19 +43,53 @@ pub struct Standing {
     pub cursor: Option<Cursor>,
 }
 
-/// The last number in the spool, for pongs: the link answers them whatever the clinic thread does.
+/// The last number in the spool and what waits there, for pongs: the link answers them whatever the
+/// clinic thread does.
 #[derive(Clone, Default)]
-pub struct LastSeq(Arc<Mutex<UnitSeq>>);
+pub struct LastSeq(Arc<Mutex<Told>>);
+
+/// What the clinic thread last told.
+#[derive(Debug, Clone, Copy, Default)]
+struct Told {
+    seq: UnitSeq,
+    waits: Option<Waits>,
+}
+
+/// What waits in the spool, as it stood at most a second or so ago.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waits {
+    /// Facts that no ACK covers.
+    pub facts: u64,
+    /// When the oldest of them happened.
+    pub oldest: Option<Timestamp>,
+    /// Mapped tables whose capture is paused.
+    pub paused_tables: u32,
+}
 
 impl LastSeq {
     /// The last number.
     pub fn get(&self) -> UnitSeq {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.told().seq
+    }
+
+    /// What waits; none before the clinic thread looked.
+    pub fn waiting(&self) -> Option<Waits> {
+        self.told().waits
     }
 
     /// Another number was given.
     pub fn set(&self, seq: UnitSeq) {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = seq;
+        self.told().seq = seq;
+    }
+
+    /// So much waits now.
+    pub fn waits(&self, facts: u64, oldest: Option<Timestamp>, paused_tables: usize) {
+        let paused_tables = u32::try_from(paused_tables).unwrap_or(u32::MAX);
+        self.told().waits = Some(Waits { facts, oldest, paused_tables });
+    }
+
+    fn told(&self) -> std::sync::MutexGuard<'_, Told> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

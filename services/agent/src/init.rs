@@ -68,7 +68,11 @@ fn settings(init: &Init) -> Result<String> {
         .clone()
         .or_else(|| found.as_ref().map(|found| found.time_zone.clone()))
         .unwrap_or_else(|| "UTC".to_owned());
-    let config = Config { unit: init.unit.clone(), edge: init.edge.clone(), time_zone };
+    // Where traces go and what maps the tables is nobody's but the settings' own to say.
+    let traces = found.as_ref().and_then(|config| config.traces.clone());
+    let mapping = found.as_ref().and_then(|config| config.mapping.clone());
+    let (unit, edge) = (init.unit.clone(), init.edge.clone());
+    let config = Config { unit, edge, time_zone, mapping, traces };
     config.check()?;
     if found.as_ref() == Some(&config) {
         return Ok(format!("kept {}", path.display()));

@@ -11,22 +11,25 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`mapping`], [`rows`], [`identity`] | what columns mean, and public ids |
+//! | [`mapping`], [`rows`], [`values`], [`identity`] | what columns mean, and public ids |
 //! | [`clinic`], [`triggers`], [`gate`], [`outbox`], [`ledger`] | the clinic database |
-//! | [`spool`], [`facts`], [`shadow`], [`fit`], [`nonces`] | the spool |
+//! | [`spool`], [`naming`], [`facts`], [`shadow`], [`fit`], [`nonces`] | the spool |
 //! | [`books`] | both files together |
-//! | [`drain`], [`publish`], [`walk`], [`epoch`], [`restore`] | from rows to numbered facts |
-//! | [`apply`], [`records`], [`changes`], [`domains`], [`tries`] | from requests to rows |
-//! | [`station`], [`inbox`], [`hearing`], [`command`], [`uplink`], [`rounds`] | the clinic thread |
+//! | [`drain`], [`lookups`], [`publish`], [`reemit`] | from rows to numbered facts |
+//! | [`walk`], [`opening`], [`epoch`], [`restore`] | all rows: stated, compared |
+//! | [`apply`], [`records`], [`filters`], [`changes`], [`domains`] | from requests to rows |
+//! | [`station`], [`inbox`], [`hearing`], [`command`], [`tries`] | the clinic thread |
+//! | [`uplink`], [`rounds`] | what it sends, and looks after |
 //! | [`queries`] | the query thread |
 //! | [`link`], [`handshake`], [`wire`], [`pause`] | the connection |
-//! | [`config`], [`setup`], [`init`], [`run`], [`cli`], [`logs`] | the program |
-//! | [`capture`], [`status`], [`waiting`] | what people ask it beside its run |
+//! | [`config`], [`setup`], [`init`], [`run`], [`cli`], [`logs`], [`traced`] | the program |
+//! | [`capture`], [`check`], [`status`], [`waiting`] | what people ask it beside its run |
 
 pub mod apply;
 pub mod books;
 pub mod capture;
 pub mod changes;
+pub mod check;
 pub mod cli;
 pub mod clinic;
 pub mod command;
@@ -37,6 +40,7 @@ pub mod epoch;
 pub mod error;
 pub mod facts;
 pub mod failpoints;
+pub mod filters;
 pub mod fit;
 pub mod gate;
 pub mod handshake;
@@ -47,13 +51,17 @@ pub mod init;
 pub mod ledger;
 pub mod link;
 pub mod logs;
+pub mod lookups;
 pub mod mapping;
+pub mod naming;
 pub mod nonces;
+pub mod opening;
 pub mod outbox;
 pub mod pause;
 pub mod publish;
 pub mod queries;
 pub mod records;
+pub mod reemit;
 pub mod restore;
 pub mod rounds;
 pub mod rows;
@@ -63,9 +71,11 @@ pub mod shadow;
 pub mod spool;
 pub mod station;
 pub mod status;
+pub mod traced;
 pub mod tries;
 pub mod triggers;
 pub mod uplink;
+pub mod values;
 pub mod waiting;
 pub mod walk;
 pub mod wire;

@@ -9,6 +9,7 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use kit_event::Timestamp;
 use kit_link::limits::HEARTBEAT_GRACE_MS;
 use kit_link::{Applied, FromAgent, FromEdge, Ping, Pong, Resume};
 use kit_token::AgentKey;
@@ -228,6 +229,7 @@ impl Session<'_> {
             FromEdge::Cancel(cancel) => cancel.position,
             FromEdge::Resend(resend) => resend.position,
             FromEdge::NewEpoch(order) => order.position,
+            FromEdge::Reemit(order) => order.position,
             FromEdge::Welcome(_)
             | FromEdge::Query(_)
             | FromEdge::Ack(_)
@@ -240,6 +242,15 @@ impl Session<'_> {
     async fn pong(&mut self, ping: Ping) -> Result<(), Ended> {
         let next = self.applied_next.unwrap_or(ping.head);
         let last_seq = self.link.last_seq.get();
-        wire::send(&mut self.socket, &FromAgent::Pong(Pong { next, last_seq })).await
+        let mut pong = Pong { next, last_seq, ..Pong::default() };
+        if let Some(waits) = self.link.last_seq.waiting() {
+            let now = self.link.setup.clock.now();
+            let waited = |since: Timestamp| now.unix_ms().saturating_sub(since.unix_ms());
+            let oldest_ms = waits.oldest.map_or(0, waited);
+            pong.spool_facts = Some(waits.facts);
+            pong.oldest_unsent_ms = Some(u64::try_from(oldest_ms).unwrap_or_default());
+            pong.paused_tables = Some(waits.paused_tables);
+        }
+        wire::send(&mut self.socket, &FromAgent::Pong(pong)).await
     }
 }

@@ -1,34 +1,60 @@
-//! The mapping file: which tables are captured and what their columns mean to the domains.
+//! The mapping: which tables are captured and what their columns mean to the domains.
 //!
 //! One file generates the triggers, the row readers and the row writers, so a new table is an entry
-//! here and a schema, and no code.
+//! in it and a schema, and no code. [`file`] reads it and tells every mistake by its line;
+//! [`source`] finds it and sees it change; [`format`] and [`money`] know how people write dates and
+//! amounts.
 
-use std::collections::{BTreeMap, BTreeSet};
+pub mod column;
+pub mod column_file;
+pub mod file;
+pub mod format;
+pub mod generic;
+pub mod money;
+pub mod source;
+pub mod tree;
 
-use serde::Deserialize;
+use std::collections::BTreeSet;
 
+use chrono_tz::Tz;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::identity::Ids;
+pub use crate::mapping::column::{Amount, Code, Column, Currency, Kind, Through};
+pub use crate::mapping::generic::Facts;
+use crate::mapping::tree::Mistake;
 use crate::rows::selected_expression;
+use crate::values;
 
 /// Columns of one table. SQLite functions take at most 127 arguments, two for each column.
 pub const COLUMNS_MAX: usize = 60;
 
+/// The mapping of the agent's own ledger, which every mapping has.
+const LEDGER: &str = include_str!("ledger.toml");
+
 /// The mapping of the reference practice schema.
-const REFERENCE: &str = include_str!("reference.toml");
+pub const REFERENCE: &str = include_str!("reference.toml");
 
 /// Why a mapping is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum MappingError {
-    /// It is not the TOML that a mapping is.
-    #[error("the mapping does not read")]
-    Read(#[source] toml::de::Error),
-    /// It contradicts itself.
-    #[error("table {table} of the mapping: {problem}")]
-    Table {
-        /// Which table.
-        table: String,
-        /// What is wrong.
-        problem: &'static str,
+    /// It has mistakes.
+    #[error("the mapping has {} mistakes, the first at {}", .0.len(), first(.0))]
+    Mistakes(Vec<Mistake>),
+    /// It cannot be read from the disk.
+    #[error("reading {path}")]
+    Read {
+        /// Which file.
+        path: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
     },
+}
+
+fn first(mistakes: &[Mistake]) -> String {
+    mistakes.first().map_or_else(|| "no line".to_owned(), Mistake::to_string)
 }
 
 /// Every mapped table, in the order in which a snapshot walks them.
@@ -43,83 +69,57 @@ pub struct Mapping {
 pub struct Table {
     /// Its name in the clinic database.
     pub name: String,
-    /// The thing that a row is, as domains name it.
+    /// The thing that a row is, as domains name it; of a generic type the whole `voip.call`.
     pub thing: String,
+    /// The facts of a generic type, which no domain names.
+    pub facts: Option<Facts>,
     /// Its key columns.
     pub key: Vec<String>,
     /// The field that holds the public id.
     pub id: String,
+    /// The name under which public ids are derived from keys: the table's first name, so that a
+    /// table that the practice renames keeps its ids.
+    pub ids_of: String,
     /// Whether it is the agent's own ledger.
     pub ledger: bool,
+    /// Whether requests may not write it.
+    pub read_only: bool,
+    /// Where the key of a new row comes from; as the table is made, where nothing is said.
+    pub new_key: Option<NewKey>,
+    /// Fields that every row has alike.
+    pub constants: Vec<(String, Value)>,
+    /// What a new row has in columns that no domain knows.
+    pub defaults: Vec<(String, Value)>,
+    /// By which word in which column the practice marks a row as gone.
+    pub gone: Option<Gone>,
     /// Its mapped columns.
     pub columns: Vec<Column>,
+    /// The columns of its own that an image holds.
+    pub images: Vec<String>,
     /// SQL for key and columns of a row, made once.
     pub selected: String,
+    /// The line of the mapping file at which it begins.
+    pub line: usize,
 }
 
-/// One mapped column.
-#[derive(Debug, Clone)]
-pub struct Column {
-    /// Its name in the clinic database.
-    pub name: String,
-    /// Its name in the domain.
-    pub field: String,
-    /// What it holds.
-    pub kind: Kind,
-    /// The thing that an id names.
-    pub of: Option<String>,
+/// Where the key of a row that a request makes comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewKey {
+    /// It is the public id.
+    PublicId,
+    /// The database assigns it.
+    Assigned,
+    /// One more than the greatest.
+    Next,
 }
 
-/// What a column holds, for the domain; the database may hold anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// Any text.
-    Text,
-    /// `YYYY-MM-DD`, else the text goes to `<field>_raw`.
-    Date,
-    /// RFC 3339, else the text goes to `<field>_raw`.
-    Timestamp,
-    /// 0 or 1, or the usual words.
-    Bool,
-    /// A whole number.
-    Integer,
-    /// A UUID, or an id that is made one.
-    Uuid,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    table: Vec<FileTable>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileTable {
-    name: String,
-    thing: String,
-    key: Vec<String>,
-    id: String,
-    #[serde(default)]
-    ledger: bool,
-    columns: BTreeMap<String, FileColumn>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum FileColumn {
-    Short(Kind),
-    Long(LongColumn),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LongColumn {
-    #[serde(rename = "type")]
-    kind: Kind,
-    field: Option<String>,
-    of: Option<String>,
+/// A row that the practice keeps and does not mean any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone {
+    /// The column that says so.
+    pub column: String,
+    /// The words that mean it.
+    pub words: Vec<String>,
 }
 
 impl Mapping {
@@ -128,59 +128,28 @@ impl Mapping {
     /// # Errors
     /// Never: a test reads the same text.
     pub fn reference() -> Result<Self, MappingError> {
-        Self::parse(REFERENCE)
+        Self::parse(REFERENCE, Tz::UTC)
     }
 
-    /// Reads a mapping file.
+    /// Reads a practice's mapping file; the agent's own ledger is added to it. Local times that
+    /// name no zone are of `zone`.
     ///
     /// # Errors
-    /// What does not read, or what contradicts itself.
-    pub fn parse(text: &str) -> Result<Self, MappingError> {
-        let file: File = toml::from_str(text).map_err(MappingError::Read)?;
-        let tables: Vec<Table> = file.table.into_iter().map(Table::from).collect();
-        let things: BTreeSet<&str> = tables.iter().map(|table| table.thing.as_str()).collect();
-        for table in &tables {
-            table.check(&things)?;
-        }
-        Ok(Self { tables })
+    /// Every mistake in it.
+    pub fn parse(text: &str, zone: Tz) -> Result<Self, MappingError> {
+        let mut mapping = file::read(text, zone, file::Author::Practice)?;
+        mapping.tables.extend(file::read(LEDGER, Tz::UTC, file::Author::Agent)?.tables);
+        Ok(mapping)
     }
 
-    /// The table of this name.
+    /// The table of this name; SQLite minds no case in names.
     pub fn by_name(&self, name: &str) -> Option<&Table> {
-        self.tables.iter().find(|table| table.name == name)
+        self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name))
     }
 
     /// The table whose rows are this thing.
     pub fn by_thing(&self, thing: &str) -> Option<&Table> {
         self.tables.iter().find(|table| table.thing == thing)
-    }
-}
-
-impl From<FileTable> for Table {
-    fn from(file: FileTable) -> Self {
-        let columns = file
-            .columns
-            .into_iter()
-            .map(|(name, column)| match column {
-                FileColumn::Short(kind) => Column { field: name.clone(), name, kind, of: None },
-                FileColumn::Long(long) => Column {
-                    field: long.field.unwrap_or_else(|| name.clone()),
-                    name,
-                    kind: long.kind,
-                    of: long.of,
-                },
-            })
-            .collect();
-        Self {
-            name: file.name,
-            thing: file.thing,
-            key: file.key,
-            id: file.id,
-            ledger: file.ledger,
-            columns,
-            selected: String::new(),
-        }
-        .with_selected()
     }
 }
 
@@ -190,60 +159,73 @@ impl Table {
         self.columns.iter().find(|column| column.field == field)
     }
 
-    /// The same table without the columns that `present`, in lower case, does not hold: SQLite
-    /// minds no case in names.
+    /// The word before the `/` in a fact's subject.
+    pub fn subject_word(&self) -> &str {
+        self.facts.as_ref().map_or(&self.thing, |facts| &facts.word)
+    }
+
+    /// The public id of the row under a key: the key itself where it is mapped as the id and is a
+    /// UUID, else one that is made of it.
+    pub fn public_id(&self, ids: &Ids, key: &[Value]) -> Uuid {
+        match (key, self.column(&self.id)) {
+            ([only], Some(_)) => {
+                let text = values::text_of(only).unwrap_or_default();
+                ids.of_text(&self.ids_of, &text)
+            }
+            _ => ids.of_key(&self.ids_of, key),
+        }
+    }
+
+    /// Whether the public id stands in a column that is no part of the key.
+    pub fn has_id_beside_key(&self) -> bool {
+        let beside = |column: &Column| column.parts.iter().all(|part| !self.key.contains(part));
+        self.column(&self.id).is_some_and(beside)
+    }
+
+    /// The columns that are looked up in other tables.
+    pub fn looked_up(&self) -> impl Iterator<Item = (&Column, &Through)> {
+        self.columns.iter().filter_map(|column| Some((column, column.through.as_ref()?)))
+    }
+
+    /// Columns of its own that must be there, in lower case: SQLite minds no case in names.
+    pub fn needed(&self) -> BTreeSet<String> {
+        let optional = |name: &str| {
+            let mut using = self.columns.iter().filter(|column| column.uses(name)).peekable();
+            using.peek().is_some() && using.all(|column| column.optional)
+        };
+        let is_needed = |name: &&String| self.key.contains(name) || !optional(name);
+        self.images.iter().filter(is_needed).map(|name| name.to_ascii_lowercase()).collect()
+    }
+
+    /// The same table without the optional columns that `present`, in lower case, does not hold.
     pub fn narrowed(&self, present: &BTreeSet<String>) -> Self {
         let mut narrowed = self.clone();
-        let holds = |column: &Column| present.contains(&column.name.to_ascii_lowercase());
-        narrowed.columns.retain(holds);
-        narrowed.with_selected()
+        let stands = |name: &str| present.contains(&name.to_ascii_lowercase());
+        narrowed.columns.retain(|column| column.own().all(stands));
+        narrowed.finished()
     }
 
-    fn with_selected(mut self) -> Self {
+    /// The same table without a field.
+    pub fn without(&self, field: &str) -> Self {
+        let mut narrowed = self.clone();
+        narrowed.columns.retain(|column| column.field != field);
+        narrowed.finished()
+    }
+
+    /// Works out what follows from the columns.
+    pub fn finished(mut self) -> Self {
+        let mut images = self.key.clone();
+        let own = self.columns.iter().flat_map(Column::own);
+        for name in own.chain(self.gone.as_ref().map(|gone| gone.column.as_str())) {
+            if !images.iter().any(|known| known == name) {
+                images.push(name.to_owned());
+            }
+        }
+        self.images = images;
         self.selected = selected_expression(&self);
         self
-    }
-
-    fn check(&self, things: &BTreeSet<&str>) -> Result<(), MappingError> {
-        let refuse = |problem| Err(MappingError::Table { table: self.name.clone(), problem });
-        let mapped = |name: &String| self.columns.iter().any(|column| &column.name == name);
-        if self.key.is_empty() || !self.key.iter().all(mapped) {
-            return refuse("every key column must be mapped, and there must be one");
-        }
-        if self.columns.len() > COLUMNS_MAX {
-            return refuse("it maps more columns than a trigger can carry");
-        }
-        let strange = |of: &Option<String>| of.as_deref().is_some_and(|of| !things.contains(of));
-        if self.columns.iter().any(|column| strange(&column.of)) {
-            return refuse("an id is of a thing that no table holds");
-        }
-        Ok(())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_reference_mapping_reads() {
-        let mapping = Mapping::reference().unwrap();
-        let things: Vec<&str> = mapping.tables.iter().map(|table| table.thing.as_str()).collect();
-        assert_eq!(things, ["patient", "practitioner", "working_hours", "appointment", "request"]);
-        assert_eq!(mapping.by_name("patients").unwrap().columns.len(), 14);
-    }
-
-    #[test]
-    fn a_mapping_that_contradicts_itself_is_refused() {
-        let table = |rest: &str| format!("[[table]]\nname='t'\nthing='t'\nid='a'\n{rest}");
-        for bad in [
-            table("key=[]\n[table.columns]\na='text'"),
-            table("key=['b']\n[table.columns]\na='text'"),
-            table("key=['a']\n[table.columns]\na={type='uuid',of='nobody'}"),
-            table("key=['a']\nmood='fine'\n[table.columns]\na='text'"),
-            table("key=['a']\n[table.columns]\na='colour'"),
-        ] {
-            assert!(Mapping::parse(&bad).is_err(), "{bad}");
-        }
-    }
-}
+mod tests;

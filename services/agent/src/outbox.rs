@@ -26,6 +26,9 @@ pub struct Captured {
     pub request_id: Option<String>,
     /// The trace of that request.
     pub traceparent: Option<String>,
+    /// When it happened, by the clinic's clock, in milliseconds since 1970; none where an older
+    /// trigger wrote it.
+    pub at_ms: Option<i64>,
 }
 
 /// What happened to a row.
@@ -57,7 +60,7 @@ pub fn read(
 ) -> Result<Vec<Captured>, StationError> {
     let read = || {
         let mut statement = conn.prepare_cached(
-            "SELECT id, op, tbl, key, image, request_id, traceparent FROM arteria_outbox
+            "SELECT id, op, tbl, key, image, request_id, traceparent, at FROM arteria_outbox
              WHERE id <= ?1 ORDER BY id LIMIT ?2",
         )?;
         let mut rows = statement.query((up_to, (limit + drained.len()) as i64))?;
@@ -89,6 +92,7 @@ fn captured_row(row: &Row<'_>) -> rusqlite::Result<Captured> {
         key: text(3)?.unwrap_or_default(),
         request_id: text(5)?,
         traceparent: text(6)?,
+        at_ms: row.get_ref(7)?.as_i64().ok(),
     })
 }
 

@@ -1,16 +1,22 @@
 //! From a row that changed to numbered facts: the domain names what happened, the spool numbers it,
-//! the shadow remembers it, all in the caller's transaction.
+//! the shadow remembers it, all in the caller's transaction. Of a generic type no domain knows
+//! anything: its mapping names the fact, and the row is its body.
 
-use kit_event::{Observed, Timestamp, UnitSeq};
+use kit_event::{Timestamp, UnitSeq};
 use kit_link::FactFrame;
+use serde_json::Value;
 use tracing::error;
+use uuid::Uuid;
 
 use crate::domains;
 use crate::error::StationError;
-use crate::mapping::Table;
+use crate::mapping::{Facts, Table};
 use crate::rows::{Row, RowReader};
 use crate::shadow::{self, Shadow};
-use crate::spool::{Cause, SpoolTx};
+use crate::spool::{Cause, Named, SpoolTx};
+
+/// The field by which every thing names its patient.
+pub const PATIENT_FIELD: &str = "patient_id";
 
 /// Publishes rows in one transaction of the spool.
 pub struct Publisher<'a> {
@@ -18,8 +24,8 @@ pub struct Publisher<'a> {
     pub tx: &'a SpoolTx<'a>,
     /// Reads images.
     pub reader: RowReader<'a>,
-    /// The network's time.
-    pub now: Timestamp,
+    /// When what is published happened, or was found, by the network's time.
+    pub at: Timestamp,
 }
 
 /// How the agent came to know of a row's state.
@@ -31,7 +37,7 @@ pub enum Source {
     Changed,
     /// A comparison of all rows found it different.
     Compared,
-    /// A new epoch states it.
+    /// A new epoch, or the first walk of a newly mapped table, states it.
     Seeded,
 }
 
@@ -50,11 +56,8 @@ impl Publisher<'_> {
     ) -> Result<Vec<FactFrame>, StationError> {
         let thing = table.thing.as_str();
         let before = shadow::get(self.tx.conn(), thing, key)?;
-        let observed = self.observed(table, before.as_ref(), after.as_ref(), source);
-        let facts = observed
-            .into_iter()
-            .map(|observed| self.tx.number(observed, cause, self.now))
-            .collect::<Result<Vec<_>, _>>()?;
+        let named = self.named(table, before.as_ref(), after.as_ref(), source);
+        let facts = self.number(named, cause)?;
         let seq = facts.last().map(|fact| fact.seq);
         match (after, &before) {
             (None, Some(_)) => shadow::delete(self.tx.conn(), thing, key)?,
@@ -62,35 +65,63 @@ impl Publisher<'_> {
             (Some(row), Some(old)) if seq.is_none() && row.state == old.state => {}
             (Some(row), _) => {
                 let known = before.as_ref().map_or(UnitSeq::ZERO, |old| old.seq);
-                let published = Shadow {
-                    key: key.to_owned(),
-                    public_id: row.id,
-                    seq: seq.unwrap_or(known),
-                    state: row.state,
-                };
-                shadow::put(self.tx.conn(), thing, &published)?;
+                self.remember(thing, key, row, seq.unwrap_or(known))?;
             }
         }
         Ok(facts)
     }
 
-    fn observed(
+    /// States a row as it is now, or its end, whatever was said of it before.
+    ///
+    /// # Errors
+    /// The spool refuses.
+    pub fn restate(
+        &self,
+        table: &Table,
+        key: &str,
+        last: Option<&Value>,
+        now: Option<Row>,
+    ) -> Result<Vec<FactFrame>, StationError> {
+        let named = match (&now, last) {
+            (Some(row), _) => snapshot(table, row.state.clone(), &row.id),
+            (None, Some(last)) => ended(table, last),
+            (None, None) => Vec::new(),
+        };
+        let facts = self.number(named, &Cause::default())?;
+        match (now, facts.last()) {
+            (Some(row), Some(fact)) => self.remember(&table.thing, key, row, fact.seq)?,
+            (None, _) => shadow::delete(self.tx.conn(), &table.thing, key)?,
+            (Some(_), None) => {}
+        }
+        Ok(facts)
+    }
+
+    fn number(&self, named: Vec<Named>, cause: &Cause) -> Result<Vec<FactFrame>, StationError> {
+        named.into_iter().map(|fact| self.tx.number(fact, cause, self.at)).collect()
+    }
+
+    fn remember(&self, thing: &str, key: &str, row: Row, seq: UnitSeq) -> Result<(), StationError> {
+        let key = key.to_owned();
+        let published = Shadow { key, public_id: row.id, seq, state: row.state };
+        shadow::put(self.tx.conn(), thing, &published)
+    }
+
+    fn named(
         &self,
         table: &Table,
         before: Option<&Shadow>,
         after: Option<&Row>,
         source: Source,
-    ) -> Vec<Observed> {
-        let Some(domain) = domains::of_thing(&table.thing) else { return Vec::new() };
+    ) -> Vec<Named> {
         let seeded = source == Source::Seeded;
         if !seeded && before.map(|old| &old.state) == after.map(|row| &row.state) {
             return Vec::new();
         }
-        let named = match (before, after) {
-            (None, None) => return Vec::new(),
+        match (before, after) {
+            (None, None) => Vec::new(),
             // What a row was before nobody knows: its state is stated, nothing is said to happen.
             (None, Some(row)) if seeded || source == Source::Changed => {
-                domain.snapshot(&table.thing, &row.state).map(|it| vec![it])
+                snapshot(table, row.state.clone(), &row.id)
             }
             // This epoch has spoken of it already.
             (Some(old), Some(row))
@@ -98,23 +129,84 @@ impl Publisher<'_> {
                     && old.state == row.state
                     && old.seq.epoch == self.tx.last_seq().epoch =>
             {
-                return Vec::new();
+                Vec::new()
             }
             (Some(old), Some(row)) if seeded && (old.state == row.state || !table.ledger) => {
-                domain.snapshot(&table.thing, &row.state).map(|it| vec![it])
+                snapshot(table, row.state.clone(), &row.id)
             }
             // Readers withdraw by themselves what a new epoch does not state.
-            (Some(_), None) if seeded => return Vec::new(),
-            (old, row) => {
-                domain.observe(&table.thing, old.map(|old| &old.state), row.map(|row| &row.state))
-            }
-        };
-        named.unwrap_or_else(|cause| {
-            // A bug of the mapping, never of the practice: every text reads as something. The row
-            // is passed over, because stopping here would hold back the whole unit.
-            let thing = &table.thing;
-            error!(target: "error", thing, %cause, "a row does not read as its thing");
-            Vec::new()
-        })
+            (Some(_), None) if seeded => Vec::new(),
+            (old, row) => observed(table, old, row),
+        }
     }
+}
+
+/// What happened between two states of a row.
+fn observed(table: &Table, old: Option<&Shadow>, row: Option<&Row>) -> Vec<Named> {
+    if let Some(facts) = &table.facts {
+        return match (old, row) {
+            (Some(old), Some(row)) if old.public_id != row.id => [
+                generic(facts, facts.removed.as_deref(), &old.state, &old.public_id),
+                generic(facts, facts.inserted.as_deref(), &row.state, &row.id),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+            (None, Some(row)) => {
+                generic(facts, facts.inserted.as_deref(), &row.state, &row.id).into_iter().collect()
+            }
+            (Some(_), Some(row)) => {
+                generic(facts, facts.changed.as_deref(), &row.state, &row.id).into_iter().collect()
+            }
+            (Some(old), None) => {
+                let named = generic(facts, facts.removed.as_deref(), &old.state, &old.public_id);
+                named.into_iter().collect()
+            }
+            (None, None) => Vec::new(),
+        };
+    }
+    let Some(domain) = domains::of_thing(&table.thing) else { return Vec::new() };
+    let (old, row) = (old.map(|old| &old.state), row.map(|row| &row.state));
+    let named = domain.observe(&table.thing, old, row);
+    read_or_none(table, named.map(|named| named.into_iter().map(Named::from).collect()))
+}
+
+/// The present state, of which nothing is said to have happened.
+fn snapshot(table: &Table, state: Value, id: &str) -> Vec<Named> {
+    if let Some(facts) = &table.facts {
+        return generic(facts, facts.stated(), &state, id).into_iter().collect();
+    }
+    let Some(domain) = domains::of_thing(&table.thing) else { return Vec::new() };
+    read_or_none(table, domain.snapshot(&table.thing, &state).map(|it| vec![it.into()]))
+}
+
+/// The end of a row of which only the last state is known.
+fn ended(table: &Table, last: &Value) -> Vec<Named> {
+    let id = last.get(&table.id).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let shadow =
+        Shadow { key: String::new(), public_id: id, seq: UnitSeq::ZERO, state: last.clone() };
+    observed(table, Some(&shadow), None)
+}
+
+/// A fact that the mapping names; none where it names none for this.
+fn generic(facts: &Facts, type_name: Option<&str>, state: &Value, id: &str) -> Option<Named> {
+    let patient = state.get(PATIENT_FIELD).and_then(Value::as_str);
+    Some(Named {
+        type_name: type_name?.to_owned(),
+        version: facts.version,
+        subject: format!("{}/{id}", facts.word),
+        patient_id: patient.and_then(|id| id.parse::<Uuid>().ok()),
+        body: state.clone(),
+    })
+}
+
+fn read_or_none(table: &Table, named: Result<Vec<Named>, serde_json::Error>) -> Vec<Named> {
+    named.unwrap_or_else(|_| {
+        // A bug of the mapping, never of the practice: every text reads as something. The row is
+        // passed over, because stopping here would hold back the whole unit. The parser's own words
+        // may quote the row.
+        let thing = &table.thing;
+        error!(target: "error", thing, "a row does not read as its thing");
+        Vec::new()
+    })
 }

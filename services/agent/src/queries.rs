@@ -3,6 +3,7 @@
 //! A query changes nothing, waits for nobody and is dropped after its deadline. When another
 //! program holds the clinic database it is answered `unit-busy`: who asked waits at a screen.
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -17,10 +18,11 @@ use tracing::{error, info};
 use crate::clinic::Clinic;
 use crate::domains;
 use crate::error::{Act, StationError};
-use crate::mapping::Table;
+use crate::mapping::{Mapping, Table};
 use crate::records::ClinicRecords;
 use crate::setup::{Setup, files};
 use crate::spool::Spool;
+use crate::traced;
 use crate::triggers;
 
 /// Queries that may wait. Each takes some milliseconds; more would only grow stale.
@@ -58,16 +60,18 @@ impl Queries {
 struct Reader {
     clinic: Connection,
     spool: Connection,
+    mapping: Arc<Mapping>,
     tables: Vec<Table>,
 }
 
 fn serve(setup: &Setup, asked: &Receiver<(Query, mpsc::Sender<FromAgent>)>) {
     let mut reader = None;
-    while let Ok((query, out)) = asked.recv() {
+    while let Ok((mut query, out)) = asked.recv() {
         if query.expires_at <= setup.clock.now() {
             info!(target: "message", query = %query.id, "a query came too late");
             continue;
         }
+        let _step = traced::answering(&mut query);
         let answered = catch_unwind(AssertUnwindSafe(|| answer(setup, &mut reader, &query)))
             .unwrap_or_else(
                 // One question must not silence all others. What it read with is thrown away.
@@ -86,7 +90,9 @@ fn answer(setup: &Setup, reader: &mut Option<Reader>, query: &Query) -> kit_even
     let Some(domain) = domains::of_query(&query.type_name) else {
         return Err(Refusal::unknown_type(&query.type_name));
     };
-    let opened = match reader.take() {
+    // A mapping that has changed since reads the tables anew.
+    let known = reader.take().filter(|opened| Arc::ptr_eq(&opened.mapping, &setup.mapping()));
+    let opened = match known {
         Some(opened) => Ok(opened),
         None => open(setup),
     };
@@ -112,9 +118,10 @@ fn answer(setup: &Setup, reader: &mut Option<Reader>, query: &Query) -> kit_even
 
 fn open(setup: &Setup) -> Result<Reader, StationError> {
     let clinic = Clinic::open_reader(&setup.path(files::CLINIC))?;
-    let tables = triggers::survey(&clinic, &setup.mapping)?.tables;
+    let mapping = setup.mapping();
+    let tables = triggers::survey(&clinic, &mapping)?.tables;
     let spool = Spool::open_reader(&setup.path(files::SPOOL))?;
-    Ok(Reader { clinic, spool, tables })
+    Ok(Reader { clinic, spool, mapping, tables })
 }
 
 impl Reader {
@@ -127,8 +134,15 @@ impl Reader {
         self.clinic.execute_batch("BEGIN").clinic("beginning to read")?;
         // A read that fails later shows as a refusal; one that another program holds up shows here.
         let held = self.clinic.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()));
-        let records =
-            ClinicRecords { clinic: &self.clinic, spool: &self.spool, setup, tables: &self.tables };
+        let records = ClinicRecords {
+            clinic: &self.clinic,
+            spool: &self.spool,
+            setup,
+            mapping: &self.mapping,
+            tables: &self.tables,
+            fresh: RefCell::new(Vec::new()),
+            missed: RefCell::new(None),
+        };
         let answered = held
             .clinic("beginning to read")
             .map(|()| domain.answer(&query.type_name, &query.body, &records, setup.clock.now()));
@@ -149,6 +163,7 @@ fn send(out: &mpsc::Sender<FromAgent>, query: &Query, answered: kit_event::Answe
     let mut answer = Answer {
         id: query.id.clone(),
         reply_partition: query.reply_partition,
+        traceparent: query.traceparent.clone(),
         body: None,
         reason: None,
         detail: None,

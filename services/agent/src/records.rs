@@ -1,13 +1,17 @@
 //! The clinic's records as domains see them, inside the transaction that will hold the effect.
 
+use std::cell::RefCell;
+
 use kit_event::{Filter, Records, RecordsError, Stored};
+use requests::Refused;
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, params_from_iter};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::error::StationError;
-use crate::mapping::{Column, Table};
+use crate::filters::{self, Condition, FilterError};
+use crate::mapping::{Column, Mapping, NewKey, Table};
 use crate::rows::{Row, RowReader, key_sql_value, quoted, selected_row, sql_value};
 use crate::setup::Setup;
 use crate::shadow;
@@ -18,10 +22,27 @@ pub struct ClinicRecords<'a> {
     pub clinic: &'a Connection,
     /// The spool, for the shadow.
     pub spool: &'a Connection,
-    /// The mapping, the ids and the zone.
+    /// The ids and the zone.
     pub setup: &'a Setup,
+    /// Every mapped table, captured or not.
+    pub mapping: &'a Mapping,
     /// The captured tables, without the columns that the database lacks.
     pub tables: &'a [Table],
+    /// Rows made in this transaction, which the shadow does not know yet.
+    pub fresh: RefCell<Vec<Fresh>>,
+    /// A thing that was asked for and that no captured table holds.
+    pub missed: RefCell<Option<String>>,
+}
+
+/// A row that a request has just made.
+#[derive(Debug, Clone)]
+pub struct Fresh {
+    /// The thing that it is.
+    pub thing: String,
+    /// A public id by which it may be asked for: the one that the wish gave, or the row's own.
+    pub id: Uuid,
+    /// Its key.
+    pub key: Vec<SqlValue>,
 }
 
 /// Why records could not be read.
@@ -33,8 +54,8 @@ enum ReadError {
     Spool(#[from] StationError),
     #[error("no captured table holds such things")]
     NoTable,
-    #[error("no column holds the field {0}")]
-    NoColumn(&'static str),
+    #[error("the filter has no meaning in this clinic")]
+    Filter(#[from] FilterError),
 }
 
 impl ClinicRecords<'_> {
@@ -43,47 +64,83 @@ impl ClinicRecords<'_> {
         self.tables.iter().find(|table| table.thing == thing)
     }
 
-    /// The key under which the row of a public id stands: as the shadow knows it, else the id
-    /// itself, for a row that was written a moment ago.
+    /// Why there are no rows of a thing.
+    pub fn absence(&self, thing: &str) -> Refused {
+        let thing = thing.to_owned();
+        match self.mapping.by_thing(&thing) {
+            Some(_) => Refused::TablePaused { thing },
+            None => {
+                let why = "the unit keeps no such records";
+                Refused::NotWritable { thing, field: String::new(), why }
+            }
+        }
+    }
+
+    fn captured(&self, thing: &str) -> Result<&Table, ReadError> {
+        self.table(thing).ok_or_else(|| {
+            *self.missed.borrow_mut() = Some(thing.to_owned());
+            ReadError::NoTable
+        })
+    }
+
+    /// The key under which the row of a public id stands: as this transaction or the shadow knows
+    /// it; none for an id that neither knows.
+    ///
+    /// # Errors
+    /// The spool refuses.
+    pub fn known_key(&self, thing: &str, id: &Uuid) -> Result<Option<Vec<SqlValue>>, StationError> {
+        let fresh = self.fresh.borrow();
+        if let Some(fresh) = fresh.iter().find(|it| it.thing == thing && it.id == *id) {
+            return Ok(Some(fresh.key.clone()));
+        }
+        let known = shadow::find(self.spool, thing, &id.to_string())?
+            .and_then(|row| serde_json::from_str::<Vec<Value>>(&row.key).ok());
+        Ok(known.map(|key| key.iter().map(key_sql_value).collect()))
+    }
+
+    /// The key of a public id; the id itself, for a row that was written a moment ago.
     ///
     /// # Errors
     /// The spool refuses.
     pub fn key_of(&self, thing: &str, id: &Uuid) -> Result<Vec<SqlValue>, StationError> {
-        let id = id.to_string();
-        let known = shadow::find(self.spool, thing, &id)?
-            .and_then(|row| serde_json::from_str::<Vec<Value>>(&row.key).ok());
-        Ok(match known {
-            Some(key) => key.iter().map(key_sql_value).collect(),
-            None => vec![SqlValue::Text(id)],
-        })
+        let known = self.known_key(thing, id)?;
+        Ok(known.unwrap_or_else(|| vec![SqlValue::Text(id.to_string())]))
     }
 
-    /// A domain's value as its column holds it.
+    /// A domain's value as its columns hold it in a comparison.
     ///
     /// # Errors
     /// The spool refuses.
-    pub fn column_value(&self, column: &Column, value: &Value) -> Result<SqlValue, StationError> {
+    pub fn column_values(
+        &self,
+        column: &Column,
+        value: &Value,
+    ) -> Result<Vec<SqlValue>, StationError> {
         let named = value.as_str().and_then(|text| text.parse::<Uuid>().ok());
         match (&column.of, named) {
-            (Some(thing), Some(id)) => {
-                let mut key = self.key_of(thing, &id)?;
-                Ok(if key.len() == 1 { key.remove(0) } else { SqlValue::Text(id.to_string()) })
-            }
-            _ => Ok(sql_value(value)),
+            (Some(thing), Some(id)) => self.key_of(thing, &id),
+            _ => Ok(vec![sql_value(value)]),
         }
     }
 
+    /// Whether rows of a thing have keys that are their public ids.
+    pub fn keys_are_public(&self, thing: &str) -> bool {
+        let table = self.table(thing);
+        table.is_some_and(|table| table.new_key.unwrap_or(NewKey::PublicId) == NewKey::PublicId)
+    }
+
     fn read_one(&self, thing: &str, id: &Uuid) -> Result<Option<Stored>, ReadError> {
-        let table = self.table(thing).ok_or(ReadError::NoTable)?;
+        let table = self.captured(thing)?;
         let key = self.key_of(thing, id)?;
         if key.len() != table.key.len() {
             return Ok(None);
         }
         let conditions: Vec<String> =
             table.key.iter().map(|name| format!("{} = ?", quoted(name))).collect();
-        let rows = self.select(table, &conditions, key)?;
+        let rows = self.select(table, vec![(conditions.join(" AND "), key)])?;
         let Some((key, row)) = rows.into_iter().next() else { return Ok(None) };
-        if row.id != id.to_string() {
+        let is_asked = row.id == id.to_string() || self.is_fresh(thing, id);
+        if !is_asked {
             return Ok(None);
         }
         let published = shadow::get(self.spool, thing, &key)?;
@@ -91,46 +148,31 @@ impl ClinicRecords<'_> {
         Ok(Some(Stored { state: row.state, seq }))
     }
 
+    fn is_fresh(&self, thing: &str, id: &Uuid) -> bool {
+        self.fresh.borrow().iter().any(|fresh| fresh.thing == thing && fresh.id == *id)
+    }
+
     fn read_all(&self, thing: &str, filters: &[Filter]) -> Result<Vec<Value>, ReadError> {
-        let table = self.table(thing).ok_or(ReadError::NoTable)?;
-        let column = |field: &'static str| table.column(field).ok_or(ReadError::NoColumn(field));
-        let mut conditions = Vec::new();
-        let mut params = Vec::new();
-        for filter in filters {
-            match filter {
-                Filter::Equals(field, Value::Null) => {
-                    conditions.push(format!("{} IS NULL", quoted(&column(field)?.name)));
-                }
-                Filter::Equals(field, value) => {
-                    let column = column(field)?;
-                    // A row may name another by its public id as well as by the key it has here.
-                    conditions.push(format!("{} IN (?, ?)", quoted(&column.name)));
-                    params.extend([self.column_value(column, value)?, sql_value(value)]);
-                }
-                Filter::TextAtLeast(field, text) => {
-                    conditions.push(format!("{} >= ?", quoted(&column(field)?.name)));
-                    params.push(SqlValue::Text(text.clone()));
-                }
-                Filter::TextBelow(field, text) => {
-                    conditions.push(format!("{} < ?", quoted(&column(field)?.name)));
-                    params.push(SqlValue::Text(text.clone()));
-                }
-            }
-        }
-        let rows = self.select(table, &conditions, params)?;
-        Ok(rows.into_iter().map(|(_, row)| row.state).collect())
+        let table = self.captured(thing)?;
+        let conditions = filters::conditions(self, table, filters)?;
+        let rows = self.select(table, conditions.sql)?;
+        let fits = |state: &Value| {
+            let holds = |field: &str| state.get(field).unwrap_or(&Value::Null);
+            conditions.read.iter().all(|(field, value)| holds(field) == *value)
+        };
+        Ok(rows.into_iter().map(|(_, row)| row.state).filter(fits).collect())
     }
 
     fn select(
         &self,
         table: &Table,
-        conditions: &[String],
-        params: Vec<SqlValue>,
+        conditions: Vec<Condition>,
     ) -> Result<Vec<(String, Row)>, ReadError> {
-        let filter = if conditions.is_empty() {
+        let (texts, params): (Vec<String>, Vec<Vec<SqlValue>>) = conditions.into_iter().unzip();
+        let filter = if texts.is_empty() {
             String::new()
         } else {
-            format!(" WHERE {}", conditions.join(" AND "))
+            format!(" WHERE {}", texts.join(" AND "))
         };
         let order: Vec<String> = table.key.iter().map(|name| quoted(name)).collect();
         let sql = format!(
@@ -139,9 +181,9 @@ impl ClinicRecords<'_> {
             quoted(&table.name),
             order.join(", ")
         );
-        let reader = RowReader { mapping: &self.setup.mapping, ids: &self.setup.ids };
+        let reader = RowReader { mapping: self.mapping, ids: &self.setup.ids };
         let mut statement = self.clinic.prepare_cached(&sql)?;
-        let mut rows = statement.query(params_from_iter(params))?;
+        let mut rows = statement.query(params_from_iter(params.into_iter().flatten()))?;
         let mut read = Vec::new();
         while let Some(row) = rows.next()? {
             let (key, image) = selected_row(table, row)?;
@@ -158,6 +200,12 @@ impl Records for ClinicRecords<'_> {
 
     fn find(&self, thing: &str, filters: &[Filter]) -> Result<Vec<Value>, RecordsError> {
         self.read_all(thing, filters).map_err(|source| failed(thing, source))
+    }
+
+    fn writes(&self, thing: &str, field: &str) -> bool {
+        self.table(thing).is_some_and(|table| {
+            !table.read_only && table.column(field).is_some_and(|column| !column.read_only)
+        })
     }
 
     fn time_zone(&self) -> &str {

@@ -3,12 +3,14 @@
 use std::time::{Duration, Instant};
 
 use chrono::{NaiveDate, Timelike};
+use kit_event::Timestamp;
 use tracing::{error, info, warn};
 
 use crate::books::Books;
 use crate::error::StationError;
 use crate::gate::{self, Closed, Gate};
 use crate::ledger;
+use crate::mapping::Mapping;
 use crate::outbox;
 use crate::station::Station;
 use crate::status::{self, Status};
@@ -35,6 +37,10 @@ pub struct Rounds {
     status: Option<Status>,
     gate: Option<Gate>,
     outbox: i64,
+    /// The mapping has changed since rows were compared.
+    compare: bool,
+    /// A changed mapping that is not obeyed yet.
+    mapping: Option<Mapping>,
 }
 
 impl Rounds {
@@ -51,6 +57,8 @@ impl Rounds {
             status: None,
             gate: None,
             outbox: 0,
+            compare: false,
+            mapping: None,
         }
     }
 
@@ -90,6 +98,7 @@ impl Station {
             if self.books.clinic.is_replaced() {
                 return Err(StationError::ClinicReplaced);
             }
+            self.check_mapping()?;
             self.check_schema()?;
             self.rounds.outbox = outbox::depth(&self.books.clinic.conn)?;
             self.write_notes()?;
@@ -108,6 +117,25 @@ impl Station {
         Ok(())
     }
 
+    /// Takes over a mapping file that has changed. What was captured by the old one is read by it.
+    fn check_mapping(&mut self) -> Result<(), StationError> {
+        let setup = self.books.setup.clone();
+        if let Some(mapping) = setup.mapping_file.reread() {
+            info!(target: "message", tables = mapping.tables.len(), "the mapping has changed");
+            self.rounds.mapping = Some(mapping);
+        }
+        if self.rounds.mapping.is_none() {
+            return Ok(());
+        }
+        // Held up by another program, the new one is kept for the next look.
+        while self.books.drain(i64::MAX)?.more {}
+        let Some(mapping) = self.rounds.mapping.take() else { return Ok(()) };
+        self.books.mapping = setup.set_mapping(mapping);
+        self.rounds.schema_version = None;
+        self.rounds.compare = true;
+        Ok(())
+    }
+
     /// A changed schema may have lost triggers with its tables, or columns with its triggers.
     fn check_schema(&mut self) -> Result<(), StationError> {
         let version = self.books.clinic.schema_version()?;
@@ -115,17 +143,21 @@ impl Station {
             return self.obey_gate();
         }
         let gate = self.read_gate()?;
-        let setup = self.books.setup.clone();
+        let mapping = self.books.mapping.clone();
         let installed =
-            triggers::install(&self.books.clinic.conn, &setup.mapping, gate.wants_triggers())?;
+            triggers::install(&self.books.clinic.conn, &mapping, gate.wants_triggers())?;
+        let known = &self.books.installed;
         for (table, cause) in &installed.paused {
-            warn!(target: "error", table, cause, "a table is not captured");
+            if self.rounds.schema_version.is_none() || known.paused.get(table) != Some(cause) {
+                warn!(target: "error", table, cause, "a table is not captured");
+            }
         }
         let renewed = !installed.renewed.is_empty();
-        let returned = installed.tables.len() > self.books.installed.tables.len();
+        let returned = known.paused.keys().any(|table| !installed.paused.contains_key(table));
         self.books.installed = installed;
-        if self.rounds.schema_version.is_some() && (renewed || returned) {
-            info!(target: "message", "triggers were renewed; rows are compared");
+        let since_start = self.rounds.schema_version.is_some() && (renewed || returned);
+        if since_start || std::mem::take(&mut self.rounds.compare) {
+            info!(target: "message", "tables or triggers are new; rows are compared");
             self.books.compare()?;
         }
         // Our own work on triggers counts too, so the version is read again.
@@ -181,6 +213,8 @@ impl Station {
     /// Tells the spool what `status` shows, and what a restart may forget.
     pub(crate) fn write_notes(&mut self) -> Result<(), StationError> {
         let status = Status::of(self)?;
+        let paused = self.books.installed.paused.len();
+        self.last_seq.waits(status.unacked, self.oldest_unsent()?, paused);
         let acked = std::mem::take(&mut self.rounds.acked);
         if !acked && self.rounds.status.as_ref() == Some(&status) {
             return Ok(());
@@ -196,6 +230,10 @@ impl Station {
         })?;
         self.rounds.status = Some(status);
         Ok(())
+    }
+
+    fn oldest_unsent(&self) -> Result<Option<Timestamp>, StationError> {
+        Ok(self.books.spool.unacked(self.acked)?.1)
     }
 
     /// Tells `status`, from time to time, that another program holds the clinic database.

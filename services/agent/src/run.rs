@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use kit_telemetry::{TraceSettings, Traces};
 use kit_token::AgentKey;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -23,6 +24,7 @@ use crate::handshake::upgrade_url;
 use crate::inbox::{self, Inbox, LastSeq};
 use crate::link::Link;
 use crate::logs;
+use crate::mapping::source::MappingFile;
 use crate::queries::Queries;
 use crate::setup::{AGENT_VERSION, Setup, files};
 use crate::spool::Spool;
@@ -48,9 +50,13 @@ pub fn run(dir: &Path) -> Result<()> {
     let config = Config::load(dir)?;
     let _lock = lock(dir)?;
     let _logs = logs::init(&dir.join(files::LOGS)).context("beginning to log")?;
-    let setup = Arc::new(Setup::new(dir, config.unit.clone(), &config.time_zone)?);
+    let mapping = MappingFile::of(dir, config.mapping.as_deref(), &config.time_zone);
+    let setup = Setup::with_mapping(dir, config.unit.clone(), &config.time_zone, mapping);
+    let setup =
+        Arc::new(setup.context("reading the mapping; `arteria-agent mapping check` tells all")?);
     let key = AgentKey::load(&config.unit, &dir.join(files::KEY))?;
     info!(target: "connect", unit = %config.unit, version = AGENT_VERSION, "the agent starts");
+    let _traces = begin_traces(config.traces.as_ref())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -59,6 +65,14 @@ pub fn run(dir: &Path) -> Result<()> {
     runtime.shutdown_timeout(STOP_WITHIN - THREADS_WITHIN);
     info!(target: "close", "the agent ends");
     Ok(())
+}
+
+/// Traces as the environment says, else as the settings do; their end sends the last steps.
+fn begin_traces(settings: Option<&crate::config::Traces>) -> Result<Traces> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+    let wanted = TraceSettings::read(variable)?
+        .or_endpoint(settings.map(|it| it.endpoint.as_str()), settings.and_then(|it| it.ratio()));
+    Ok(Traces::begin("arteria-agent", AGENT_VERSION, &wanted)?)
 }
 
 /// One agent to a folder: two would publish the same outbox.

@@ -10,6 +10,7 @@ use crate::error::StationError;
 use crate::failpoints::Failpoints;
 use crate::identity::Ids;
 use crate::mapping::Mapping;
+use crate::mapping::source::MappingFile;
 
 /// This agent's version, in HELLO and in epoch facts.
 pub const AGENT_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -26,13 +27,17 @@ pub mod files {
     pub const KEY: &str = "agent.key";
     /// The secret behind derived ids.
     pub const IDS_SECRET: &str = "ids.secret";
+    /// The mapping of the practice's tables, where they are not the reference schema's.
+    pub const MAPPING: &str = "mapping.toml";
+    /// The last mapping that had no mistakes.
+    pub const MAPPING_APPLIED: &str = "mapping.applied.toml";
     /// Held while an agent runs on the folder.
     pub const LOCK: &str = "agent.lock";
     /// Daily logs by category.
     pub const LOGS: &str = "logs";
 }
 
-/// Everything that stays the same while the agent runs.
+/// What the agent is told; all but the mapping stays the same while it runs.
 pub struct Setup {
     /// The clinic's folder.
     pub dir: PathBuf,
@@ -40,8 +45,10 @@ pub struct Setup {
     pub unit: UnitId,
     /// Its IANA time zone.
     pub time_zone: String,
-    /// Every mapped table.
-    pub mapping: Mapping,
+    /// The mapping, which may change while the agent runs.
+    mapping: RwLock<Arc<Mapping>>,
+    /// Its file, where the practice has one.
+    pub mapping_file: MappingFile,
     /// Makes public ids.
     pub ids: Ids,
     /// The network's time.
@@ -51,21 +58,49 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// The set-up of `unit` in the folder `dir`.
+    /// The set-up of `unit` in the folder `dir`, with the mapping file that lies there, else the
+    /// reference mapping.
     ///
     /// # Errors
-    /// The secret behind derived ids cannot be read or made.
+    /// The secret behind derived ids cannot be read or made; the mapping has mistakes, and there is
+    /// none from before.
     pub fn new(dir: &Path, unit: UnitId, time_zone: &str) -> Result<Self, StationError> {
+        Self::with_mapping(dir, unit, time_zone, MappingFile::of(dir, None, time_zone))
+    }
+
+    /// The set-up with a mapping file of its own place.
+    ///
+    /// # Errors
+    /// As [`Setup::new`].
+    pub fn with_mapping(
+        dir: &Path,
+        unit: UnitId,
+        time_zone: &str,
+        mapping_file: MappingFile,
+    ) -> Result<Self, StationError> {
         let ids = Ids::open(unit.clone(), &dir.join(files::IDS_SECRET))?;
         Ok(Self {
             dir: dir.to_owned(),
             unit,
             time_zone: time_zone.to_owned(),
-            mapping: Mapping::reference()?,
+            mapping: RwLock::new(Arc::new(mapping_file.load_or_last()?)),
+            mapping_file,
             ids,
             clock: NetworkClock::new(Clock::system()),
             failpoints: Failpoints::none(),
         })
+    }
+
+    /// The mapping as it is now.
+    pub fn mapping(&self) -> Arc<Mapping> {
+        self.mapping.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// From now on this is the mapping.
+    pub fn set_mapping(&self, mapping: Mapping) -> Arc<Mapping> {
+        let mapping = Arc::new(mapping);
+        *self.mapping.write().unwrap_or_else(std::sync::PoisonError::into_inner) = mapping.clone();
+        mapping
     }
 
     /// The path of a file in the clinic's folder.
@@ -91,6 +126,15 @@ impl NetworkClock {
     /// The present time.
     pub fn now(&self) -> Timestamp {
         self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner).now()
+    }
+
+    /// A moment of the machine's own clock as the network's; never later than now. None is now.
+    pub fn of_machine(&self, at_ms: Option<i64>) -> Timestamp {
+        let now = self.now();
+        let Some(at_ms) = at_ms else { return now };
+        let machine_ms = Clock::system().now().unix_ms();
+        let ago_ms = machine_ms.saturating_sub(at_ms).max(0);
+        now.plus_ms(-ago_ms)
     }
 
     /// The edge said in passing that it is `at` now. A frame's way through the network is not worth

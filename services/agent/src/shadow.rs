@@ -54,6 +54,20 @@ pub fn find(conn: &Connection, thing: &str, id: &str) -> Result<Option<Shadow>, 
     )
 }
 
+/// Whether the row of this key has another key too: the same public id under both.
+///
+/// # Errors
+/// The spool refuses.
+pub fn stands_elsewhere(conn: &Connection, thing: &str, key: &str) -> Result<bool, StationError> {
+    conn.prepare_cached(
+        "SELECT 1 FROM shadow one JOIN shadow other INDEXED BY shadow_by_id
+             ON other.thing = one.thing AND other.public_id = one.public_id AND other.key <> one.key
+         WHERE one.thing = ?1 AND one.key = ?2",
+    )
+    .and_then(|mut statement| statement.exists((thing, key)))
+    .spool("looking for a row's other key")
+}
+
 /// Up to `limit` rows of a thing after a key, in the order of keys as texts.
 ///
 /// # Errors

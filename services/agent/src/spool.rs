@@ -22,6 +22,7 @@ use uuid::Uuid;
 use crate::error::{Act, StationError};
 use crate::facts;
 use crate::fit::fitted;
+pub use crate::naming::{Cause, Named};
 use crate::shadow;
 
 /// How long we wait for `status`, which reads the spool beside us.
@@ -57,15 +58,6 @@ pub struct SpoolTx<'a> {
     tx: Transaction<'a>,
     spool: &'a Spool,
     last: Cell<Option<Durable>>,
-}
-
-/// Why a fact came to be.
-#[derive(Debug, Clone, Default)]
-pub struct Cause {
-    /// The request.
-    pub request_id: Option<RequestId>,
-    /// Its trace.
-    pub traceparent: Option<String>,
 }
 
 impl Spool {
@@ -198,16 +190,16 @@ impl SpoolTx<'_> {
         self.last.get().map_or(UnitSeq::ZERO, |last| last.seq)
     }
 
-    /// Gives a fact the next number of the epoch and stores it.
+    /// Gives a fact the next number of the epoch and stores it; `at` is when it happened.
     ///
     /// The spool refuses.
     pub fn number(
         &self,
-        observed: Observed,
+        fact: impl Into<Named>,
         cause: &Cause,
-        now: Timestamp,
+        at: Timestamp,
     ) -> Result<FactFrame, StationError> {
-        self.store(self.last_seq().next(), observed, cause, now)
+        self.store(self.last_seq().next(), fact.into(), cause, at)
     }
 
     /// Stores the first fact of an epoch.
@@ -219,25 +211,25 @@ impl SpoolTx<'_> {
         observed: Observed,
         now: Timestamp,
     ) -> Result<FactFrame, StationError> {
-        self.store(UnitSeq::new(epoch, 1), observed, &Cause::default(), now)
+        self.store(UnitSeq::new(epoch, 1), observed.into(), &Cause::default(), now)
     }
 
     fn store(
         &self,
         seq: UnitSeq,
-        observed: Observed,
+        fact: Named,
         cause: &Cause,
-        now: Timestamp,
+        at: Timestamp,
     ) -> Result<FactFrame, StationError> {
-        let (body, text) = fitted(observed.body);
+        let (body, text) = fitted(fact.body);
         let frame = FactFrame {
             seq,
             id: Uuid::new_v4(),
-            type_name: observed.type_name.to_owned(),
-            version: observed.version,
-            time: now,
-            subject: Some(observed.subject),
-            patient_id: observed.patient_id,
+            type_name: fact.type_name,
+            version: fact.version,
+            time: at,
+            subject: Some(fact.subject),
+            patient_id: fact.patient_id,
             causation_id: cause.request_id.clone(),
             traceparent: cause.traceparent.clone(),
             body,

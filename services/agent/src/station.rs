@@ -17,7 +17,7 @@ use crate::books::Books;
 use crate::command::{Ahead, Command};
 use crate::epoch::CURSOR;
 use crate::error::StationError;
-use crate::inbox::{Inbox, LastSeq};
+use crate::inbox::{Inbox, LastSeq, Waits};
 use crate::ledger;
 use crate::rounds::Rounds;
 use crate::setup::Setup;
@@ -55,7 +55,7 @@ pub struct Station {
     data_version: Option<i64>,
     outbox_may_hold: bool,
     commanded_at: Option<Instant>,
-    last_seq: LastSeq,
+    pub(crate) last_seq: LastSeq,
 }
 
 /// Whether the station goes on.
@@ -299,6 +299,11 @@ impl Station {
     /// Gives the inbox back, for the station that is opened next.
     pub fn into_inbox(self) -> Receiver<Inbox> {
         self.inbox
+    }
+
+    /// What waits in the spool, as pongs tell it.
+    pub fn waits(&self) -> Option<Waits> {
+        self.last_seq.waiting()
     }
 
     /// The two files.

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 use crate::error::{Act, StationError, is_busy};
 use crate::ledger;
-use crate::mapping::{Mapping, Table};
+use crate::mapping::{Mapping, NewKey, Table};
 use crate::rows::{image_expression, key_expression, literal, quoted};
 
 /// Outbox rows at which the gate closes: a year of a busy practice, some hundred megabytes.
@@ -20,7 +20,7 @@ pub const OUTBOX_ROWS_MAX: i64 = 1_000_000;
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS arteria_outbox (
     id INTEGER PRIMARY KEY AUTOINCREMENT, op TEXT NOT NULL, tbl TEXT NOT NULL, key TEXT NOT NULL,
-    image TEXT, request_id TEXT, traceparent TEXT);
+    image TEXT, request_id TEXT, traceparent TEXT, at INTEGER);
 CREATE TABLE IF NOT EXISTS arteria_gate (
     one INTEGER PRIMARY KEY CHECK (one = 1), open INTEGER NOT NULL, cause TEXT NOT NULL,
     closes_at INTEGER NOT NULL, compare INTEGER NOT NULL);
@@ -30,6 +30,10 @@ CREATE TABLE IF NOT EXISTS arteria_mark (
     one INTEGER PRIMARY KEY CHECK (one = 1), nonce TEXT NOT NULL);
 INSERT OR IGNORE INTO arteria_cause (one) VALUES (1);
 ";
+
+/// The clinic's clock in milliseconds since 1970, in words that SQLite has known since 2004: the
+/// practice's own program runs our triggers with its own SQLite.
+const NOW_MS: &str = "CAST(round((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)";
 
 const FULL_TRIGGER: &str = "CREATE TRIGGER arteria_outbox_full AFTER INSERT ON arteria_outbox \
 WHEN NEW.id >= (SELECT closes_at FROM arteria_gate) \
@@ -65,13 +69,18 @@ pub fn install(
         .chain([("arteria_outbox_full".to_owned(), FULL_TRIGGER.to_owned())])
         .collect();
     let present = present_triggers(conn)?;
-    let ready = has_tables(conn)?;
+    let ready = has_tables(conn)? && has_moments(conn)?;
     if ready && (present == wanted || !capture) {
         return Ok(installed);
     }
     let tx = begin(conn)?;
     if !ready {
         tx.execute_batch(TABLES).clinic("making the agent's tables")?;
+        if !has_moments(&tx)? {
+            // Made by an agent that did not note when a row changed.
+            tx.execute_batch("ALTER TABLE arteria_outbox ADD COLUMN at INTEGER")
+                .clinic("bringing the outbox up to date")?;
+        }
         tx.execute(
             "INSERT OR IGNORE INTO arteria_gate VALUES (1, 1, '', ?1, 0)",
             [OUTBOX_ROWS_MAX],
@@ -111,6 +120,11 @@ pub fn has_tables(conn: &Connection) -> Result<bool, StationError> {
         |row| row.get(0),
     )
     .clinic("looking for the agent's tables")
+}
+
+/// Whether the outbox notes the moment of each change.
+fn has_moments(conn: &Connection) -> Result<bool, StationError> {
+    Ok(columns_of(conn, "arteria_outbox")?.contains_key("at"))
 }
 
 fn begin(conn: &Connection) -> Result<rusqlite::Transaction<'_>, StationError> {
@@ -186,37 +200,73 @@ fn present_triggers(conn: &Connection) -> Result<BTreeMap<String, String>, Stati
     read().clinic("reading triggers")
 }
 
-/// Which mapped tables and columns the database has.
+/// Which mapped tables and columns the database has. A table that lacks a column is paused as a
+/// whole: what it said without the column would read as if the practice had emptied it.
 ///
 /// The clinic database is busy.
 pub fn survey(conn: &Connection, mapping: &Mapping) -> Result<Installed, StationError> {
     let mut found = Installed::default();
     for table in &mapping.tables {
         let columns = columns_of(conn, &table.name)?;
-        let lacks = |name: &&String| !columns.contains(&name.to_ascii_lowercase());
         if columns.is_empty() {
             found.paused.insert(table.name.clone(), "the table is missing".to_owned());
             continue;
         }
-        if let Some(key) = table.key.iter().find(lacks) {
-            found.paused.insert(table.name.clone(), format!("the key column {key} is missing"));
+        let mut lacking: Vec<String> =
+            table.needed().into_iter().filter(|name| !columns.contains_key(name)).collect();
+        let mut captured = table.narrowed(&columns.keys().cloned().collect());
+        for (column, through) in table.looked_up() {
+            let other = columns_of(conn, &through.table)?;
+            let lost = [&through.key, &through.value]
+                .into_iter()
+                .find(|name| !other.contains_key(&name.to_ascii_lowercase()));
+            let Some(lost) = lost else { continue };
+            let place = format!("{}.{lost}", through.table);
+            if column.optional {
+                captured = captured.without(&column.field);
+                found.missing.push(place);
+            } else {
+                lacking.push(place);
+            }
+        }
+        if !lacking.is_empty() {
+            let cause = format!("the column {} is missing", lacking.join(", "));
+            found.paused.insert(table.name.clone(), cause);
             continue;
         }
-        let missing = table.columns.iter().map(|column| &column.name).filter(lacks);
-        found.missing.extend(missing.map(|name| format!("{}.{name}", table.name)));
-        found.tables.push(table.narrowed(&columns));
+        let left = table.images.iter().filter(|name| !captured.images.contains(name));
+        found.missing.extend(left.map(|name| format!("{}.{name}", table.name)));
+        captured.new_key.get_or_insert_with(|| new_key(&captured.key, &columns));
+        found.tables.push(captured);
     }
     Ok(found)
 }
 
-fn columns_of(conn: &Connection, table: &str) -> Result<BTreeSet<String>, StationError> {
-    let read = || -> rusqlite::Result<BTreeSet<String>> {
+/// Where keys come from, as the table is made: SQLite assigns a sole `INTEGER PRIMARY KEY`.
+fn new_key(key: &[String], columns: &BTreeMap<String, String>) -> NewKey {
+    let is_assigned = match key {
+        [only] => columns.get(&only.to_ascii_lowercase()).is_some_and(|it| it == "integer key"),
+        _ => false,
+    };
+    if is_assigned { NewKey::Assigned } else { NewKey::PublicId }
+}
+
+/// A table's columns in lower case with their declared types, ` key` behind that of the sole
+/// column of a primary key; none where there is no such table.
+pub fn columns_of(
+    conn: &Connection,
+    table: &str,
+) -> Result<BTreeMap<String, String>, StationError> {
+    let read = || -> rusqlite::Result<BTreeMap<String, String>> {
         // A view cannot carry our triggers, so it counts as missing.
         conn.prepare_cached(
-            "SELECT lower(c.name) FROM sqlite_master t JOIN pragma_table_info(t.name) c
+            "SELECT lower(c.name), lower(c.type) || CASE WHEN c.pk = 1 AND
+                 (SELECT count(*) FROM pragma_table_info(t.name) k WHERE k.pk > 0) = 1
+                 THEN ' key' ELSE '' END
+             FROM sqlite_master t JOIN pragma_table_info(t.name) c
              WHERE t.type = 'table' AND t.name = ?1 COLLATE NOCASE",
         )?
-        .query_map([table], |row| row.get(0))?
+        .query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect()
     };
     read().clinic("reading a table's columns")
@@ -226,13 +276,13 @@ fn columns_of(conn: &Connection, table: &str) -> Result<BTreeSet<String>, Statio
 fn triggers_of(table: &Table) -> [(String, String); 3] {
     let gate = "(SELECT open FROM arteria_gate)";
     let cause = "(SELECT request_id FROM arteria_cause), (SELECT traceparent FROM arteria_cause)";
-    let into = "INSERT INTO arteria_outbox (op, tbl, key, image, request_id, traceparent)";
+    let cause = format!("{cause}, {NOW_MS}");
+    let into = "INSERT INTO arteria_outbox (op, tbl, key, image, request_id, traceparent, at)";
     let tbl = literal(&table.name);
     let (new_key, old_key) = (key_expression(table, "NEW."), key_expression(table, "OLD."));
     let image = image_expression(table, "NEW.");
     let moved = differs(&table.key);
-    let columns: Vec<String> = table.columns.iter().map(|column| column.name.clone()).collect();
-    let touched = differs(&columns);
+    let touched = differs(&table.images);
     let trigger = |act: &str, when: &str, body: &str| {
         let name = format!("arteria_{}_{}", table.name, act.to_ascii_lowercase());
         let sql = format!(

@@ -47,6 +47,10 @@ pub struct Walk {
     pub shadow: bool,
     /// The last key of the last chunk.
     pub after: Option<String>,
+    /// Tables that are walked for the first time: their rows are stated, and none is said to have
+    /// just been made.
+    #[serde(default)]
+    pub opening: Vec<String>,
 }
 
 /// What one chunk holds.
@@ -60,7 +64,8 @@ enum Chunk {
 impl Walk {
     pub(crate) fn new(purpose: Purpose, tables: &[Table]) -> Self {
         let tables = tables.iter().map(|table| table.name.clone()).collect();
-        Self { purpose, tables, done: Vec::new(), shadow: false, after: None }
+        let (done, opening) = (Vec::new(), Vec::new());
+        Self { purpose, tables, done, shadow: false, after: None, opening }
     }
 
     pub(crate) fn read(spool: &Spool) -> Result<Option<Self>, StationError> {
@@ -105,10 +110,14 @@ impl Books {
     ///
     /// The spool refuses.
     pub fn compare(&mut self) -> Result<(), StationError> {
-        if self.walk.as_ref().is_some_and(|walk| walk.purpose == Purpose::Seed) {
-            return Ok(());
-        }
-        let walk = Walk::new(Purpose::Compare, &self.installed.tables);
+        let walk = match self.walk.clone() {
+            // It states every row anyway; tables that came meanwhile are walked at its end.
+            Some(seed) if seed.purpose == Purpose::Seed => self.with_new_tables(seed)?,
+            Some(_) | None => {
+                let opening = self.new_tables()?;
+                Walk { opening, ..Walk::new(Purpose::Compare, &self.installed.tables) }
+            }
+        };
         self.spool.lazily(|tx| Walk::store(Some(&walk), tx))?;
         self.walk = Some(walk);
         Ok(())
@@ -131,7 +140,7 @@ impl Books {
             && captured.is_empty()
             && self.is_as_said(&table, &chunk)?
         {
-            return self.pass_chunk(next);
+            return self.pass_chunk(&walk, next);
         }
         let facts = self.record(&captured, |books, tx| {
             let mut facts = books.publish_chunk(tx, &walk, &table, chunk)?;
@@ -141,6 +150,7 @@ impl Books {
                 facts.extend(books.finish_walk(tx, &walk, done)?);
             }
             Walk::store(next.as_ref(), tx)?;
+            books.note_walked(tx, &walk, next.as_ref())?;
             Ok(facts)
         })?;
         self.walk = next;
@@ -164,9 +174,16 @@ impl Books {
         Ok(true)
     }
 
-    fn pass_chunk(&mut self, next: Option<Walk>) -> Result<Vec<FactFrame>, StationError> {
+    fn pass_chunk(
+        &mut self,
+        walk: &Walk,
+        next: Option<Walk>,
+    ) -> Result<Vec<FactFrame>, StationError> {
         if next.is_none() {
             self.spool.lazily(|tx| Walk::store(None, tx))?;
+        }
+        if !walk.opening.is_empty() {
+            self.spool.lazily(|tx| self.note_walked(tx, walk, next.as_ref()))?;
         }
         self.walk = next;
         Ok(Vec::new())
@@ -219,9 +236,10 @@ impl Books {
         table: &Table,
         chunk: Chunk,
     ) -> Result<Vec<FactFrame>, StationError> {
-        let publisher = Publisher { tx, reader: self.reader(), now: self.setup.clock.now() };
+        let publisher = Publisher { tx, reader: self.reader(), at: self.setup.clock.now() };
         let source = match walk.purpose {
             Purpose::Seed => Source::Seeded,
+            Purpose::Compare if walk.opening.contains(&table.name) => Source::Seeded,
             Purpose::Compare => Source::Compared,
         };
         let mut facts = Vec::new();
@@ -233,14 +251,17 @@ impl Books {
         match chunk {
             Chunk::Rows(rows) => {
                 for (key, image) in rows {
-                    if let Some(row) = publisher.reader.row_of(table, &key, &image) {
-                        publish(&key, Some(row))?;
-                    }
+                    publish(&key, publisher.reader.row_of(table, &key, &image))?;
                 }
             }
             Chunk::Shadow(rows) => {
                 for (key, _) in rows.into_iter().filter(|(_, stands)| !stands) {
-                    publish(&key, None)?;
+                    // Under another key it still stands: its mapping names its key anew.
+                    if shadow::stands_elsewhere(tx.conn(), &table.thing, &key)? {
+                        shadow::delete(tx.conn(), &table.thing, &key)?;
+                    } else {
+                        publish(&key, None)?;
+                    }
                 }
             }
         }
@@ -295,6 +316,9 @@ fn rows_after(
 
 fn row_stands(conn: &Connection, table: &Table, key: &str) -> Result<bool, StationError> {
     let Ok(values) = serde_json::from_str::<Vec<Value>>(key) else { return Ok(false) };
+    if values.len() != table.key.len() {
+        return Ok(false);
+    }
     let conditions: Vec<String> =
         table.key.iter().map(|name| format!("{} = ?", quoted(name))).collect();
     let sql = format!("SELECT 1 FROM {} WHERE {}", quoted(&table.name), conditions.join(" AND "));

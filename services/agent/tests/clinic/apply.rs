@@ -32,6 +32,7 @@ fn cancel(position: Option<i64>, name: &str) -> FromEdge {
         position,
         request_id: request_id(name),
         actor: "staff:9".to_owned(),
+        traceparent: None,
         reply_partition: Some(7),
     })
 }

@@ -26,6 +26,9 @@ pub const PATIENT: &str = "0b7f4c52-3f43-4b7e-9d7c-0d5f8f6a1b2c";
 pub const OTHER_PATIENT: &str = "1c8e5d63-4054-4c8f-8e8d-1e6090172c3d";
 pub const PRACTITIONER: &str = "2d9f6e74-5165-4d90-9f9e-2f71a1283d4e";
 
+pub const SECOND_SCHEMA: &str = include_str!("../../../practice/schema/second.sql");
+pub const SECOND_MAPPING: &str = include_str!("../../../practice/schema/second.mapping.toml");
+
 pub struct Folder {
     home: TempDir,
     pub unit: UnitId,
@@ -56,6 +59,32 @@ impl Folder {
             ))
             .unwrap();
         folder
+    }
+
+    /// A practice with tables of its own, mapped by a file: a patient, a doctor who works on
+    /// Mondays, and their hours.
+    pub fn foreign() -> Self {
+        let folder = Self::empty();
+        folder.delete(files::CLINIC);
+        folder.desk().execute_batch(SECOND_SCHEMA).unwrap();
+        folder.map(SECOND_MAPPING);
+        folder
+            .desk()
+            .execute_batch(
+                "INSERT INTO patient (nachname, vorname, geb_datum, geschlecht, akte)
+                     VALUES ('Müller', 'Änne', '3.5.1980', 'W', 'A-1');
+                 INSERT INTO arzt (nachname) VALUES ('Weiß');
+                 INSERT INTO sprechzeit VALUES (1, 'Mo', '08:00', '18:00', 30);",
+            )
+            .unwrap();
+        folder
+    }
+
+    /// Puts a mapping file into the folder, whole, as an editor does.
+    pub fn map(&self, text: &str) {
+        let draft = self.path("mapping.draft");
+        std::fs::write(&draft, text).unwrap();
+        std::fs::rename(draft, self.path(files::MAPPING)).unwrap();
     }
 
     pub fn init(&self, edge: &str) {

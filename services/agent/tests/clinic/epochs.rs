@@ -48,7 +48,13 @@ fn assert_whole(line: &Line, epoch: u32, reason: &str) {
     assert_eq!(seeded.body["epoch"], epoch);
     let things: Vec<&str> =
         seeded.body["things"].as_array().unwrap().iter().map(|t| t.as_str().unwrap()).collect();
-    assert_eq!(things, ["patient", "practitioner", "working_hours", "appointment", "request"]);
+    let every: Vec<String> = agent::mapping::Mapping::reference()
+        .unwrap()
+        .tables
+        .into_iter()
+        .map(|table| table.thing)
+        .collect();
+    assert_eq!(things, every);
 }
 
 #[test]

@@ -247,6 +247,7 @@ async fn a_query_past_its_deadline_or_of_no_known_kind_changes_nothing() {
             id: request_id(name),
             type_name: type_name.to_owned(),
             expires_at,
+            traceparent: None,
             reply_partition: None,
             body: json!({"mood": 1}),
         })
@@ -283,6 +284,7 @@ async fn a_query_while_another_program_holds_the_clinic_database_is_answered_bus
         id: request_id("slots"),
         type_name: "scheduling.free_slots".to_owned(),
         expires_at: now.plus_ms(30_000),
+        traceparent: None,
         reply_partition: None,
         body: json!({}),
     }))

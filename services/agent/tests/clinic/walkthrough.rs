@@ -78,6 +78,7 @@ async fn free_slots(link: &mut Connection) -> usize {
         id: request_id("question"),
         type_name: "scheduling.free_slots".to_owned(),
         expires_at: NOW.parse::<kit_event::Timestamp>().unwrap().plus_ms(30_000),
+        traceparent: None,
         reply_partition: Some(5),
         body: json!({"practitioner_id": PRACTITIONER, "from": "2026-03-02T08:00:00Z",
             "to": "2026-03-02T11:00:00Z"}),

@@ -23,6 +23,11 @@ macro_rules! fact_kinds {
                 match self { $(Self::$kind => $type),+ }
             }
 
+            /// The promise of its public form.
+            pub const fn public_type(self) -> &'static str {
+                match self { $(Self::$kind => concat!("public.", $type)),+ }
+            }
+
             /// When it happens, in one sentence.
             pub const fn doc(self) -> &'static str {
                 match self { $(Self::$kind => $doc),+ }
@@ -47,10 +52,28 @@ fact_kinds! {
         Deactivated = "patients.patient_deactivated",
         #[doc = "An inactive registration was set active again."]
         Reactivated = "patients.patient_reactivated",
+        #[doc = "The registration was found to be the same person's as another, which stays."]
+        Merged = "patients.patient_merged",
         #[doc = "The row is gone; the state is the last one it had."]
         Removed = "patients.patient_removed",
         #[doc = "The state as a new epoch found it; nothing has happened to the patient."]
         Snapshot = "patients.patient_snapshot",
+    }
+}
+
+impl PatientFact {
+    /// Present version of its schema.
+    pub const fn version(self) -> u32 {
+        match self {
+            // Came with the second version of the others.
+            Self::Merged => 1,
+            Self::Registered
+            | Self::Amended
+            | Self::Deactivated
+            | Self::Reactivated
+            | Self::Removed
+            | Self::Snapshot => Fact::VERSION,
+        }
     }
 }
 
@@ -62,8 +85,9 @@ pub enum Fact {
 }
 
 impl Fact {
-    /// Present version of every fact schema of this domain.
-    pub const VERSION: u32 = 1;
+    /// Present version of the fact schemas of this domain: since 2 a registration may be merged
+    /// into another. [`PatientFact::version`] tells that of each.
+    pub const VERSION: u32 = 2;
 
     /// Reads a fact from its type and body; none for a type that is not of this domain.
     ///
@@ -90,6 +114,7 @@ impl Fact {
             | PatientFact::Amended
             | PatientFact::Deactivated
             | PatientFact::Reactivated
+            | PatientFact::Merged
             | PatientFact::Snapshot => false,
         }
     }
@@ -102,7 +127,7 @@ impl Fact {
         let Self::Patient(kind, patient) = self;
         Ok(Observed {
             type_name: kind.type_name(),
-            version: Self::VERSION,
+            version: kind.version(),
             subject: format!("{}/{}", Patient::THING, patient.patient_id),
             patient_id: Some(patient.patient_id),
             body: serde_json::to_value(patient)?,

@@ -12,24 +12,30 @@
 //! | [`facts`] | [`Fact`]: what can have happened |
 //! | [`wishes`] | [`RegisterPatient`], [`UpdatePatient`], and [`Command`], their only list |
 //! | [`rules`] | what a field obeys by itself ([`FieldProblem`]) |
-//! | [`registration`] | `gather` and `decide` |
+//! | [`registration`], [`merge`] | `gather` and `decide` |
+//! | [`public`] | what analysts and integrators learn |
 //! | [`refusal`] | [`Refused`] and [`PROBLEMS`] |
 #![deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)]
 
 pub mod facts;
+pub mod merge;
 pub mod patient;
+pub mod public;
 pub mod refusal;
 pub mod registration;
 pub mod rules;
 pub mod wishes;
 
 pub use facts::{Fact, PatientFact};
+pub use merge::MergePatients;
 pub use patient::{Patient, observe};
 pub use refusal::{PROBLEMS, Problem, Refused};
 pub use rules::FieldProblem;
 pub use wishes::{Command, RegisterPatient, UpdatePatient};
 
-use kit_event::{Domain, Granted, Observed, Records, Refusal, SchemaSource, Timestamp};
+use kit_event::{
+    Domain, Granted, Observed, PublicEvent, Records, Refusal, SchemaSource, Timestamp,
+};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::PartialSchema;
@@ -87,7 +93,7 @@ impl Domain for Patients {
     fn schemas(&self) -> Vec<SchemaSource> {
         let facts = PatientFact::ALL.iter().map(|kind| SchemaSource {
             type_name: kind.type_name(),
-            version: Fact::VERSION,
+            version: kind.version(),
             doc: kind.doc(),
             schema: Patient::schema(),
         });
@@ -109,8 +115,23 @@ impl Domain for Patients {
                     "Asks the unit to change named fields of a registration.",
                     UpdatePatient::schema(),
                 ),
+                wish(
+                    MergePatients::TYPE,
+                    "Asks the unit to merge a registration into another of the same person.",
+                    MergePatients::schema(),
+                ),
             ])
             .collect()
+    }
+
+    fn publish(&self, fact: &kit_event::Fact) -> Result<Option<PublicEvent>, serde_json::Error> {
+        let Some(known) = Fact::read(&fact.type_name, &fact.body)? else { return Ok(None) };
+        let body = serde_json::to_value(public::of(&known, fact.time))?;
+        Ok(Some(PublicEvent { version: public::VERSION, body }))
+    }
+
+    fn public_schemas(&self) -> Vec<SchemaSource> {
+        public::schemas()
     }
 }
 

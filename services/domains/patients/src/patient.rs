@@ -61,6 +61,9 @@ pub struct Patient {
     /// Whether the unit still sees this patient.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active: Option<bool>,
+    /// The registration of the same person that stays, where this one was merged into it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<Uuid>,
 }
 
 impl Patient {
@@ -91,8 +94,11 @@ pub fn observe(before: Option<&Patient>, after: Option<&Patient>) -> Vec<Fact> {
     }
 }
 
-/// Being active comes before every other field.
+/// Being merged comes before being active, and that before every other field.
 fn between(old: &Patient, new: &Patient) -> PatientFact {
+    if new.merged_into.is_some() && new.merged_into != old.merged_into {
+        return PatientFact::Merged;
+    }
     match (old.is_active(), new.is_active()) {
         (true, false) => PatientFact::Deactivated,
         (false, true) => PatientFact::Reactivated,

@@ -27,11 +27,8 @@ pub enum Refused {
         patient_id: Uuid,
     },
     /// `duplicate-mrn`; never whose it is.
-    #[error("mrn {mrn} belongs to another patient of the unit")]
-    DuplicateMrn {
-        /// The number that is taken.
-        mrn: String,
-    },
+    #[error("the mrn belongs to another patient of the unit")]
+    DuplicateMrn,
     /// `birth-date-in-future`
     #[error("birth_date {birth_date} has not come yet")]
     BirthDateInFuture {
@@ -59,6 +56,27 @@ pub enum Refused {
         expected: UnitSeq,
         /// What stands there; none while a change is not yet numbered.
         found: Option<UnitSeq>,
+    },
+    /// `merge-unsupported`
+    #[error("the practice's software does not keep where a registration was merged")]
+    MergeUnsupported,
+    /// `merge-with-itself`
+    #[error("patient {patient_id} cannot be merged into itself")]
+    MergeWithItself {
+        /// Who was asked for, twice.
+        patient_id: Uuid,
+    },
+    /// `merge-target-unknown`
+    #[error("the unit has no patient {patient_id} to merge into")]
+    MergeTargetUnknown {
+        /// Who was to stay.
+        patient_id: Uuid,
+    },
+    /// `already-merged`
+    #[error("patient {patient_id} was merged into another registration before")]
+    AlreadyMerged {
+        /// Which of the two.
+        patient_id: Uuid,
     },
     /// `field-rules`
     #[error("{}", FieldProblem::sentence(.problems))]
@@ -111,6 +129,28 @@ const CHANGED_MEANWHILE: Problem = (
     "If-Match named a state that is no longer the record's present one: somebody, at the desk or \
      by another request, was faster. Read the record again and decide again.",
 );
+const MERGE_UNSUPPORTED: Problem = (
+    "merge-unsupported",
+    "The unit cannot merge registrations",
+    "Merging writes into the merged registration which other one stays. The practice's software \
+     has no place for that, or lets no other program write it; it must be done at the desk.",
+);
+const MERGE_WITH_ITSELF: Problem = (
+    "merge-with-itself",
+    "A registration cannot be merged into itself",
+    "A merge names two registrations of one person: the one that goes, and the one that stays.",
+);
+const MERGE_TARGET_UNKNOWN: Problem = (
+    "merge-target-unknown",
+    "The unit has no patient to merge into",
+    "The registration that is to stay is not among the unit's records.",
+);
+const ALREADY_MERGED: Problem = (
+    "already-merged",
+    "One of the registrations was merged before",
+    "A registration that was merged into another takes nobody in, and is not merged a second time. \
+     Name the registration that stays.",
+);
 const FIELD_RULES: Problem = (
     "field-rules",
     "A field breaks its rule",
@@ -127,6 +167,10 @@ pub const PROBLEMS: &[Problem] = &[
     DECEASED_ON_IN_FUTURE,
     DECEASED_BEFORE_BIRTH,
     CHANGED_MEANWHILE,
+    MERGE_UNSUPPORTED,
+    MERGE_WITH_ITSELF,
+    MERGE_TARGET_UNKNOWN,
+    ALREADY_MERGED,
     FIELD_RULES,
 ];
 
@@ -135,11 +179,15 @@ impl Refused {
         match self {
             Self::PatientUnknown { .. } => PATIENT_UNKNOWN,
             Self::PatientExists { .. } => PATIENT_EXISTS,
-            Self::DuplicateMrn { .. } => DUPLICATE_MRN,
+            Self::DuplicateMrn => DUPLICATE_MRN,
             Self::BirthDateInFuture { .. } => BIRTH_DATE_IN_FUTURE,
             Self::DeceasedOnInFuture { .. } => DECEASED_ON_IN_FUTURE,
             Self::DeceasedBeforeBirth { .. } => DECEASED_BEFORE_BIRTH,
             Self::ChangedMeanwhile { .. } => CHANGED_MEANWHILE,
+            Self::MergeUnsupported => MERGE_UNSUPPORTED,
+            Self::MergeWithItself { .. } => MERGE_WITH_ITSELF,
+            Self::MergeTargetUnknown { .. } => MERGE_TARGET_UNKNOWN,
+            Self::AlreadyMerged { .. } => ALREADY_MERGED,
             Self::FieldRules { .. } => FIELD_RULES,
         }
     }

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use crate::merge;
 use crate::refusal::Refused;
 use crate::{Command, Patient, RegisterPatient, UpdatePatient};
 
@@ -24,6 +25,8 @@ pub struct Register {
     pub named: Option<Stored>,
     /// Whether another registration has the wished mrn.
     pub mrn_taken: bool,
+    /// The two registrations of a merge; only a merge asks.
+    pub both: merge::Both,
 }
 
 /// Reads what [`decide`] needs.
@@ -34,6 +37,9 @@ pub fn gather(wish: &Command, records: &dyn Records) -> Result<Register, Refusal
     let (patient_id, mrn) = match wish {
         Command::Register(wish) => (wish.patient_id, wish.mrn.as_deref()),
         Command::Update(wish) => (wish.patient_id, wish.mrn.as_deref()),
+        Command::Merge(wish) => {
+            return Ok(Register { both: merge::gather(wish, records)?, ..Register::default() });
+        }
     };
     let named = records.get(Patient::THING, &patient_id)?;
     let mrn_taken = match mrn {
@@ -43,7 +49,7 @@ pub fn gather(wish: &Command, records: &dyn Records) -> Result<Register, Refusal
             .any(|other| other["patient_id"] != json!(patient_id)),
         None => false,
     };
-    Ok(Register { named, mrn_taken })
+    Ok(Register { named, mrn_taken, both: merge::Both::default() })
 }
 
 /// Grants or refuses a wish against the records as they stand.
@@ -55,6 +61,7 @@ pub fn decide(wish: &Command, register: &Register, now: Timestamp) -> Result<Gra
     match wish {
         Command::Register(wish) => enter(wish, register, now),
         Command::Update(wish) => amend(wish, register, now),
+        Command::Merge(wish) => merge::decide(wish, &register.both),
     }
 }
 
@@ -105,7 +112,7 @@ fn granted(id: Uuid, operation: RowOperation, fields: Map<String, Value>) -> Gra
 
 fn mrn_is_free(held: &Register, mrn: Option<&str>) -> Result<(), Refused> {
     match mrn {
-        Some(mrn) if held.mrn_taken => Err(Refused::DuplicateMrn { mrn: mrn.to_owned() }),
+        Some(_) if held.mrn_taken => Err(Refused::DuplicateMrn),
         Some(_) | None => Ok(()),
     }
 }

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::MergePatients;
+
 /// Asks the unit to register a patient.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -188,11 +190,14 @@ pub enum Command {
     Register(RegisterPatient),
     /// Change a registration.
     Update(UpdatePatient),
+    /// Merge a registration into another.
+    Merge(MergePatients),
 }
 
 impl Command {
     /// The types on the wire.
-    pub const TYPES: &'static [&'static str] = &[RegisterPatient::TYPE, UpdatePatient::TYPE];
+    pub const TYPES: &'static [&'static str] =
+        &[RegisterPatient::TYPE, UpdatePatient::TYPE, MergePatients::TYPE];
 
     /// Present version of every wish schema of this domain.
     pub const VERSION: u32 = 1;
@@ -205,6 +210,7 @@ impl Command {
         let read = match type_name {
             RegisterPatient::TYPE => RegisterPatient::deserialize(body).map(Self::Register),
             UpdatePatient::TYPE => UpdatePatient::deserialize(body).map(Self::Update),
+            MergePatients::TYPE => MergePatients::deserialize(body).map(Self::Merge),
             _ => return Err(Refusal::unknown_type(type_name)),
         };
         read.map_err(|error| Refusal::malformed(type_name, &error))

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::greeting::{Hello, Welcome};
+
 /// Frames that an agent sends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "frame", rename_all = "snake_case")]
@@ -38,6 +40,8 @@ pub enum FromEdge {
     Resend(Resend),
     /// The unit must open a new epoch (a fork, or an operator's order).
     NewEpoch(NewEpoch),
+    /// The present state of what a fact spoke of is asked for, as a new fact.
+    Reemit(Reemit),
     /// A live question; changes nothing and moves no cursor.
     Query(Query),
     /// Facts up to a number are durable; gives credits back.
@@ -46,101 +50,6 @@ pub enum FromEdge {
     Ping(Ping),
     /// What was wrong with a frame that is passed over; a close may follow.
     Error(ErrorFrame),
-}
-
-/// A place in the log of requests: everything below `next` is done with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cursor {
-    /// The log that the position is of; another log means a gap.
-    pub log: LogIdentity,
-    /// The next position that the unit has not done with.
-    pub next: i64,
-}
-
-/// Which log: `<cluster id>/<topic>/<partition>`, compared as text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct LogIdentity(pub String);
-
-/// Who connects, and where it stands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Hello {
-    /// A JWT that the agent signed itself: `aud` `unit.v1`, `sub` the unit, at most 5 minutes.
-    pub token: String,
-    /// Protocol versions that the agent speaks, best first.
-    pub versions: Vec<String>,
-    /// The agent's own version, for the fleet view.
-    pub agent_version: String,
-    /// Request types that the agent's domains read.
-    pub request_types: Vec<String>,
-    /// Whether capture sees every version of a row, or only net changes.
-    #[serde(default)]
-    pub net_changes_only: bool,
-    /// The epoch in which the agent numbers its facts; 0 when it has none yet.
-    pub install_epoch: u32,
-    /// The last fact in its spool, acknowledged or not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last: Option<Durable>,
-    /// The greatest offset on `unit.facts` that an ACK told it; a scan for what is durable may
-    /// begin there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub facts_offset: Option<i64>,
-    /// Its place in the log of requests; none at the very first connection.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<Cursor>,
-}
-
-/// A numbered fact, by number and id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Durable {
-    /// Its number.
-    pub seq: UnitSeq,
-    /// Its id.
-    pub id: Uuid,
-}
-
-/// What the edge knows and allows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Welcome {
-    /// The version chosen.
-    pub version: String,
-    /// The unit, as the credential names it.
-    pub unit: UnitId,
-    /// This connection's number; a greater one anywhere ends it.
-    pub conn_epoch: i64,
-    /// Messages in flight allowed in each direction.
-    pub credits: u32,
-    /// Largest frame, in bytes.
-    pub frame_bytes_max: usize,
-    /// Silence before a ping, in milliseconds.
-    pub heartbeat_ms: u64,
-    /// The network's time.
-    pub server_time: Timestamp,
-    /// The log of requests of this unit.
-    pub log: LogIdentity,
-    /// The next position that will be written to that log.
-    pub head: i64,
-    /// The unit's last durable fact; none when the log holds no fact of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub durable: Option<Durable>,
-    /// Whether the log still holds everything from the agent's cursor on.
-    pub resume: Resume,
-}
-
-/// Whether requests go on exactly where the cursor stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Resume {
-    /// Nothing is missing.
-    Exact,
-    /// Positions `from..to` are gone (or of another log); the agent states
-    /// `requests.range_lapsed` and goes on at `to`.
-    Gap {
-        /// The cursor that was asked for.
-        from: i64,
-        /// The first position that is still there.
-        to: i64,
-    },
 }
 
 /// A fact as it travels up. The unit is the credential's and stands nowhere in the frame.
@@ -155,7 +64,7 @@ pub struct FactFrame {
     pub type_name: String,
     /// Version of the type's schema.
     pub version: u32,
-    /// When it was numbered, by the network's time.
+    /// When it happened (the moment of the change at the clinic), by the network's time.
     pub time: Timestamp,
     /// `<thing>/<id>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -258,6 +167,9 @@ pub struct Cancel {
     pub request_id: RequestId,
     /// Who asked; opaque.
     pub actor: String,
+    /// W3C trace context.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// Where the asking gateway listens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_partition: Option<i32>,
@@ -277,6 +189,9 @@ pub struct Reply {
     /// The number of the fact that holds the record's state: its ETag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record_seq: Option<UnitSeq>,
+    /// W3C trace context.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// The body of the outcome fact (`requests.request_done` and its like), or of a reply that is
     /// no fact (`state` `rejected`, `reason` `idempotency-key-reused` or `too-late`).
     pub outcome: Value,
@@ -292,6 +207,9 @@ pub struct Query {
     pub type_name: String,
     /// Answered after this, it is dropped. Network time.
     pub expires_at: Timestamp,
+    /// W3C trace context.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// Where the asking gateway listens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_partition: Option<i32>,
@@ -307,6 +225,9 @@ pub struct Answer {
     /// Where the asking gateway listens, as the query named it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_partition: Option<i32>,
+    /// W3C trace context.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// The answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Value>,
@@ -351,6 +272,20 @@ pub struct NewEpoch {
     pub reason: String,
 }
 
+/// The unit must state anew the thing that its fact `seq` spoke of, as a fact with a number of its
+/// own and the thing's present state; the old one was withheld from readers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reemit {
+    /// Its place in the log; none ahead of commands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<i64>,
+    /// The fact that was withheld.
+    pub seq: UnitSeq,
+    /// What it spoke of, `<thing>/<id>`, for an agent whose spool does not hold it any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+}
+
 /// An idle link's question, with the head of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ping {
@@ -361,18 +296,27 @@ pub struct Ping {
 }
 
 /// An idle link's answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pong {
     /// The unit's place in the log.
     pub next: i64,
     /// The last number in its spool.
     pub last_seq: UnitSeq,
+    /// Facts in its spool that no ACK covers yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spool_facts: Option<u64>,
+    /// How long the oldest of them has waited, in milliseconds; 0 when none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_unsent_ms: Option<u64>,
+    /// Mapped tables whose capture is paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_tables: Option<u32>,
 }
 
 /// What was wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorFrame {
-    /// A close code's slug, or `unknown-frame`.
+    /// A close code's slug, `unknown-frame`, or `fact-withheld`.
     pub problem: String,
     /// What exactly; never a body or a token.
     pub detail: String,

@@ -6,19 +6,22 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`greeting`] | the first frame each way |
 //! | [`frames`] | every frame, upward ([`FromAgent`]) and downward ([`FromEdge`]) |
 //! | [`close`] | close codes, in ranges that an agent obeys without knowing each code |
 //! | [`limits`] | every number that both ends must agree on |
 
 pub mod close;
 pub mod frames;
+pub mod greeting;
 pub mod limits;
 
 pub use close::{CloseCode, Obey};
 pub use frames::{
-    Ack, Answer, Applied, Cancel, Cursor, Durable, ErrorFrame, FactFrame, FromAgent, FromEdge,
-    Hello, LogIdentity, NewEpoch, Ping, Pong, Query, Reply, RequestFrame, Resend, Resume, Welcome,
+    Ack, Answer, Applied, Cancel, ErrorFrame, FactFrame, FromAgent, FromEdge, NewEpoch, Ping, Pong,
+    Query, Reemit, Reply, RequestFrame, Resend,
 };
+pub use greeting::{Cursor, Durable, Hello, LogIdentity, Resume, Welcome};
 
 /// The WebSocket sub-protocol that both ends name at the upgrade.
 pub const SUBPROTOCOL: &str = "unit.v1";

@@ -1,0 +1,88 @@
+//! A fact that was withheld from readers is redriven: its thing is stated anew, as it is now.
+//!
+//! The old number stays what it is; the new fact has one of its own. Of a domain's thing it is a
+//! snapshot, of a generic type the one that states a row, and the removal where the row is gone.
+
+use kit_event::UnitSeq;
+use kit_link::FactFrame;
+use serde_json::Value;
+
+use crate::books::Books;
+use crate::error::{Act, StationError};
+use crate::mapping::Table;
+use crate::publish::Publisher;
+use crate::rows::{Row, key_sql_value, quoted, selected_row};
+use crate::shadow;
+
+/// What became of the wish to state a thing anew.
+#[derive(Debug)]
+pub enum Restated {
+    /// These facts state it.
+    Facts(Vec<FactFrame>),
+    /// Nothing here knows what the fact spoke of.
+    Unknown,
+}
+
+impl Books {
+    /// States anew the thing that the fact `seq` spoke of; `subject` names it where the spool does
+    /// not hold that fact any more. The caller has drained the outbox before.
+    ///
+    /// # Errors
+    /// A file is busy or refuses, or the clinic database went back.
+    pub fn reemit(
+        &mut self,
+        seq: UnitSeq,
+        subject: Option<&str>,
+    ) -> Result<Restated, StationError> {
+        let before = UnitSeq::new(seq.epoch, seq.seq.saturating_sub(1));
+        let held = self.spool.facts(before, seq, 1)?.into_iter().next();
+        let held = held.filter(|fact| fact.seq == seq);
+        let named = held.as_ref().and_then(|fact| fact.subject.clone());
+        let Some(named) = named.or_else(|| subject.map(str::to_owned)) else {
+            return Ok(Restated::Unknown);
+        };
+        let Some((word, id)) = named.split_once('/') else { return Ok(Restated::Unknown) };
+        let Some(table) = self.captured_by_word(word) else { return Ok(Restated::Unknown) };
+        let said = shadow::find(self.spool.conn(), &table.thing, id)?;
+        let key = said.as_ref().map(|said| said.key.clone()).unwrap_or_default();
+        let now = if said.is_some() { self.row_by_key(&table, &key)? } else { None };
+        // A removal that was withheld left nothing but its own body.
+        let last = said.map(|said| said.state).or(held.map(|fact| fact.body));
+        if now.is_none() && last.is_none() {
+            return Ok(Restated::Unknown);
+        }
+        let facts = self.record(&[], |books, tx| {
+            let at = books.setup.clock.now();
+            let publisher = Publisher { tx, reader: books.reader(), at };
+            publisher.restate(&table, &key, last.as_ref(), now)
+        })?;
+        Ok(Restated::Facts(facts))
+    }
+
+    /// Of a table whose capture is paused nobody could say whether a row is gone.
+    fn captured_by_word(&self, word: &str) -> Option<Table> {
+        self.installed.tables.iter().find(|table| table.subject_word() == word).cloned()
+    }
+
+    /// A row as it stands in the clinic; none where it is gone.
+    fn row_by_key(&self, table: &Table, key: &str) -> Result<Option<Row>, StationError> {
+        let Ok(values) = serde_json::from_str::<Vec<Value>>(key) else { return Ok(None) };
+        let conditions: Vec<String> =
+            table.key.iter().map(|name| format!("{} = ?", quoted(name))).collect();
+        let sql = format!(
+            "SELECT {} FROM {} WHERE {}",
+            table.selected,
+            quoted(&table.name),
+            conditions.join(" AND ")
+        );
+        let read = || -> rusqlite::Result<Option<Row>> {
+            let mut statement = self.clinic.conn.prepare_cached(&sql)?;
+            let params = rusqlite::params_from_iter(values.iter().map(key_sql_value));
+            let mut rows = statement.query(params)?;
+            let Some(row) = rows.next()? else { return Ok(None) };
+            let (key, image) = selected_row(table, row)?;
+            Ok(self.reader().row_of(table, &key, &image))
+        };
+        read().clinic("reading a row")
+    }
+}
