@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use kit_bus::{Bus, OpenError, RawRecord};
 use kit_event::{Request, Timestamp};
-use kit_link::{Cancel, FromEdge, NewEpoch, Query, RequestFrame, Resend, limits};
+use kit_link::{Cancel, FromEdge, NewEpoch, Query, Reemit, RequestFrame, Resend, limits};
 use requests::control;
 use serde::de::DeserializeOwned;
 
 use crate::backlog::is_alive;
 use crate::feeder::{Kind, Outgoing};
+use crate::figures::REQUEST_UNREADABLE;
+use crate::traced;
 use crate::uplink::{chain, registry_pauses};
 
 /// What a record came to.
@@ -43,7 +45,8 @@ pub async fn open(bus: &Bus, out: &Outgoing<Arc<RawRecord>>, now: Timestamp) -> 
         return Opened::TooLate;
     }
     let cause = match request(bus, record).await {
-        Ok(request) => {
+        Ok(mut request) => {
+            let _step = traced::delivering(&mut request);
             let position = out.in_place.then_some(out.letter.position);
             match frame(request, out.letter.kind, out.letter.position, position) {
                 Ok((frame, text)) => return Opened::Frame(Box::new(frame), text),
@@ -70,7 +73,11 @@ pub async fn open(bus: &Bus, out: &Outgoing<Arc<RawRecord>>, now: Timestamp) -> 
 async fn park(bus: &Bus, record: &RawRecord, cause: &str) {
     for pause in registry_pauses() {
         match bus.park(record, cause).await {
-            Ok(_) => return,
+            Ok(_) => {
+                metrics::counter!("arteria_parked_total", "cause_kind" => REQUEST_UNREADABLE)
+                    .increment(1);
+                return;
+            }
             Err(error) => {
                 let refused = error.is_refused();
                 let position = record.offset;
@@ -132,6 +139,7 @@ fn frame(
             id: request.id,
             type_name: request.type_name,
             expires_at: request.expires_at,
+            traceparent: request.traceparent,
             reply_partition: request.reply_partition,
             body: request.body,
         }),
@@ -145,11 +153,12 @@ fn frame(
 }
 
 fn control_frame(request: Request, position: Option<i64>) -> Result<FromEdge, Misfit> {
-    let Request { type_name, actor, reply_partition, body, .. } = request;
+    let Request { type_name, actor, traceparent, reply_partition, body, .. } = request;
     match type_name.as_str() {
         control::Cancel::TYPE => {
             let control::Cancel { request_id } = read(&type_name, body)?;
-            Ok(FromEdge::Cancel(Cancel { position, request_id, actor, reply_partition }))
+            let cancel = Cancel { position, request_id, actor, traceparent, reply_partition };
+            Ok(FromEdge::Cancel(cancel))
         }
         control::Resend::TYPE => {
             let control::Resend { from, to } = read(&type_name, body)?;
@@ -158,6 +167,10 @@ fn control_frame(request: Request, position: Option<i64>) -> Result<FromEdge, Mi
         control::NewEpoch::TYPE => {
             let control::NewEpoch { above, reason } = read(&type_name, body)?;
             Ok(FromEdge::NewEpoch(NewEpoch { position, above, reason }))
+        }
+        control::Reemit::TYPE => {
+            let control::Reemit { seq, subject } = read(&type_name, body)?;
+            Ok(FromEdge::Reemit(Reemit { position, seq, subject }))
         }
         _ => Err(Misfit::UnknownControl { type_name }),
     }

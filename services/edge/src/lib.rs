@@ -20,9 +20,12 @@
 //! | [`wording`], [`fault`] | frames from text; the ends of a link, in words |
 //! | [`wire`], [`pulse`] | the socket; its heartbeat |
 //! | [`uplink`] | facts on their way to the log |
+//! | [`withheld`] | what stands on the log where a body is refused |
 //! | [`tail`], [`backlog`], [`feeder`], [`downlink`] | requests on their way down |
+//! | [`traced`] | the edge's steps of a trace |
 //! | [`presence`], [`roster`], [`watch`] | where units are, who is connected here |
 //! | [`edge`] | what all links share |
+//! | [`vitals`], [`figures`] | what a unit tells of itself; what the edge tells |
 //! | [`limits`] | every number |
 
 pub mod backlog;
@@ -32,6 +35,7 @@ pub mod durable;
 pub mod edge;
 pub mod fault;
 pub mod feeder;
+pub mod figures;
 pub mod greeting;
 pub mod limits;
 pub mod link;
@@ -41,19 +45,22 @@ pub mod pulse;
 pub mod roster;
 pub mod session;
 pub mod tail;
+pub mod traced;
 pub mod uplink;
+pub mod vitals;
 pub mod watch;
 pub mod wire;
+pub mod withheld;
 pub mod wording;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
-use kit_bus::{Bus, BusConfig, ReaderOptions};
+use kit_bus::{Bus, BusConfig, ReaderOptions, Topic};
 use kit_clock::Clock;
 use kit_config::Settings;
-use kit_lifecycle::Lifecycle;
+use kit_lifecycle::{Lifecycle, Need};
 use kit_token::{KeySource, Kind, Trusted, Verifier};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -90,6 +97,7 @@ pub async fn start_with(
     places: door::Places,
     life: Lifecycle,
 ) -> anyhow::Result<SocketAddr> {
+    figures::describe();
     let addr = settings.edge_addr;
     let listener = TcpListener::bind(addr).await.with_context(|| format!("binding {addr}"))?;
     let addr = listener.local_addr()?;
@@ -118,8 +126,14 @@ pub async fn start_with(
             ended = one.tail.clone().run(tail) => Ok(ended?),
         }
     });
+    life.spawn("lag", figures::measure_lag(edge.clone(), life.soft()));
     life.spawn("liveness", watch::say_alive(edge.clone(), life.soft()));
     life.spawn("door", open_door(listener, places, edge.clone(), life.clone()));
+    let one = edge.clone();
+    life.watch("kafka", Need::Whole, move || {
+        let bus = one.bus.clone();
+        async move { bus.watermarks(Topic::Presence, 0).await.is_ok() }
+    });
     tracing::info!(%addr, edge_id = edge.id, "the edge is up");
     Ok(addr)
 }

@@ -65,16 +65,24 @@ pub const FACTS_UNDER_WAY_MAX: usize = 64;
 /// whoever waits learns the outcome from its fact.
 pub const REPLIES_UNDER_WAY_MAX: usize = 64;
 /// First pause before a fact that could not be sealed is tried again.
-pub const SEAL_PAUSE_MS_MIN: u64 = 200;
-/// Longest such pause: a schema that was registered a moment ago should not wait longer.
-pub const SEAL_PAUSE_MS_MAX: u64 = 5_000;
+pub const SEAL_PAUSE_MS_MIN: u64 = 100;
+/// Longest such pause: with the half second for which a miss is kept, a unit goes on within a
+/// second or so after its type was registered. The registry is asked once for all units together.
+pub const SEAL_PAUSE_MS_MAX: u64 = 700;
+/// First pause before something else that waits for the registry is tried again.
+pub const REGISTRY_PAUSE_MS_MIN: u64 = 200;
+/// Longest such pause; a registry that was away should not be met by everybody at once.
+pub const REGISTRY_PAUSE_MS_MAX: u64 = 5_000;
+/// How often the lag of the tail is measured: one question to the broker for each partition.
+pub const LAG_EVERY_MS: u64 = 5_000;
 /// A unit's presence is written at most this often.
 pub const PRESENCE_EVERY_MS: u64 = 1_000;
 /// A unit's presence is written at least this often, so that it outlives any compaction and the
 /// scan for what is durable stays short.
 pub const PRESENCE_AT_LEAST_EVERY_MS: u64 = 12 * 3_600 * 1_000;
-/// A busy link too is pinged this often, so that the cursor of a unit without requests keeps up.
-pub const PING_AT_LEAST_EVERY_MS: u64 = 300_000;
+/// A busy link too is pinged this often, so that the cursor of a unit without requests keeps up,
+/// and what its agent tells of its spool is not older.
+pub const PING_AT_LEAST_EVERY_MS: u64 = 60_000;
 /// How long a drain waits for facts under way to be confirmed.
 pub const DRAIN_WITHIN_MS: u64 = 2_000;
 /// How long a link's end waits until the unit's absence is on the log; after it the unit's edge is

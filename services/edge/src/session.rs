@@ -37,8 +37,8 @@ pub enum Heard {
     Answer(i32, Box<Answer>),
     /// A reply or answer that nobody waits for.
     Unasked,
-    /// The last number in the unit's spool.
-    Pong(UnitSeq),
+    /// How the unit is: its last number, and what it tells of its spool.
+    Pong(Pong),
     /// A frame of a later version, passed over.
     Unknown(String),
 }
@@ -119,9 +119,7 @@ impl Session {
                 FromAgent::Applied(applied) => {
                     self.move_cursor(applied.next).map(|()| Heard::Applied)
                 }
-                FromAgent::Pong(Pong { next, last_seq }) => {
-                    self.move_cursor(next).map(|()| Heard::Pong(last_seq))
-                }
+                FromAgent::Pong(pong) => self.move_cursor(pong.next).map(|()| Heard::Pong(pong)),
                 FromAgent::Reply(reply) => {
                     self.own(&reply.request_id)?;
                     let partition = self.reply_partition(reply.reply_partition)?;

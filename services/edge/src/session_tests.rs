@@ -115,8 +115,10 @@ fn a_cursor_moves_neither_back_nor_ahead_of_what_was_sent() {
     assert_eq!(code, CloseCode::ProtocolError);
     assert_eq!(detail, "the cursor is at 14; nothing above 13 was sent");
     link.tells_head(30);
-    let pong = r#"{"frame":"pong","next":30,"last_seq":"1-9"}"#;
-    assert_eq!(link.hear(pong).unwrap(), Heard::Pong(UnitSeq::new(1, 9)));
+    let pong = r#"{"frame":"pong","next":30,"last_seq":"1-9","spool_facts":4}"#;
+    let (last_seq, spool_facts) = (UnitSeq::new(1, 9), Some(4));
+    let told = Pong { next: 30, last_seq, spool_facts, ..Pong::default() };
+    assert_eq!(link.hear(pong).unwrap(), Heard::Pong(told));
     let (_, detail) = end(link.hear(r#"{"frame":"applied","next":29}"#));
     assert_eq!(detail, "the cursor went back from 30 to 29");
 }

@@ -89,6 +89,13 @@ impl Tail {
             .ok_or(BusError::NoSuchPartition { topic: Topic::Requests, partition })
     }
 
+    /// The tailed partitions, each with the position below which everything was handed out.
+    pub fn places(&self) -> Vec<(i32, i64)> {
+        let state = self.0.state();
+        let tailed = state.partitions.iter().filter(|(_, place)| place.assigned);
+        tailed.map(|(partition, place)| (*partition, place.next)).collect()
+    }
+
     /// Joins a partition that is tailed already, or begins to tail it at `begin`.
     fn join(&self, unit: &UnitId, partition: i32, begin: Option<i64>) -> Option<Subscription> {
         let mut state = self.0.state();

@@ -1,8 +1,10 @@
 //! One unit's facts on their way to the log: in order, and confirmed in order.
 //!
-//! A fact whose schema is away or refuses it holds the facts behind it back and nobody else's: the
-//! unit's ACK waits, an alarm says so, and the fact is tried again after growing pauses. A broker
-//! that does not confirm ends the link, because what follows must not be acknowledged over a hole.
+//! A fact whose schema is away or unknown holds the facts behind it back and nobody else's: the
+//! unit's ACK waits, an alarm says so, and the fact is tried again after growing pauses. A fact
+//! that its schema refuses is parked, and then a placeholder goes in its place
+//! ([`crate::withheld`]). A broker that does not confirm ends the link, because what follows must
+//! not be acknowledged over a hole.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,27 +14,39 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
 use kit_bus::{Bus, Delivery, Placed, PublishError};
-use kit_event::Fact;
+use kit_event::{Fact, UnitId};
 
-use crate::limits::{SEAL_PAUSE_MS_MAX, SEAL_PAUSE_MS_MIN};
+use crate::limits::{
+    REGISTRY_PAUSE_MS_MAX, REGISTRY_PAUSE_MS_MIN, SEAL_PAUSE_MS_MAX, SEAL_PAUSE_MS_MIN,
+};
+use crate::withheld::{self, BODY_REFUSED, Withheld};
 
 /// Pauses between tries of something that waits for the registry, without an end.
 pub fn registry_pauses() -> ExponentialBackoff {
+    pauses(REGISTRY_PAUSE_MS_MIN, REGISTRY_PAUSE_MS_MAX).with_jitter().build()
+}
+
+/// Pauses between tries of a fact. They are not drawn: the registry's client asks once for all who
+/// wait, and jitter would only make one of them wait longer.
+fn seal_pauses() -> ExponentialBackoff {
+    pauses(SEAL_PAUSE_MS_MIN, SEAL_PAUSE_MS_MAX).build()
+}
+
+fn pauses(min_ms: u64, max_ms: u64) -> ExponentialBuilder {
     ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(SEAL_PAUSE_MS_MIN))
-        .with_max_delay(Duration::from_millis(SEAL_PAUSE_MS_MAX))
-        .with_jitter()
+        .with_min_delay(Duration::from_millis(min_ms))
+        .with_max_delay(Duration::from_millis(max_ms))
         .without_max_times()
-        .build()
 }
 
 /// The alarm of one unit whose ACK waits; over when it is dropped.
 #[derive(Debug)]
-struct Alarm;
+struct Alarm(UnitId);
 
 impl Alarm {
     fn raise(fact: &Fact, error: &PublishError) -> Self {
-        metrics::gauge!("arteria_edge_units_waiting").increment(1.0);
+        let alarm = Self(fact.unit.clone());
+        alarm.count(1.0);
         tracing::error!(
             unit = %fact.unit,
             seq = %fact.seq,
@@ -42,21 +56,44 @@ impl Alarm {
             error = chain(error),
             "a unit's facts wait: the first of them cannot be sealed"
         );
-        Self
+        alarm
+    }
+
+    /// Counted and not set: for a moment two links of a unit may stand beside each other.
+    fn count(&self, more: f64) {
+        metrics::gauge!("arteria_edge_units_waiting").increment(more);
+        metrics::gauge!("arteria_edge_acks_waiting", "unit" => self.0.to_string()).increment(more);
     }
 }
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        metrics::gauge!("arteria_edge_units_waiting").decrement(1.0);
+        self.count(-1.0);
     }
+}
+
+/// What the first waiting fact waits for.
+enum Work {
+    /// Its schema is asked for.
+    Seal(BoxFuture<'static, Result<(), PublishError>>),
+    /// Its body goes to `parked`; then this stands in its place.
+    Park(Box<Fact>, BoxFuture<'static, Result<(), PublishError>>),
+}
+
+/// What came of it.
+enum Worked {
+    Sealed(Result<(), PublishError>),
+    Parked(Box<Fact>, Result<(), PublishError>),
 }
 
 /// The facts of one link.
 pub struct Uplink {
     bus: Bus,
     waiting: VecDeque<Fact>,
-    sealing: Option<BoxFuture<'static, Result<(), PublishError>>>,
+    work: Option<Work>,
+    /// Whether the first waiting fact is a placeholder for one that was refused.
+    stands_in: bool,
+    withheld: Option<Withheld>,
     pauses: ExponentialBackoff,
     alarm: Option<Alarm>,
     under_way: FuturesOrdered<Delivery>,
@@ -68,8 +105,10 @@ impl Uplink {
         Self {
             bus,
             waiting: VecDeque::new(),
-            sealing: None,
-            pauses: registry_pauses(),
+            work: None,
+            stands_in: false,
+            withheld: None,
+            pauses: seal_pauses(),
             alarm: None,
             under_way: FuturesOrdered::new(),
         }
@@ -102,20 +141,38 @@ impl Uplink {
             tokio::select! {
                 biased;
                 Some(delivered) = self.under_way.next() => return delivered,
-                sealed = poll_sealing(&mut self.sealing) => {
-                    self.sealing = None;
-                    match sealed {
-                        Ok(()) => self.enqueue(),
-                        Err(error) => self.wait(&error),
-                    }
+                worked = poll_work(&mut self.work) => self.worked(worked),
+            }
+        }
+    }
+
+    /// The last fact that was withheld, once.
+    pub fn take_withheld(&mut self) -> Option<Withheld> {
+        self.withheld.take()
+    }
+
+    fn worked(&mut self, worked: Worked) {
+        self.work = None;
+        match worked {
+            // Refused or not: trying again at once says which, now that the schema is held.
+            Worked::Sealed(Ok(()) | Err(PublishError::Body { .. })) => self.enqueue(),
+            Worked::Sealed(Err(error)) | Worked::Parked(_, Err(error)) => self.wait(&error),
+            Worked::Parked(placeholder, Ok(())) => {
+                metrics::counter!("arteria_edge_placeholders_total").increment(1);
+                metrics::counter!("arteria_parked_total", "cause_kind" => BODY_REFUSED)
+                    .increment(1);
+                if let Some(first) = self.waiting.front_mut() {
+                    *first = *placeholder;
+                    self.stands_in = true;
                 }
+                self.enqueue();
             }
         }
     }
 
     /// Gives the producer what it takes, in order.
     fn enqueue(&mut self) {
-        while self.sealing.is_none() {
+        while self.work.is_none() {
             let Some(fact) = self.waiting.front() else {
                 self.waiting = VecDeque::new();
                 return;
@@ -124,12 +181,17 @@ impl Uplink {
                 Ok(delivery) => {
                     self.under_way.push_back(delivery);
                     self.waiting.pop_front();
+                    self.stands_in = false;
                     if self.alarm.take().is_some() {
-                        self.pauses = registry_pauses();
+                        self.pauses = seal_pauses();
                         tracing::info!("a unit's facts go on");
                     }
                 }
                 Err(PublishError::SchemaNotHeld { .. }) => self.seal(Duration::ZERO),
+                // A placeholder that is refused itself can only wait for people.
+                Err(PublishError::Body { source, .. }) if !self.stands_in => {
+                    self.withhold(source.to_string());
+                }
                 Err(error) => self.wait(&error),
             }
         }
@@ -147,18 +209,36 @@ impl Uplink {
     fn seal(&mut self, pause: Duration) {
         let Some(fact) = self.waiting.front().cloned() else { return };
         let bus = self.bus.clone();
-        self.sealing = Some(Box::pin(async move {
+        self.work = Some(Work::Seal(Box::pin(async move {
             tokio::time::sleep(pause).await;
             bus.seal_fact(&fact).await.map(|_| ())
-        }));
+        })));
+    }
+
+    /// The first fact's body goes to `parked`, and the placeholder follows once it is safe there.
+    fn withhold(&mut self, cause: String) {
+        let Some(fact) = self.waiting.front().cloned() else { return };
+        let Ok(placeholder) = withheld::placeholder(&fact, &cause) else { return };
+        let Fact { unit, seq, type_name, version, .. } = &fact;
+        tracing::error!(
+            %unit, %seq, fact_type = type_name, version, cause,
+            "a fact is withheld: its schema refuses the body, which is parked"
+        );
+        self.withheld = Some(Withheld { detail: format!("{seq} {type_name} v{version}: {cause}") });
+        let bus = self.bus.clone();
+        let parking = async move { bus.park_fact(&fact, &cause).await.map(|_| ()) };
+        self.work = Some(Work::Park(Box::new(placeholder), Box::pin(parking)));
     }
 }
 
-async fn poll_sealing(
-    sealing: &mut Option<BoxFuture<'static, Result<(), PublishError>>>,
-) -> Result<(), PublishError> {
-    match sealing {
-        Some(sealing) => sealing.await,
+/// Waits for what the first fact waits for; never ends where it waits for nothing.
+async fn poll_work(work: &mut Option<Work>) -> Worked {
+    match work {
+        Some(Work::Seal(sealing)) => Worked::Sealed(sealing.await),
+        Some(Work::Park(placeholder, parking)) => {
+            let parked = parking.await;
+            Worked::Parked(placeholder.clone(), parked)
+        }
         None => std::future::pending().await,
     }
 }

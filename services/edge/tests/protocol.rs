@@ -7,11 +7,13 @@ use jsonschema::Validator;
 use kit_event::{Delivery, RequestId, Timestamp, UnitId, UnitSeq};
 use kit_link::{
     Ack, Answer, Applied, Cancel, CloseCode, Cursor, Durable, ErrorFrame, FactFrame, FromAgent,
-    FromEdge, Hello, LogIdentity, NewEpoch, Obey, Ping, Pong, Query, Reply, RequestFrame, Resend,
-    Resume, Welcome, limits,
+    FromEdge, Hello, LogIdentity, NewEpoch, Obey, Ping, Pong, Query, Reemit, Reply, RequestFrame,
+    Resend, Resume, Welcome, limits,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
+
+const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 fn promises(name: &str) -> String {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../proto-schemas");
@@ -70,7 +72,7 @@ fn from_agent(full: bool) -> Vec<FromAgent> {
             subject: full.then(|| "appointment/1".to_owned()),
             patient_id: full.then(Uuid::new_v4),
             causation_id: full.then(id),
-            traceparent: full.then(|| "00-0-0-01".to_owned()),
+            traceparent: full.then(|| TRACEPARENT.to_owned()),
             body: json!({"status": "booked"}),
         }),
         FromAgent::Applied(Applied { next: 3 }),
@@ -79,16 +81,24 @@ fn from_agent(full: bool) -> Vec<FromAgent> {
             reply_partition: full.then_some(3),
             last_seq: full.then(seq),
             record_seq: full.then(seq),
+            traceparent: full.then(|| TRACEPARENT.to_owned()),
             outcome: json!({"state": "done"}),
         }),
         FromAgent::Answer(Answer {
             id: id(),
             reply_partition: full.then_some(3),
+            traceparent: full.then(|| TRACEPARENT.to_owned()),
             body: full.then(|| json!({"items": []})),
             reason: (!full).then(|| "practitioner-unknown".to_owned()),
             detail: (!full).then(|| "no such practitioner".to_owned()),
         }),
-        FromAgent::Pong(Pong { next: 3, last_seq: UnitSeq::ZERO }),
+        FromAgent::Pong(Pong {
+            next: 3,
+            last_seq: UnitSeq::ZERO,
+            spool_facts: full.then_some(4),
+            oldest_unsent_ms: full.then_some(1_500),
+            paused_tables: full.then_some(0),
+        }),
     ]
 }
 
@@ -118,7 +128,7 @@ fn from_edge(full: bool) -> Vec<FromEdge> {
             delivery: if full { Delivery::OnlineOnly } else { Delivery::Queue },
             command_hash: "00".to_owned(),
             actor: "staff:1".to_owned(),
-            traceparent: full.then(|| "00-0-0-01".to_owned()),
+            traceparent: full.then(|| TRACEPARENT.to_owned()),
             reply_partition: full.then_some(3),
             body: json!({}),
         }),
@@ -126,6 +136,7 @@ fn from_edge(full: bool) -> Vec<FromEdge> {
             position: full.then_some(3),
             request_id: id(),
             actor: "staff:1".to_owned(),
+            traceparent: full.then(|| TRACEPARENT.to_owned()),
             reply_partition: full.then_some(3),
         }),
         FromEdge::Resend(Resend { position: full.then_some(3), from: seq(), to: seq() }),
@@ -134,10 +145,16 @@ fn from_edge(full: bool) -> Vec<FromEdge> {
             above: 1,
             reason: "fork".to_owned(),
         }),
+        FromEdge::Reemit(Reemit {
+            position: full.then_some(3),
+            seq: seq(),
+            subject: full.then(|| "call/1".to_owned()),
+        }),
         FromEdge::Query(Query {
             id: id(),
             type_name: "scheduling.free_slots".to_owned(),
             expires_at: at(),
+            traceparent: full.then(|| TRACEPARENT.to_owned()),
             reply_partition: full.then_some(3),
             body: json!({}),
         }),
@@ -192,6 +209,8 @@ fn the_schema_refuses_what_the_edge_refuses() {
         json!({"frame": "applied"}),
         json!({"frame": "applied", "next": "3"}),
         json!({"frame": "pong", "next": 3, "last_seq": "3"}),
+        json!({"frame": "pong", "next": 3, "last_seq": "0-0", "spool_facts": -1}),
+        json!({"frame": "pong", "next": 3, "last_seq": "0-0", "paused_tables": "2"}),
         json!({"frame": "welcome"}),
         json!({"next": 3}),
     ] {

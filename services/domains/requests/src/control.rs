@@ -36,6 +36,18 @@ pub struct NewEpoch {
     pub reason: String,
 }
 
+/// Asks for the present state of what a withheld fact spoke of, as a new fact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reemit {
+    /// The fact that was withheld, as `E-S`.
+    #[schema(value_type = String)]
+    pub seq: UnitSeq,
+    /// What it spoke of, `<thing>/<id>`, for a unit whose spool does not hold it any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+}
+
 impl Cancel {
     /// The type on the wire.
     pub const TYPE: &'static str = "control.cancel";
@@ -51,8 +63,13 @@ impl NewEpoch {
     pub const TYPE: &'static str = "control.new_epoch";
 }
 
+impl Reemit {
+    /// The type on the wire.
+    pub const TYPE: &'static str = "control.reemit";
+}
+
 /// Every control.
-pub const TYPES: &[&str] = &[Cancel::TYPE, Resend::TYPE, NewEpoch::TYPE];
+pub const TYPES: &[&str] = &[Cancel::TYPE, Resend::TYPE, NewEpoch::TYPE, Reemit::TYPE];
 
 /// What the controls promise.
 pub(crate) fn schemas() -> Vec<SchemaSource> {
@@ -72,6 +89,11 @@ pub(crate) fn schemas() -> Vec<SchemaSource> {
             NewEpoch::TYPE,
             "Tells the unit to open an epoch above the one named.",
             NewEpoch::schema(),
+        ),
+        promise(
+            Reemit::TYPE,
+            "Asks for the present state of what a withheld fact spoke of.",
+            Reemit::schema(),
         ),
     ]
 }

@@ -24,6 +24,11 @@ macro_rules! fact_kinds {
                 match self { $(Self::$kind => $type),+ }
             }
 
+            /// The promise of its public form.
+            pub const fn public_type(self) -> &'static str {
+                match self { $(Self::$kind => concat!("public.", $type)),+ }
+            }
+
             /// When it happens, in one sentence.
             pub const fn doc(self) -> &'static str {
                 match self { $(Self::$kind => $doc),+ }
@@ -84,7 +89,9 @@ pub struct RangeLapsed {
 impl RangeLapsed {
     /// The type on the wire.
     pub const TYPE: &'static str = "requests.range_lapsed";
-    const DOC: &'static str =
+    /// The promise of its public form.
+    pub const PUBLIC_TYPE: &'static str = "public.requests.range_lapsed";
+    pub(crate) const DOC: &'static str =
         "A stretch of the log of requests never reached the unit: what waited there has expired.";
 
     /// Whether the request at `position` of `log` is one of those that expired.

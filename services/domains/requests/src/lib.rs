@@ -12,6 +12,7 @@
 //! | [`life`] | [`Tracked`] and [`view`]: accepted, delivered, overdue, final |
 //! | [`control`] | what the centre tells an agent beside wishes |
 //! | [`reply`] | [`Reply`], [`Answer`]: shortcuts back to the waiting gateway |
+//! | [`public`] | what analysts and integrators learn |
 //! | [`refusal`] | [`Refused`] and [`PROBLEMS`] |
 #![deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)]
 
@@ -19,6 +20,7 @@ pub mod control;
 pub mod facts;
 pub mod life;
 pub mod outcome;
+pub mod public;
 pub mod refusal;
 pub mod reply;
 
@@ -28,7 +30,9 @@ pub use outcome::{FinalState, RequestOutcome, observe};
 pub use refusal::{PROBLEMS, Problem, Refused};
 pub use reply::{Answer, Reply};
 
-use kit_event::{Domain, Granted, Observed, Records, Refusal, SchemaSource, Timestamp};
+use kit_event::{
+    Domain, Granted, Observed, PublicEvent, Records, Refusal, SchemaSource, Timestamp,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -82,6 +86,16 @@ impl Domain for Requests {
 
     fn schemas(&self) -> Vec<SchemaSource> {
         [facts::schemas(), control::schemas(), reply::schemas()].into_iter().flatten().collect()
+    }
+
+    fn publish(&self, fact: &kit_event::Fact) -> Result<Option<PublicEvent>, serde_json::Error> {
+        let Some(known) = Fact::read(&fact.type_name, &fact.body)? else { return Ok(None) };
+        let body = public::of(known)?;
+        Ok(Some(PublicEvent { version: public::VERSION, body }))
+    }
+
+    fn public_schemas(&self) -> Vec<SchemaSource> {
+        public::schemas()
     }
 }
 

@@ -32,9 +32,29 @@ pub enum Refused {
     /// `idempotency-key-reused`
     #[error("the Idempotency-Key was used before for another request")]
     IdempotencyKeyReused,
+    /// `not-writable-at-unit`
+    #[error("{}: {why}", place(.thing, .field))]
+    NotWritable {
+        /// The thing, as `appointment`.
+        thing: String,
+        /// Its field; empty for the thing as a whole.
+        field: String,
+        /// Why, in one sentence.
+        why: &'static str,
+    },
+    /// `table-paused`
+    #[error("the unit does not find its {thing} records where they were")]
+    TablePaused {
+        /// The thing, as `appointment`.
+        thing: String,
+    },
     /// `undone`
     #[error("the clinic database was restored to a time before this request")]
     Undone,
+}
+
+fn place(thing: &str, field: &str) -> String {
+    if field.is_empty() { thing.to_owned() } else { format!("{field} of {thing}") }
 }
 
 const EXPIRED: Problem = (
@@ -66,6 +86,19 @@ const IDEMPOTENCY_KEY_REUSED: Problem = (
     "The same key with the same command is a retry and gets the stored outcome. With another \
      command it is refused, and the first request stands.",
 );
+const NOT_WRITABLE: Problem = (
+    "not-writable-at-unit",
+    "The unit's software cannot hold what was asked for",
+    "Units keep their records in software of their own. A field may have no place there, no word \
+     for the value, or be kept by the practice to itself; the detail says which and why. Nothing \
+     was done.",
+);
+const TABLE_PAUSED: Problem = (
+    "table-paused",
+    "The unit's records of this kind are not readable just now",
+    "The practice's software changed a table that the unit's agent reads, so that the agent leaves \
+     it alone until its mapping fits again. Nothing was done; other kinds of request go on.",
+);
 const UNDONE: Problem = (
     "undone",
     "The clinic was restored to a time before this request",
@@ -90,6 +123,8 @@ pub const PROBLEMS: &[Problem] = &[
     TOO_LATE,
     AGENT_FAILED,
     IDEMPOTENCY_KEY_REUSED,
+    NOT_WRITABLE,
+    TABLE_PAUSED,
     UNDONE,
     TYPE_UNKNOWN,
     MALFORMED,
@@ -103,6 +138,8 @@ impl Refused {
             Self::TooLate => TOO_LATE,
             Self::AgentFailed { .. } => AGENT_FAILED,
             Self::IdempotencyKeyReused => IDEMPOTENCY_KEY_REUSED,
+            Self::NotWritable { .. } => NOT_WRITABLE,
+            Self::TablePaused { .. } => TABLE_PAUSED,
             Self::Undone => UNDONE,
         }
     }

@@ -8,20 +8,24 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`mod@unit`] | [`EpochOpened`], [`EpochSeeded`], [`UnitAmended`]; [`Fact`], their list |
+//! | [`mod@unit`] | [`Fact`]: epochs, amendments, facts that were withheld |
+//! | [`public`] | what analysts and integrators learn |
 //! | [`presence`] | [`Presence`], [`EdgeLiveness`]: records of the presence topic |
 //! | [`presence_map`] | [`PresenceMap`]: who holds which unit, who is online |
 #![deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)]
 
 pub mod presence;
 pub mod presence_map;
+pub mod public;
 pub mod unit;
 
 pub use presence::{EdgeLiveness, Presence};
 pub use presence_map::{Change, Holder, PresenceMap, PresenceRecord, online};
-pub use unit::{EpochOpened, EpochSeeded, Fact, UnitAmended};
+pub use unit::{EpochOpened, EpochSeeded, Fact, FactWithheld, UnitAmended};
 
-use kit_event::{Domain, Granted, Observed, Records, Refusal, SchemaSource, Timestamp};
+use kit_event::{
+    Domain, Granted, Observed, PublicEvent, Records, Refusal, SchemaSource, Timestamp,
+};
 use serde_json::Value;
 
 /// The domain, as hosts hold it. It has no rows in a clinic: its facts are stated by the agent
@@ -67,5 +71,15 @@ impl Domain for Units {
 
     fn schemas(&self) -> Vec<SchemaSource> {
         [unit::schemas(), presence::schemas()].into_iter().flatten().collect()
+    }
+
+    fn publish(&self, fact: &kit_event::Fact) -> Result<Option<PublicEvent>, serde_json::Error> {
+        let Some(known) = Fact::read(&fact.type_name, &fact.body)? else { return Ok(None) };
+        let body = public::of(known)?;
+        Ok(Some(PublicEvent { version: public::VERSION, body }))
+    }
+
+    fn public_schemas(&self) -> Vec<SchemaSource> {
+        public::schemas()
     }
 }

@@ -57,6 +57,26 @@ pub struct UnitAmended {
     pub agent_version: String,
 }
 
+/// A fact of the unit stands here whose body its schema refuses. The edge writes it under the
+/// fact's own number and id, so that the numbering stays whole, after the body went to `parked`; an
+/// operator has the thing stated anew once the schema or the clinic's row is mended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FactWithheld {
+    /// The unit.
+    #[schema(value_type = String)]
+    pub unit_id: UnitId,
+    /// The type of the fact that was withheld, as `voip.call_ended`.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// The version of its schema.
+    pub version: u32,
+    /// What it spoke of, `<thing>/<id>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Which field does not fit, and why; never what stood in it.
+    pub cause: String,
+}
+
 /// A fact of this domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
@@ -66,27 +86,42 @@ pub enum Fact {
     EpochSeeded(EpochSeeded),
     /// Zone or agent changed.
     UnitAmended(UnitAmended),
+    /// A fact whose body its schema refuses.
+    FactWithheld(FactWithheld),
 }
 
 impl EpochOpened {
     /// The type on the wire.
     pub const TYPE: &'static str = "units.epoch_opened";
+    /// The promise of its public form.
+    pub const PUBLIC_TYPE: &'static str = "public.units.epoch_opened";
 }
 
 impl EpochSeeded {
     /// The type on the wire.
     pub const TYPE: &'static str = "units.epoch_seeded";
+    /// The promise of its public form.
+    pub const PUBLIC_TYPE: &'static str = "public.units.epoch_seeded";
 }
 
 impl UnitAmended {
     /// The type on the wire.
     pub const TYPE: &'static str = "units.unit_amended";
+    /// The promise of its public form.
+    pub const PUBLIC_TYPE: &'static str = "public.units.unit_amended";
+}
+
+impl FactWithheld {
+    /// The type on the wire.
+    pub const TYPE: &'static str = "units.fact_withheld";
+    /// The promise of its public form.
+    pub const PUBLIC_TYPE: &'static str = "public.units.fact_withheld";
 }
 
 impl Fact {
     /// The types on the wire.
     pub const TYPES: &'static [&'static str] =
-        &[EpochOpened::TYPE, EpochSeeded::TYPE, UnitAmended::TYPE];
+        &[EpochOpened::TYPE, EpochSeeded::TYPE, UnitAmended::TYPE, FactWithheld::TYPE];
 
     /// Reads a fact from its type and body; none for a type that is not of this domain.
     ///
@@ -100,6 +135,7 @@ impl Fact {
             EpochOpened::TYPE => Self::EpochOpened(EpochOpened::deserialize(body)?),
             EpochSeeded::TYPE => Self::EpochSeeded(EpochSeeded::deserialize(body)?),
             UnitAmended::TYPE => Self::UnitAmended(UnitAmended::deserialize(body)?),
+            FactWithheld::TYPE => Self::FactWithheld(FactWithheld::deserialize(body)?),
             _ => return Ok(None),
         }))
     }
@@ -110,6 +146,7 @@ impl Fact {
             Self::EpochOpened(_) => EpochOpened::TYPE,
             Self::EpochSeeded(_) => EpochSeeded::TYPE,
             Self::UnitAmended(_) => UnitAmended::TYPE,
+            Self::FactWithheld(_) => FactWithheld::TYPE,
         }
     }
 
@@ -122,6 +159,7 @@ impl Fact {
             Self::EpochOpened(it) => (&it.unit_id, serde_json::to_value(it)?),
             Self::EpochSeeded(it) => (&it.unit_id, serde_json::to_value(it)?),
             Self::UnitAmended(it) => (&it.unit_id, serde_json::to_value(it)?),
+            Self::FactWithheld(it) => (&it.unit_id, serde_json::to_value(it)?),
         };
         Ok(Observed {
             type_name: self.type_name(),
@@ -156,6 +194,11 @@ pub(crate) fn schemas() -> Vec<SchemaSource> {
             UnitAmended::TYPE,
             "The unit's time zone or its agent's version changed.",
             UnitAmended::schema(),
+        ),
+        schema(
+            FactWithheld::TYPE,
+            "A fact stands here whose body its schema refuses; the body is parked.",
+            FactWithheld::schema(),
         ),
     ]
 }

@@ -6,6 +6,7 @@ use futures_util::FutureExt;
 use kit_bus::{BusError, Outgoing as Record, Placed, PublishError, RawRecord, Topic};
 use kit_event::RequestId;
 use kit_link::{Answer, CloseCode, FromEdge, Reply};
+use kit_telemetry::Step;
 use requests::RequestOutcome;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -20,6 +21,7 @@ use crate::feeder::{Outgoing, Want, Window};
 use crate::limits::REPLIES_UNDER_WAY_MAX;
 use crate::presence::presence_record;
 use crate::tail::Subscription;
+use crate::traced;
 use crate::uplink::chain;
 
 /// A finished chore.
@@ -84,28 +86,39 @@ impl Link {
         if outcome.request_id != reply.request_id {
             return Err(Fault::protocol("reply: the outcome is of another request"));
         }
+        let unit = self.session.unit();
+        let step = traced::replying(unit, &reply.request_id, reply.traceparent.as_deref());
         let body = requests::Reply {
             request_id: reply.request_id,
             last_seq: reply.last_seq,
             record_seq: reply.record_seq,
             outcome,
         };
-        self.write(partition, requests::Reply::TYPE, &body.request_id, &body);
+        self.write(partition, requests::Reply::TYPE, &body.request_id, &body, step);
         Ok(())
     }
 
     /// Passes an answer on to whoever asked.
     pub(super) fn write_answer(&mut self, partition: i32, answer: Answer) {
+        let unit = self.session.unit();
+        let step = traced::replying(unit, &answer.id, answer.traceparent.as_deref());
         let body = requests::Answer {
             query_id: answer.id,
             body_json: answer.body.map(|body| body.to_string()),
             reason: answer.reason,
             detail: answer.detail,
         };
-        self.write(partition, requests::Answer::TYPE, &body.query_id, &body);
+        self.write(partition, requests::Answer::TYPE, &body.query_id, &body, step);
     }
 
-    fn write<T: Serialize>(&mut self, to: i32, type_name: &str, id: &RequestId, body: &T) {
+    fn write<T: Serialize>(
+        &mut self,
+        to: i32,
+        type_name: &str,
+        id: &RequestId,
+        body: &T,
+        mut step: Step,
+    ) {
         if self.replies_under_way >= REPLIES_UNDER_WAY_MAX {
             metrics::counter!("arteria_edge_replies_dropped_total").increment(1);
             return;
@@ -122,7 +135,7 @@ impl Link {
             type_name: type_name.to_owned(),
             version: 1,
             time: self.edge.clock.now(),
-            headers: vec![(kit_bus::headers::CAUSATION_ID.to_owned(), id.to_string())],
+            headers: traced::reply_headers(id, &step),
             body,
         };
         self.replies_under_way += 1;
@@ -131,6 +144,10 @@ impl Link {
         // A reply outlives its link: an agent may leave as soon as it has said it.
         self.life.spawn_passing(async move {
             let written = bus.publish(record).await;
+            if written.is_err() {
+                step.failed("log-unavailable");
+            }
+            drop(step);
             if let Err(Err(error)) = tell.send(written) {
                 tracing::warn!(error = chain(&error), "a reply could not be passed on");
             }

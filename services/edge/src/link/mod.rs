@@ -9,9 +9,11 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | `beat` | what is done by the clock: presence, pings, giving up |
 //! | `chores` | what is fetched or written for the unit, and what comes of it |
 //! | `parting` | the end: drain, away, close |
 
+mod beat;
 mod chores;
 mod parting;
 
@@ -24,7 +26,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use kit_bus::{Placed, PublishError, RawRecord};
 use kit_lifecycle::Lifecycle;
-use kit_link::{Ack, CloseCode, ErrorFrame, FromEdge, Ping};
+use kit_link::{Ack, CloseCode, ErrorFrame, FromEdge};
 use rand::Rng;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -41,12 +43,15 @@ use crate::limits::{
     FACTS_UNDER_WAY_MAX, OUTBOX_FEED_BELOW, OUTBOX_FRAMES_MAX, PRESENCE_AT_LEAST_EVERY_MS,
     PRESENCE_EVERY_MS, WRITE_STALL_MS,
 };
-use crate::pulse::{Beat, Pulse};
+use crate::pulse::Pulse;
 use crate::roster::{Nudge, Seat};
 use crate::session::{Heard, Session};
 use crate::tail::Subscription;
+use crate::traced::Publishing;
 use crate::uplink::{Uplink, chain};
+use crate::vitals::Vitals;
 use crate::wire::{Event, Wire};
+use crate::withheld::{FACT_WITHHELD, Withheld};
 
 /// How a link ends.
 #[derive(Debug)]
@@ -107,7 +112,8 @@ pub struct Link {
     round: u32,
     opening: bool,
     uplink: Uplink,
-    fact_heard_at: VecDeque<Instant>,
+    vitals: Vitals,
+    publishing: VecDeque<Publishing>,
     ack: Option<Ack>,
     chores: FuturesUnordered<BoxFuture<'static, Chore>>,
     replies_under_way: usize,
@@ -148,12 +154,13 @@ impl Link {
             _place: place,
             partition: edge.bus.partition_of(session.unit().as_str()),
             feeder: Feeder::new(session.applied_next()),
+            vitals: Vitals::of(session.unit().clone()),
             session,
             subscription: None,
             round: 0,
             opening: false,
             uplink: Uplink::new(edge.bus.clone()),
-            fact_heard_at: VecDeque::new(),
+            publishing: VecDeque::new(),
             ack: None,
             chores: FuturesUnordered::new(),
             replies_under_way: 0,
@@ -168,6 +175,7 @@ impl Link {
         loop {
             self.feed();
             self.send_ack();
+            self.tell_withheld();
             let step = self.step().await;
             if let Err(end) = self.take(step) {
                 return end;
@@ -239,8 +247,8 @@ impl Link {
         self.pulse.heard(now);
         let applied_next = self.session.applied_next();
         match self.session.hear(&text)? {
-            Heard::Fact(fact) => {
-                self.fact_heard_at.push_back(now);
+            Heard::Fact(mut fact) => {
+                self.publishing.push_back(Publishing::begin(&mut fact, now));
                 self.uplink.push(*fact);
             }
             Heard::Reply(partition, reply) => self.write_reply(partition, *reply)?,
@@ -250,7 +258,8 @@ impl Link {
                 let problem = "unknown-frame".to_owned();
                 self.send(&FromEdge::Error(ErrorFrame { problem, detail }));
             }
-            Heard::Pong(_) | Heard::Applied | Heard::Unasked => {}
+            Heard::Pong(pong) => self.vitals.heard(&pong),
+            Heard::Applied | Heard::Unasked => {}
         }
         self.book.is_stale |= applied_next != self.session.applied_next();
         Ok(())
@@ -268,15 +277,14 @@ impl Link {
                 self.ack = Some(ack);
                 self.book.is_stale = true;
             }
-            if let Some(heard_at) = self.fact_heard_at.pop_front() {
-                metrics::histogram!("arteria_edge_ack_seconds")
-                    .record(heard_at.elapsed().as_secs_f64());
+            if let Some(fact) = self.publishing.pop_front() {
+                fact.confirmed(placed);
             }
             let idle = self.uplink.is_idle();
             confirmed = if idle { None } else { self.uplink.confirmed().now_or_never() };
         }
-        if self.fact_heard_at.is_empty() {
-            self.fact_heard_at = VecDeque::new();
+        if self.publishing.is_empty() {
+            self.publishing = VecDeque::new();
         }
         Ok(())
     }
@@ -335,43 +343,12 @@ impl Link {
         }
     }
 
-    fn beat(&mut self) -> Result<(), End> {
-        let now = Instant::now();
-        let stall = Duration::from_millis(WRITE_STALL_MS);
-        if self.wire.stalled_since().is_some_and(|since| now - since >= stall) {
-            let detail = format!("the agent took nothing for {WRITE_STALL_MS} ms");
-            return Err(Fault::new(CloseCode::Silent, detail).into());
-        }
-        if self.book.due_at().is_some_and(|at| at <= now) {
-            self.write_presence();
-        }
-        if !self.may_read() {
-            // An agent that is not listened to is not silent.
-            self.pulse.heard(now);
-        }
-        match self.pulse.beat(now) {
-            Beat::Rest => Ok(()),
-            Beat::Dead => Err(Fault::new(CloseCode::Silent, "no answer to a ping in time").into()),
-            Beat::Ping => {
-                let head = self.head();
-                self.session.tells_head(head);
-                self.pulse.pinged(now);
-                let server_time = self.edge.clock.now();
-                self.wire.send(&FromEdge::Ping(Ping { head, server_time }));
-                Ok(())
-            }
-        }
-    }
-
-    /// The position below which nothing concerns the unit that it was not sent.
-    fn head(&mut self) -> i64 {
-        let told = self.session.told_next();
-        // The tail's place is asked for first: what it gave below that is in the queue by then.
-        let tail_next = self.subscription.as_ref().and_then(Subscription::tail_next);
-        self.drain_live();
-        match tail_next {
-            Some(next) if self.feeder.is_settled() && !self.opening => told.max(next),
-            Some(_) | None => told,
+    /// The clinic's own people are told too; the agent has nothing to do about it.
+    fn tell_withheld(&mut self) {
+        if self.wire.waiting() < OUTBOX_FRAMES_MAX
+            && let Some(Withheld { detail }) = self.uplink.take_withheld()
+        {
+            self.send(&FromEdge::Error(ErrorFrame { problem: FACT_WITHHELD.to_owned(), detail }));
         }
     }
 }

@@ -106,7 +106,7 @@ impl Agent {
     }
 
     pub async fn pong(&mut self, next: i64) {
-        self.send(&FromAgent::Pong(Pong { next, last_seq: UnitSeq::ZERO })).await;
+        self.send(&FromAgent::Pong(Pong { next, ..Pong::default() })).await;
     }
 
     /// The next frame of the edge.

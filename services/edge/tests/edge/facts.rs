@@ -127,23 +127,6 @@ fn a_type_without_a_schema_waits_and_holds_up_nobody_else() {
 }
 
 #[test]
-fn a_body_that_its_schema_refuses_waits_and_the_link_lives() {
-    on_network(|net| async move {
-        let unit = net.unit("refused");
-        let (mut agent, _) = Agent::connect(net.edges[0], &unit).await;
-        agent.fact(1, 1).await;
-        agent.acked(1, 1).await;
-        let mut fact = FactFrame::from(unit.fact(seq(1, 2)));
-        fact.body = json!({"note": 5, "more": true});
-        agent.send(&FromAgent::Fact(fact)).await;
-        agent.hears_nothing_for(700).await;
-        net.query(&unit, "alive", 5_000).await;
-        assert!(matches!(agent.next().await, FromEdge::Query(_)), "the link lives");
-        agent.leave().await;
-    });
-}
-
-#[test]
 fn more_facts_than_credits_end_the_link() {
     on_network(|net| async move {
         let unit = net.unit("greedy");

@@ -6,4 +6,6 @@ mod bad_input;
 mod facts;
 mod network;
 mod presence;
+mod registry_gate;
 mod requests;
+mod withheld;

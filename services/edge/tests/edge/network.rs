@@ -135,6 +135,12 @@ impl Network {
         edge(&self.settings).await
     }
 
+    /// One more edge, which reaches the registry at another URL.
+    pub async fn edge_with_registry(&self, registry_url: &str) -> (SocketAddr, Lifecycle) {
+        let registry_url = registry_url.to_owned();
+        edge(&Settings { registry_url, ..self.settings.clone() }).await
+    }
+
     /// One more edge, with so few places.
     pub async fn narrow_edge(&self, links: usize) -> (SocketAddr, Lifecycle) {
         let life = Lifecycle::without_signals();

@@ -146,12 +146,14 @@ fn replies_and_answers_go_to_the_partition_that_was_named() {
             reply_partition: Some(2),
             last_seq: Some(UnitSeq::new(1, 9)),
             record_seq: None,
+            traceparent: None,
             outcome,
         };
         agent.send(&FromAgent::Reply(reply.clone())).await;
         let answer = Answer {
             id: unit.request_id("2"),
             reply_partition: Some(3),
+            traceparent: None,
             body: Some(json!({"items": []})),
             reason: None,
             detail: None,

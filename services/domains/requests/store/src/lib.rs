@@ -9,13 +9,19 @@
 //! |---|---|
 //! | [`projection`] | [`Requests`], which reads both logs |
 //! | [`write`] | the statements that open and end requests |
+//! | [`of_patient`] | which facts speak of a patient's requests, and which ran out of time |
+//! | [`mod@open`] | what waits for each unit |
 //! | [`read_model`] | [`request`], [`requests`], and [`admit`] for new ones |
 #![deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)]
 
+pub mod of_patient;
+pub mod open;
 pub mod projection;
 pub mod read_model;
 mod write;
 
+pub use of_patient::{Overdue, Words, overdue_between, words_of_patient};
+pub use open::{OpenRequests, open_by_unit};
 pub use projection::Requests;
 pub use read_model::{
     ACCEPTED, Admission, OVERDUE, RequestFilter, RequestRow, admit, request, requests,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use kit_event::{Delivery, RequestId};
 use kit_store::rows::last_by;
-use kit_store::{Asked, Entry, Projection, Refused, Seeded, Stale, Step, StoreError, Work};
+use kit_store::{Asked, Entry, Gap, Projection, Refused, Seeded, Stale, Step, StoreError, Work};
 use requests::control::Cancel;
 use requests::{Fact, RangeLapsed, RequestFact};
 use serde::Deserialize;
@@ -64,6 +64,17 @@ impl Projection for Requests {
 
     fn accept<'a>(&'a self, connection: &'a mut PgConnection, asked: &'a [Asked]) -> Work<'a, ()> {
         Box::pin(accept(connection, asked))
+    }
+
+    /// Requests that were accepted longer ago than `unit.requests` goes back: nobody but the live
+    /// copy knows of those that no fact has ended.
+    fn inherit<'a>(
+        &'a self,
+        connection: &'a mut PgConnection,
+        live: &'a str,
+        gaps: &'a [Gap],
+    ) -> Work<'a, ()> {
+        Box::pin(write::inherit(connection, live, gaps))
     }
 }
 

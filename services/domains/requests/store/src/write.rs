@@ -4,11 +4,11 @@
 use kit_event::{Fact, Refusal, RequestId, Timestamp};
 use kit_store::json::storable;
 use kit_store::number::to_columns;
-use kit_store::{Act, Asked, StoreError};
+use kit_store::{Act, Asked, Gap, StoreError};
 use requests::{FinalState, RangeLapsed, Refused, RequestOutcome};
 use serde_json::{Value, json};
-use sqlx::PgConnection;
 use sqlx::types::Json;
+use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 use crate::read_model::ACCEPTED;
@@ -189,6 +189,51 @@ pub(crate) async fn ask_cancel(
         .execute(connection)
         .await
         .writing("cancels")?;
+    Ok(())
+}
+
+/// Opens the requests of stretches that the log no longer has, as the live copy tells of them.
+/// Their ends are not taken over: those the facts tell.
+pub(crate) async fn inherit(
+    connection: &mut PgConnection,
+    live: &str,
+    gaps: &[Gap],
+) -> Result<(), StoreError> {
+    let logs: Vec<&str> = gaps.iter().map(|gap| gap.log.as_str()).collect();
+    sqlx::query(AssertSqlSafe(format!(
+        "insert into request as t (request_id, unit, state, type, command_hash, accepted_ms,
+             accepted_at, expires_at, delivery, actor, patient_id, log, position, cancel_asked)
+         select r.request_id, r.unit, $1, r.type, r.command_hash, r.accepted_ms, r.accepted_at,
+                r.expires_at, r.delivery, r.actor, r.patient_id, r.log, r.position, r.cancel_asked
+         from {live}.request r
+         join unnest($2::text[], $3::bigint[], $4::bigint[]) as g(log, since, upto)
+             on r.log = g.log and r.position >= g.since and r.position < g.upto
+         on conflict (request_id) do update set type = coalesce(t.type, excluded.type),
+             command_hash = coalesce(t.command_hash, excluded.command_hash),
+             accepted_ms = excluded.accepted_ms, accepted_at = excluded.accepted_at,
+             expires_at = coalesce(t.expires_at, excluded.expires_at),
+             delivery = coalesce(t.delivery, excluded.delivery),
+             actor = coalesce(t.actor, excluded.actor),
+             patient_id = coalesce(t.patient_id, excluded.patient_id),
+             log = excluded.log, position = excluded.position,
+             cancel_asked = t.cancel_asked or excluded.cancel_asked
+         where t.log is null"
+    )))
+    .bind(ACCEPTED)
+    .bind(&logs)
+    .bind(gaps.iter().map(|gap| gap.from).collect::<Vec<_>>())
+    .bind(gaps.iter().map(|gap| gap.to).collect::<Vec<_>>())
+    .execute(&mut *connection)
+    .await
+    .writing("inherited requests")?;
+    sqlx::query(expire_sql!("r.log = any($1)"))
+        .bind(logs)
+        .bind(ACCEPTED)
+        .bind(FinalState::Expired.as_str())
+        .bind(lapsed_outcome())
+        .execute(connection)
+        .await
+        .writing("lapsed requests")?;
     Ok(())
 }
 

@@ -73,11 +73,9 @@ async fn apply(
         let fact = &entry.fact;
         match Fact::read(&fact.type_name, &fact.body) {
             Ok(Some(about)) => match said(about, &fact.unit) {
-                Some(said) => write(connection, fact, &said).await?,
-                None => {
-                    let cause = "the fact is about another unit".to_owned();
-                    refused.push(Refused { index, cause });
-                }
+                Ok(Some(said)) => write(connection, fact, &said).await?,
+                Ok(None) => {}
+                Err(cause) => refused.push(Refused { index, cause: cause.to_owned() }),
             },
             // A type of a later version of this domain: the timeline has it.
             Ok(None) => {}
@@ -90,23 +88,26 @@ async fn apply(
     Ok(refused)
 }
 
-fn said(fact: Fact, unit: &UnitId) -> Option<Said> {
+/// What a fact says of the unit's row, where it says anything.
+fn said(fact: Fact, unit: &UnitId) -> Result<Option<Said>, &'static str> {
     let (about, said) = match fact {
+        // It holds a number's place; the timeline shows it, the row has nothing of it.
+        Fact::FactWithheld(it) => (it.unit_id, None),
         Fact::EpochOpened(it) => {
             let opened = Some((it.previous.map(i64::from), it.reason));
             let (time_zone, agent_version) = (it.time_zone, it.agent_version);
-            (it.unit_id, Said { time_zone, agent_version, opened, seeded: Some(false) })
+            (it.unit_id, Some(Said { time_zone, agent_version, opened, seeded: Some(false) }))
         }
         Fact::EpochSeeded(it) => {
             let (time_zone, agent_version) = (it.time_zone, it.agent_version);
-            (it.unit_id, Said { time_zone, agent_version, opened: None, seeded: Some(true) })
+            (it.unit_id, Some(Said { time_zone, agent_version, opened: None, seeded: Some(true) }))
         }
         Fact::UnitAmended(it) => {
             let (time_zone, agent_version) = (it.time_zone, it.agent_version);
-            (it.unit_id, Said { time_zone, agent_version, opened: None, seeded: None })
+            (it.unit_id, Some(Said { time_zone, agent_version, opened: None, seeded: None }))
         }
     };
-    (about == *unit).then_some(said)
+    if about == *unit { Ok(said) } else { Err("the fact is about another unit") }
 }
 
 async fn write(

@@ -1,0 +1,54 @@
+//! What a link does by the clock: presence, pings, and giving up on an agent that is silent.
+
+use std::time::Duration;
+
+use kit_link::{CloseCode, FromEdge, Ping};
+use tokio::time::Instant;
+
+use super::{End, Link};
+use crate::fault::Fault;
+use crate::limits::WRITE_STALL_MS;
+use crate::pulse::Beat;
+use crate::tail::Subscription;
+
+impl Link {
+    pub(super) fn beat(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        let stall = Duration::from_millis(WRITE_STALL_MS);
+        if self.wire.stalled_since().is_some_and(|since| now - since >= stall) {
+            let detail = format!("the agent took nothing for {WRITE_STALL_MS} ms");
+            return Err(Fault::new(CloseCode::Silent, detail).into());
+        }
+        if self.book.due_at().is_some_and(|at| at <= now) {
+            self.write_presence();
+        }
+        if !self.may_read() {
+            // An agent that is not listened to is not silent.
+            self.pulse.heard(now);
+        }
+        match self.pulse.beat(now) {
+            Beat::Rest => Ok(()),
+            Beat::Dead => Err(Fault::new(CloseCode::Silent, "no answer to a ping in time").into()),
+            Beat::Ping => {
+                let head = self.head();
+                self.session.tells_head(head);
+                self.pulse.pinged(now);
+                let server_time = self.edge.clock.now();
+                self.wire.send(&FromEdge::Ping(Ping { head, server_time }));
+                Ok(())
+            }
+        }
+    }
+
+    /// The position below which nothing concerns the unit that it was not sent.
+    fn head(&mut self) -> i64 {
+        let told = self.session.told_next();
+        // The tail's place is asked for first: what it gave below that is in the queue by then.
+        let tail_next = self.subscription.as_ref().and_then(Subscription::tail_next);
+        self.drain_live();
+        match tail_next {
+            Some(next) if self.feeder.is_settled() && !self.opening => told.max(next),
+            Some(_) | None => told,
+        }
+    }
+}

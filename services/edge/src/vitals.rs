@@ -1,0 +1,52 @@
+//! What an agent tells of its unit beside facts, in a pong: how deep its spool is, how long its
+//! oldest fact has waited, what it does not capture. The edge keeps none of it; it shows it.
+
+use kit_event::UnitId;
+use kit_link::Pong;
+
+/// The figures of one link's unit. They read 0 when the link is over, for then another edge, or
+/// nobody, can tell.
+#[derive(Debug)]
+pub struct Vitals {
+    unit: UnitId,
+    has_told: bool,
+}
+
+impl Vitals {
+    /// A unit that has told nothing yet, and costs nothing until it does.
+    pub fn of(unit: UnitId) -> Self {
+        Self { unit, has_told: false }
+    }
+
+    /// The agent answered a ping.
+    pub fn heard(&mut self, pong: &Pong) {
+        let Pong { spool_facts, oldest_unsent_ms, paused_tables, .. } = *pong;
+        if spool_facts.is_none() && oldest_unsent_ms.is_none() && paused_tables.is_none() {
+            return; // An agent of an earlier version.
+        }
+        self.has_told = true;
+        self.show(
+            spool_facts.unwrap_or_default(),
+            oldest_unsent_ms.unwrap_or_default(),
+            paused_tables.unwrap_or_default(),
+        );
+    }
+
+    fn show(&self, spool_facts: u64, oldest_unsent_ms: u64, paused_tables: u32) {
+        let unit = self.unit.as_str();
+        let of_unit = |name: &'static str| metrics::gauge!(name, "unit" => unit.to_owned());
+        // Counted by the uplink's alarm; this only lets it be there before the first.
+        of_unit("arteria_edge_acks_waiting").increment(0.0);
+        of_unit("arteria_unit_spool_facts").set(spool_facts as f64);
+        of_unit("arteria_unit_oldest_unsent_seconds").set(oldest_unsent_ms as f64 / 1_000.0);
+        of_unit("arteria_unit_capture_paused_tables").set(f64::from(paused_tables));
+    }
+}
+
+impl Drop for Vitals {
+    fn drop(&mut self) {
+        if self.has_told {
+            self.show(0, 0, 0);
+        }
+    }
+}
