@@ -3,6 +3,8 @@
 use kit_event::{UnitId, UnitSeq};
 use uuid::Uuid;
 
+use crate::plan::Cause;
+
 /// Counts an alarm; the series exists from the first one on.
 fn count(domain: &'static str, kind: &'static str) {
     metrics::counter!("arteria_projector_alarms_total", "domain" => domain, "kind" => kind)
@@ -19,8 +21,16 @@ pub(crate) fn fork(domain: &'static str, unit: &UnitId, seq: UnitSeq, kept: Uuid
 }
 
 /// A record was set aside.
-pub(crate) fn parked(domain: &'static str, topic: &str, partition: i32, offset: i64, cause: &str) {
+pub(crate) fn parked(
+    domain: &'static str,
+    topic: &str,
+    partition: i32,
+    offset: i64,
+    cause: &Cause,
+) {
     count(domain, "parked");
+    metrics::counter!("arteria_parked_total", "cause_kind" => cause.kind).increment(1);
+    let cause = cause.text.as_str();
     tracing::error!(domain, topic, partition, offset, cause, "a record was parked");
 }
 
@@ -43,5 +53,11 @@ pub(crate) fn stays_on_hold(domain: &'static str, unit: &UnitId, missing: UnitSe
 pub(crate) fn halted(domain: &'static str, error: &str) {
     count(domain, "halted");
     metrics::gauge!("arteria_projector_halted", "domain" => domain).set(1.0);
-    tracing::error!(domain, error, "the domain is halted until it is started again");
+    tracing::error!(domain, error, "the domain is halted until it is rebuilt or started again");
+}
+
+/// A halted domain begins again, because another copy became its live one.
+pub(crate) fn unhalted(domain: &'static str) {
+    metrics::gauge!("arteria_projector_halted", "domain" => domain).set(0.0);
+    tracing::info!(domain, "another copy is live; the domain begins again");
 }

@@ -1,6 +1,8 @@
 //! One transaction for a batch: rows, numbers, held records and offsets, or nothing.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::future::try_join_all;
 use kit_bus::{Bus, RawRecord};
@@ -15,7 +17,10 @@ use sqlx::{Connection as _, PgConnection};
 use crate::alarm;
 use crate::error::SessionError;
 use crate::intake::{self, Looked};
-use crate::plan::{Last, Plan, Readings, Step};
+use crate::plan::{Cause, Last, Plan, Readings, Step, over};
+use crate::sheet::Sheet;
+use crate::traced;
+use uuid::Uuid;
 
 /// Records parked side by side: a batch of nothing else must not keep its transaction open long.
 const PARKS_AT_ONCE: usize = 64;
@@ -27,12 +32,12 @@ struct Work<'a> {
     advances: &'a [Advance],
     /// The facts that this domain reads, with the records that they came in.
     entries: Vec<Entry>,
-    records: Vec<RawRecord>,
+    sheets: Vec<Arc<Sheet>>,
     seeded: Vec<Seeded>,
     times: HashMap<&'a UnitId, Timestamp>,
     holds: Vec<kit_store::HeldRecord>,
     gone: Vec<(UnitId, UnitSeq)>,
-    parks: Vec<(RawRecord, String)>,
+    parks: Vec<(Arc<Sheet>, Cause)>,
 }
 
 /// Where a domain writes.
@@ -40,6 +45,18 @@ pub(crate) struct Writer<'a> {
     pub bus: &'a Bus,
     pub projection: &'static dyn Projection,
     pub connection: &'a mut PgConnection,
+    /// Which copy of the domain's tables.
+    pub copy: Uuid,
+    /// Whether records are set aside aloud; whoever reads again what was read before does not.
+    pub is_silent: bool,
+}
+
+/// A fact that became visible with a commit.
+pub(crate) struct Seen {
+    /// When the clinic stated it.
+    pub time: Timestamp,
+    /// When it came to lie on the log.
+    pub logged_ms: i64,
 }
 
 impl Writer<'_> {
@@ -49,7 +66,8 @@ impl Writer<'_> {
         mut plan: Plan,
         readings: &Readings,
         advances: &[Advance],
-    ) -> Result<usize, SessionError> {
+    ) -> Result<Vec<Seen>, SessionError> {
+        let since = Instant::now();
         let steps = std::mem::take(&mut plan.steps);
         let holds = std::mem::take(&mut plan.holds);
         let mut work = Work {
@@ -57,7 +75,7 @@ impl Writer<'_> {
             readings,
             advances,
             entries: Vec::with_capacity(steps.len()),
-            records: Vec::with_capacity(steps.len()),
+            sheets: Vec::with_capacity(steps.len()),
             seeded: Vec::new(),
             times: HashMap::new(),
             holds: holds.into_values().map(intake::to_held).collect(),
@@ -65,7 +83,6 @@ impl Writer<'_> {
             parks: plan.parks.clone(),
         };
         self.resolve(&mut work, steps).await?;
-        let count = work.entries.len();
         match self.attempt(&work, false).await {
             Err(SessionError::Store(error)) if error.is_refused_data() => {
                 tracing::warn!(
@@ -76,7 +93,10 @@ impl Writer<'_> {
             }
             outcome => outcome?,
         }
-        Ok(count)
+        if !self.is_silent {
+            traced::applied(self.projection.schema(), &work.entries, since);
+        }
+        Ok(seen(&work))
     }
 
     /// Reads what waits in `held` and is due now. It is this process's own, so it may be read
@@ -97,28 +117,28 @@ impl Writer<'_> {
         }
         for step in steps {
             match step {
-                Step::Fresh { fact, record } => self.add(work, *fact, record),
+                Step::Fresh { fact, sheet } => self.add(work, fact, sheet),
                 Step::Held(unit, seq) => {
                     let Some(record) = held.remove(&(unit, seq)) else {
                         return Err(StoreError::Unreadable { what: "held record" }.into());
                     };
-                    match intake::look(self.bus, self.projection, record).await? {
+                    match intake::look(self.bus, self.projection, Sheet::of(record)).await? {
                         Looked::Numbered(looked) => {
                             if let Some(fact) = looked.fact {
-                                self.add(work, *fact, looked.record);
+                                self.add(work, fact, looked.sheet);
                             }
                         }
                         // It opened when it was held, so this is no fault of the record alone.
-                        Looked::Unreadable { record, cause, .. } => {
-                            work.parks.push((record, cause))
+                        Looked::Unreadable { sheet, cause, .. } => {
+                            work.parks.push((sheet, Cause { kind: "unreadable", text: cause }))
                         }
                     }
                 }
             }
         }
         if self.projection.is_keeper() {
-            let over = work.plan.abandoned.iter().filter_map(|key| held.remove(key));
-            work.parks.extend(over.map(|record| (record, "its epoch is over".to_owned())));
+            let gone = work.plan.abandoned.iter().filter_map(|key| held.remove(key));
+            work.parks.extend(gone.map(|record| (Sheet::of(record), over())));
         }
         Ok(())
     }
@@ -141,23 +161,23 @@ impl Writer<'_> {
         Ok(held)
     }
 
-    fn add(&self, work: &mut Work<'_>, fact: kit_event::Fact, record: RawRecord) {
+    fn add(&self, work: &mut Work<'_>, fact: Arc<kit_event::Fact>, sheet: Arc<Sheet>) {
         if fact.type_name == EPOCH_SEEDED {
             work.seeded.extend(Seeded::of(&fact));
         }
         if self.projection.reads(&fact.type_name) {
-            let (partition, offset) = (record.partition, record.offset);
+            let (partition, offset) = (sheet.record.partition, sheet.record.offset);
             work.entries.push(Entry { fact, partition, offset });
-            work.records.push(record);
+            work.sheets.push(sheet);
         }
     }
 
     /// Offsets first: whoever reads for the same domain finds out before it has written anything.
     async fn attempt(&mut self, work: &Work<'_>, is_careful: bool) -> Result<(), SessionError> {
-        let projection = self.projection;
+        let (projection, copy) = (self.projection, self.copy);
         let mut transaction = self.connection.begin().await.writing("transaction")?;
         let connection: &mut PgConnection = &mut transaction;
-        progress::advance_offsets(connection, work.advances).await?;
+        progress::advance_copy(connection, copy, work.advances).await?;
         let mut refused = Vec::new();
         if is_careful {
             refused = apply_one_by_one(projection, connection, &work.entries).await?;
@@ -174,7 +194,9 @@ impl Writer<'_> {
         }
         let unaccepted = accept(projection, connection, work, is_careful).await?;
         save_progress(connection, work).await?;
-        self::park(self.bus, projection.schema(), work, &refused, &unaccepted).await?;
+        if !self.is_silent {
+            self::park(self.bus, projection.schema(), work, &refused, &unaccepted).await?;
+        }
         transaction.commit().await.writing("transaction")?;
         Ok(())
     }
@@ -225,13 +247,14 @@ async fn park(
     refused: &[Refused],
     unaccepted: &[Refused],
 ) -> Result<(), SessionError> {
-    let facts = refused.iter().map(|one| (&work.records[one.index], one.cause.as_str()));
+    let cause = |text: &str| Cause::new("refused", text);
+    let facts = refused.iter().map(|one| (&work.sheets[one.index], cause(&one.cause)));
     let requests =
-        unaccepted.iter().map(|one| (&work.plan.asked_records[one.index], one.cause.as_str()));
-    let others = work.parks.iter().map(|(record, cause)| (record, cause.as_str()));
+        unaccepted.iter().map(|one| (&work.plan.asked_sheets[one.index], cause(&one.cause)));
+    let others = work.parks.iter().map(|(sheet, cause)| (sheet, cause.clone()));
     let all: Vec<_> = others.chain(facts).chain(requests).collect();
     for some in all.chunks(PARKS_AT_ONCE) {
-        try_join_all(some.iter().map(|(record, cause)| park_one(bus, domain, record, cause)))
+        try_join_all(some.iter().map(|(sheet, cause)| park_one(bus, domain, &sheet.record, cause)))
             .await?;
     }
     Ok(())
@@ -241,18 +264,30 @@ async fn park_one(
     bus: &Bus,
     domain: &'static str,
     record: &RawRecord,
-    cause: &str,
+    cause: &Cause,
 ) -> Result<(), SessionError> {
     let (topic, partition, offset) = (record.topic, record.partition, record.offset);
-    match bus.park(record, cause).await {
+    match bus.park(record, &cause.text).await {
         Ok(_) => alarm::parked(domain, topic.as_str(), partition, offset, cause),
         // A copy with its cause is a little larger than the record, and may be too large.
         Err(error) if error.is_refused() => {
             alarm::not_parked(domain, topic.as_str(), partition, offset);
         }
-        Err(source) => return Err(SessionError::Park { topic, partition, offset, source }),
+        Err(error) => {
+            let source = Box::new(error);
+            return Err(SessionError::Park { topic, partition, offset, source });
+        }
     }
     Ok(())
+}
+
+/// What readers see from now on that the clinic has just stated; a snapshot tells of what was.
+fn seen(work: &Work<'_>) -> Vec<Seen> {
+    let told = work.entries.iter().zip(&work.sheets);
+    let fresh = told.filter(|(entry, _)| !entry.fact.type_name.ends_with("_snapshot"));
+    fresh
+        .map(|(entry, sheet)| Seen { time: entry.fact.time, logged_ms: sheet.record.timestamp_ms })
+        .collect()
 }
 
 fn time_of(record: &RawRecord) -> Option<Timestamp> {

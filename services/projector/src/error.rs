@@ -17,8 +17,9 @@ pub(crate) enum SessionError {
         topic: Topic,
         partition: i32,
         offset: i64,
+        // Boxed because every result of a session would be as large as its rarest end.
         #[source]
-        source: PublishError,
+        source: Box<PublishError>,
     },
     #[error("{act} took longer than {within_s} s")]
     Stalled { act: &'static str, within_s: u64 },
@@ -35,6 +36,8 @@ pub(crate) enum SessionError {
 /// What to do after a session's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
+    /// Begin another session at once: another copy of the tables is the live one.
+    Follow,
     /// Begin another session, after a pause: something is away and will come back.
     Again,
     /// Read nothing more until people have looked; other domains go on.
@@ -47,6 +50,7 @@ impl SessionError {
     pub(crate) fn fate(&self) -> Fate {
         match self {
             Self::Store(error) if error.is_foreign_owner() => Fate::Stop,
+            Self::Store(StoreError::OtherCopy) => Fate::Follow,
             Self::Store(StoreError::Url(_)) => Fate::Stop,
             Self::Store(StoreError::Migrate { source, .. }) => match source {
                 MigrateError::Execute(_) | MigrateError::ExecuteMigration(..) => Fate::Again,

@@ -1,40 +1,45 @@
 //! The readers of one domain, and how a batch is gathered from them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use kit_bus::{Bus, Polled, RawRecord, Reader, ReaderOptions, Topic};
+use kit_bus::{Bus, BusError, Polled, Reader, Topic};
 use kit_store::Projection;
 use tokio::time::Instant;
 
+use crate::copyist::Positions;
 use crate::error::SessionError;
+use crate::facts::{Facts, Met, reader_options};
+use crate::feed::{Feed, Next};
+use crate::sheet::Sheet;
 
 /// Records of one batch. UNNEST gains little above a thousand rows, and a longer transaction makes
 /// the first of them wait.
 const BATCH_RECORDS_MAX: usize = 1_000;
+/// The same while catching up, when nobody waits for the first: a domain that reads little of what
+/// passes pays its transaction four times less often.
+const CATCHING_UP_RECORDS_MAX: usize = 4_000;
 /// Bytes of one batch: what is held in memory for each domain, about three times over.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long a batch waits for more. A booking is a request and two facts within a millisecond or
 /// two: one commit for all of them costs a third of three, and on a busy machine those commits are
 /// what the next booking waits for.
 const BATCH_GATHER_MS: u64 = 3;
+/// The same while catching up: the log gives what it has in chunks, with moments between them.
+const CATCHING_UP_GATHER_MS: u64 = 50;
 /// Time from one live batch to the next: what comes after a quiet moment is written at once, while
 /// under load a commit takes whatever came in these milliseconds.
 const BATCH_SPACING_MS: u64 = 25;
 /// The same where nothing in the batch is for this domain to read: it only moves the numbers on,
 /// which nobody looks at but a reader who asks this domain for another domain's write.
 const PASSING_SPACING_MS: u64 = 100;
-/// Records between the log's polling thread and us: the next batch while this one is committed.
-const CHANNEL_RECORDS: usize = 2 * BATCH_RECORDS_MAX;
-/// How long the broker holds an idle fetch; a record ends it at once.
-const FETCH_WAIT_MS: u32 = 500;
-
 /// What one batch brings.
 #[derive(Default)]
 pub(crate) struct Inbatch {
-    pub facts: Vec<RawRecord>,
-    pub requests: Vec<RawRecord>,
+    pub facts: Vec<Arc<Sheet>>,
+    pub requests: Vec<Arc<Sheet>>,
     /// Partitions whose end was reached with the last record of the batch.
     pub ends: Vec<(Topic, i32)>,
     bytes: usize,
@@ -47,16 +52,17 @@ impl Inbatch {
         self.facts.is_empty() && self.requests.is_empty()
     }
 
-    fn is_full(&self) -> bool {
-        self.facts.len() + self.requests.len() >= BATCH_RECORDS_MAX || self.bytes >= BATCH_BYTES_MAX
+    fn is_full(&self, is_catching_up: bool) -> bool {
+        let records_max = if is_catching_up { CATCHING_UP_RECORDS_MAX } else { BATCH_RECORDS_MAX };
+        self.facts.len() + self.requests.len() >= records_max || self.bytes >= BATCH_BYTES_MAX
     }
 }
 
-/// One reader for each topic: one that tells the ends of partitions reads one topic only.
+/// Where the records of one domain come from: its facts, and a reader of its own for requests.
 pub(crate) struct Inflow {
     domain: &'static str,
     projection: &'static dyn Projection,
-    facts: Reader,
+    facts: Facts,
     requests: Option<Reader>,
     wanted: usize,
     at_end: HashSet<(Topic, i32)>,
@@ -68,30 +74,22 @@ pub(crate) struct Inflow {
 }
 
 impl Inflow {
-    /// Readers that begin where `offsets` say.
+    /// Begins where `offsets` say, and shares the facts with the others of `feed`.
     pub async fn assigned(
         bus: &Bus,
         projection: &'static dyn Projection,
-        offsets: &HashMap<(Topic, i32), i64>,
+        name: &str,
+        feed: Option<Feed>,
+        offsets: &Positions,
     ) -> Result<Self, SessionError> {
         let domain = projection.schema();
-        let options = ReaderOptions {
-            fetch_wait_ms: FETCH_WAIT_MS,
-            channel_records: CHANNEL_RECORDS,
-            end_of_partition: true,
-        };
-        let starts = |topic: Topic| -> Vec<(i32, i64)> {
-            let own = offsets.iter().filter(|((of, _), _)| *of == topic);
-            own.map(|((_, partition), next)| (*partition, *next)).collect()
-        };
-        let facts = bus.reader(&format!("projector-{domain}"), options)?;
-        facts.assign(Topic::Facts, starts(Topic::Facts)).await?;
-        let asked = starts(Topic::Requests);
+        let facts = Facts::begin(bus, domain, name, feed, starts(offsets, Topic::Facts));
+        let asked = starts(offsets, Topic::Requests);
         let requests = if asked.is_empty() {
             None
         } else {
-            let reader = bus.reader(&format!("projector-{domain}-requests"), options)?;
-            reader.assign(Topic::Requests, asked).await?;
+            let reader = bus.reader(&format!("projector-{name}-requests"), reader_options())?;
+            reader.assign(Topic::Requests, asked.into_iter().collect()).await?;
             Some(reader)
         };
         Ok(Self {
@@ -104,6 +102,18 @@ impl Inflow {
             pending: Inbatch::default(),
             given_at: Instant::now(),
         })
+    }
+
+    /// Begins anew where `offsets` say; what was fetched ahead is forgotten.
+    pub async fn reassign(&mut self, offsets: &Positions) -> Result<(), SessionError> {
+        self.facts.begin_again(starts(offsets, Topic::Facts)).await?;
+        if let Some(requests) = &self.requests {
+            let asked = starts(offsets, Topic::Requests);
+            requests.assign(Topic::Requests, asked.into_iter().collect()).await?;
+        }
+        self.at_end.clear();
+        self.pending = Inbatch::default();
+        Ok(())
     }
 
     /// Whether every partition was read to its end, and nothing has come since.
@@ -124,7 +134,7 @@ impl Inflow {
             self.take(first)?;
         }
         let begun = Instant::now();
-        while !self.pending.is_full() {
+        while !self.pending.is_full(is_catching_up) {
             let more = match self.next().now_or_never() {
                 Some(polled) => Some(polled),
                 // The ends themselves are waited for by nobody else.
@@ -143,54 +153,80 @@ impl Inflow {
 
     /// Until when a batch begun at `begun` waits for more.
     fn until(&self, begun: Instant, is_catching_up: bool) -> Instant {
-        let gathered = begun + Duration::from_millis(BATCH_GATHER_MS);
         if is_catching_up {
-            return gathered;
+            return begun + Duration::from_millis(CATCHING_UP_GATHER_MS);
         }
+        let gathered = begun + Duration::from_millis(BATCH_GATHER_MS);
         let spacing_ms = if self.pending.concerns { BATCH_SPACING_MS } else { PASSING_SPACING_MS };
         gathered.max(self.given_at + Duration::from_millis(spacing_ms))
     }
 
-    async fn next(&mut self) -> Option<Polled> {
+    async fn next(&mut self) -> Result<Came, SessionError> {
         match &mut self.requests {
-            None => self.facts.next().await,
+            None => self.facts.next().await.map(Came::Fact),
             Some(requests) => tokio::select! {
-                polled = self.facts.next() => polled,
-                polled = requests.next() => polled,
+                met = self.facts.next() => met.map(Came::Fact),
+                polled = requests.next() => {
+                    polled.map(Came::Request).ok_or(SessionError::ReaderEnded)
+                }
             },
         }
     }
 
-    fn take(&mut self, polled: Option<Polled>) -> Result<(), SessionError> {
-        let batch = &mut self.pending;
-        match polled.ok_or(SessionError::ReaderEnded)? {
-            Polled::Record(record) => {
-                self.at_end.remove(&(record.topic, record.partition));
-                batch.ends.retain(|end| *end != (record.topic, record.partition));
-                batch.bytes += record.payload.as_ref().map_or(0, Vec::len);
-                // A record without a type is a fault to be told at once.
-                batch.concerns |= record.topic == Topic::Requests
-                    || record.ce_type().is_none_or(|name| self.projection.reads(name));
-                match record.topic {
-                    Topic::Facts => batch.facts.push(record),
-                    Topic::Requests => batch.requests.push(record),
-                    // No reader of ours is assigned any of these.
-                    Topic::Replies | Topic::Presence | Topic::Parked => {}
-                }
+    fn take(&mut self, came: Result<Came, SessionError>) -> Result<(), SessionError> {
+        match came? {
+            Came::Fact(Met::Sheet(sheet)) => self.add(sheet),
+            Came::Request(Polled::Record(record)) => self.add(Sheet::of(record)),
+            Came::Fact(Met::End(partition, _)) => self.end((Topic::Facts, partition)),
+            Came::Request(Polled::EndOfPartition { topic, partition, .. }) => {
+                self.end((topic, partition));
             }
-            Polled::EndOfPartition { topic, partition, .. } => {
-                self.at_end.insert((topic, partition));
-                batch.ends.push((topic, partition));
-            }
-            Polled::OutOfRange { topic, partition, offset, low, high } => {
+            Came::Request(Polled::OutOfRange { topic, partition, offset, low, high }) => {
                 return Err(SessionError::OutOfRange { topic, partition, offset, low, high });
             }
-            // The client goes on by itself, and the reader ends where it cannot.
-            Polled::Failed(error) => {
-                let error: &dyn std::error::Error = &error;
-                tracing::warn!(domain = self.domain, error, "reading the log failed; it goes on");
+            Came::Fact(Met::Failed(error)) | Came::Request(Polled::Failed(error)) => {
+                self.failed(&error);
             }
         }
         Ok(())
     }
+
+    fn add(&mut self, sheet: Arc<Sheet>) {
+        let (record, batch) = (&sheet.record, &mut self.pending);
+        let place = (record.topic, record.partition);
+        self.at_end.remove(&place);
+        batch.ends.retain(|end| *end != place);
+        batch.bytes += record.payload.as_ref().map_or(0, Vec::len);
+        let is_request = record.topic == Topic::Requests;
+        // A record without a type is a fault to be told at once.
+        batch.concerns |=
+            is_request || record.ce_type().is_none_or(|name| self.projection.reads(name));
+        if is_request {
+            batch.requests.push(sheet);
+        } else {
+            batch.facts.push(sheet);
+        }
+    }
+
+    fn end(&mut self, place: (Topic, i32)) {
+        self.at_end.insert(place);
+        self.pending.ends.push(place);
+    }
+
+    /// The client goes on by itself, and the reader ends where it cannot.
+    fn failed(&self, error: &BusError) {
+        let error: &dyn std::error::Error = error;
+        tracing::warn!(domain = self.domain, error, "reading the log failed; it goes on");
+    }
+}
+
+/// What came from either side.
+enum Came {
+    Fact(Met),
+    Request(Polled),
+}
+
+fn starts(offsets: &Positions, topic: Topic) -> Next {
+    let own = offsets.iter().filter(|((of, _), _)| *of == topic);
+    own.map(|((_, partition), next)| (*partition, *next)).collect()
 }

@@ -1,18 +1,21 @@
 //! A record is looked into, as far as its domain needs.
 
-use kit_bus::{Bus, RawRecord, headers};
+use std::sync::Arc;
+
+use kit_bus::{Bus, RawRecord};
 use kit_event::{Fact, Timestamp, UnitId, UnitSeq};
 use kit_store::{Asked, EPOCH_SEEDED, HeldRecord, Projection};
 use uuid::Uuid;
 
 use crate::error::{SessionError, Unopened};
+use crate::sheet::{Labels, Sheet, chain};
 
 /// A record of `unit.facts` after a look.
 pub(crate) enum Looked {
     /// It bears a number.
     Numbered(Numbered),
     /// It counts as not received. Its headers may still tell which fact is missing.
-    Unreadable { record: RawRecord, number: Option<(UnitId, UnitSeq)>, cause: String },
+    Unreadable { sheet: Arc<Sheet>, number: Option<(UnitId, UnitSeq)>, cause: String },
 }
 
 /// A fact, as far as this domain reads it.
@@ -23,35 +26,33 @@ pub(crate) struct Numbered {
     pub time: Timestamp,
     /// None where the type is another domain's: then only the number counts, and the body is left
     /// alone.
-    pub fact: Option<Box<Fact>>,
-    pub record: RawRecord,
+    pub fact: Option<Arc<Fact>>,
+    pub sheet: Arc<Sheet>,
 }
 
 /// Looks into a record of `unit.facts`.
 pub(crate) async fn look(
     bus: &Bus,
     projection: &dyn Projection,
-    record: RawRecord,
+    sheet: Arc<Sheet>,
 ) -> Result<Looked, SessionError> {
-    let Some((unit, seq, id, type_name, time)) = labels(&record) else {
-        let number = number_of(&record);
+    let Some(Labels { unit, seq, id, time }) = sheet.labels().cloned() else {
+        let number = sheet.number();
         let cause = "it bears no unit, number, id, type or time".to_owned();
-        return Ok(Looked::Unreadable { record, number, cause });
+        return Ok(Looked::Unreadable { sheet, number, cause });
     };
-    if !(projection.reads(type_name) || type_name == EPOCH_SEEDED) {
-        return Ok(Looked::Numbered(Numbered { unit, seq, id, time, fact: None, record }));
-    }
-    match bus.open_fact(&record).await.map_err(Unopened::from) {
-        Ok(fact) => {
-            let fact = Some(Box::new(fact));
-            Ok(Looked::Numbered(Numbered { unit, seq, id, time, fact, record }))
-        }
-        Err(Unopened::Session(error)) => Err(error),
-        Err(Unopened::Unreadable(error)) => {
-            let cause = chain(&error);
-            Ok(Looked::Unreadable { record, number: Some((unit, seq)), cause })
+    let type_name = sheet.record.ce_type().unwrap_or_default();
+    let mut fact = None;
+    if projection.reads(type_name) || type_name == EPOCH_SEEDED {
+        match sheet.fact(bus).await? {
+            Ok(opened) => fact = Some(opened.clone()),
+            Err(cause) => {
+                let cause = cause.clone();
+                return Ok(Looked::Unreadable { sheet, number: Some((unit, seq)), cause });
+            }
         }
     }
+    Ok(Looked::Numbered(Numbered { unit, seq, id, time, fact, sheet }))
 }
 
 /// Looks into a record of `unit.requests`; a cause where it does not read.
@@ -75,7 +76,7 @@ pub(crate) async fn look_at_request(
 
 /// The record as it waits in `held`.
 pub(crate) fn to_held(numbered: Numbered) -> HeldRecord {
-    let record = numbered.record;
+    let record = &numbered.sheet.record;
     HeldRecord {
         unit: numbered.unit,
         seq: numbered.seq,
@@ -83,8 +84,8 @@ pub(crate) fn to_held(numbered: Numbered) -> HeldRecord {
         partition: record.partition,
         offset: record.offset,
         timestamp_ms: record.timestamp_ms,
-        headers: record.headers,
-        payload: record.payload.unwrap_or_default(),
+        headers: record.headers.clone(),
+        payload: record.payload.clone().unwrap_or_default(),
     }
 }
 
@@ -99,29 +100,4 @@ pub(crate) fn from_held(held: HeldRecord) -> RawRecord {
         payload: Some(held.payload),
         timestamp_ms: held.timestamp_ms,
     }
-}
-
-fn labels(record: &RawRecord) -> Option<(UnitId, UnitSeq, Uuid, &str, Timestamp)> {
-    let (unit, seq) = number_of(record)?;
-    let id = record.ce_id()?.parse().ok()?;
-    let time = record.header(headers::TIME)?.parse().ok()?;
-    Some((unit, seq, id, record.ce_type()?, time))
-}
-
-fn number_of(record: &RawRecord) -> Option<(UnitId, UnitSeq)> {
-    let unit = record.key.as_deref()?.parse().ok()?;
-    let seq = record.unit_seq().filter(|seq| kit_store::number::is_possible(*seq))?;
-    Some((unit, seq))
-}
-
-/// Errors of the bus and of bodies name places and types, never values.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        source = inner.source();
-    }
-    text
 }

@@ -1,10 +1,11 @@
 //! The projector: facts off the log, rows into Postgres.
 //!
-//! One reader and one connection for each domain, so that a slow or halted domain holds up no
-//! other, and each can be a process of its own (`--domain x`). A batch's rows, the units' numbers
-//! and the log's offsets are committed in one transaction, and the offsets only from where this
-//! process left them: a crash at any point loses all of it or none, and a second process for the
-//! same domain finds out at its first commit and stops.
+//! One connection for each domain, and one reader of the facts for all of a process, which lets go
+//! of whoever keeps the others waiting: a slow or halted domain holds up no other, and each can be
+//! a process of its own (`--domain x`). A batch's rows, the units' numbers and the log's offsets
+//! are committed in one transaction, and the offsets only from where this process left them: a
+//! crash at any point loses all of it or none, and a second process for the same domain finds out
+//! at its first commit and stops.
 //!
 //! That is also why these commits need not wait for the disk: what a crash of Postgres takes back,
 //! it takes back together with the offsets, and the log gives it again.
@@ -18,30 +19,44 @@
 //! | [`domains`] | the list of domains |
 //! | [`host`] | [`Host`]: a domain's life across outages, halts and the drain |
 //! | `session` | Assigned, Catching up, Live, Draining |
-//! | `inflow` | the readers of one domain, and batches |
+//! | `feed`, `facts` | one reader for all domains, and each domain's way to it |
+//! | `sheet` | a record, opened at most once for all domains |
+//! | `inflow` | facts and requests of one domain, in batches |
 //! | `intake` | a record becomes a numbered fact, a request, or unreadable |
 //! | `plan` | what a batch will write, by the reader rules |
+//! | `copyist` | writes one copy of a domain's tables |
 //! | `commit` | one transaction |
 //! | `repair` | what the keeper asks of units: resends, new epochs |
+//! | [`rebuild`] | a fresh copy beside the live one, and the way back |
+//! | `measures` | what it tells about itself |
+//! | `traced` | steps of traces |
 //! | `alarm` | what people must look at |
 
 mod alarm;
 mod commit;
+mod copyist;
 pub mod domains;
 mod error;
+mod facts;
+mod feed;
 pub mod host;
 mod inflow;
 mod intake;
+mod measures;
 mod plan;
+pub mod rebuild;
 mod repair;
 mod session;
+mod sheet;
+mod traced;
 
-use kit_bus::{Bus, BusConfig};
+use kit_bus::{Bus, BusConfig, Topic};
 use kit_clock::Clock;
 use kit_config::Settings;
-use kit_lifecycle::Lifecycle;
+use kit_lifecycle::{Lifecycle, Need};
 
 pub use host::Host;
+pub use rebuild::Rebuild;
 pub use repair::Pace;
 
 /// Connects to the log and starts the domains, or the one that `only` names; returns once they run.
@@ -58,8 +73,26 @@ pub async fn run(settings: Settings, life: Lifecycle, only: Option<String>) -> a
     };
     let bus = Bus::connect(&config).await?;
     let host = Host::new(bus, settings.postgres_url, Clock::system());
+    watch_over(&life, &host.bus, &host.postgres_url)?;
+    measures::describe(&chosen);
+    host.tell_lag(&life);
     for domain in chosen {
         host.start(&life, domain);
     }
+    Ok(())
+}
+
+/// Without the log or Postgres nothing becomes visible.
+fn watch_over(life: &Lifecycle, bus: &Bus, postgres_url: &str) -> anyhow::Result<()> {
+    let (bus, pool) =
+        (bus.clone(), kit_store::read_pool(postgres_url, "arteria-projector-look", 1)?);
+    life.watch("kafka", Need::Whole, move || {
+        let bus = bus.clone();
+        async move { bus.watermarks(Topic::Facts, 0).await.is_ok() }
+    });
+    life.watch("postgres", Need::Whole, move || {
+        let pool = pool.clone();
+        async move { sqlx::query("select 1").execute(&pool).await.is_ok() }
+    });
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! What a batch will write, by the reader rules. No I/O: records go in, a plan comes out.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use kit_bus::RawRecord;
 use kit_event::{Fact, Timestamp, UnitId, UnitSeq};
 use kit_store::{Asked, Reading, Verdict};
 use kit_timeline::repair::Fork;
@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::alarm;
 use crate::intake::{Looked, Numbered};
+use crate::sheet::Sheet;
 
 /// Where this domain stands with each unit.
 pub(crate) type Readings = HashMap<UnitId, Reading>;
@@ -17,7 +18,7 @@ pub(crate) type Readings = HashMap<UnitId, Reading>;
 /// A fact to apply, in the order of its unit's numbers.
 pub(crate) enum Step {
     /// It came with this batch.
-    Fresh { fact: Box<Fact>, record: RawRecord },
+    Fresh { fact: Arc<Fact>, sheet: Arc<Sheet> },
     /// It waits in `held`.
     Held(UnitId, UnitSeq),
 }
@@ -29,10 +30,34 @@ pub(crate) enum Last {
     Held(UnitSeq),
 }
 
+/// Why a record is set aside.
+#[derive(Debug, Clone)]
+pub(crate) struct Cause {
+    /// One of a few words, for counting.
+    pub kind: &'static str,
+    /// In full, without anything of the record's body.
+    pub text: String,
+}
+
+impl Cause {
+    pub fn new(kind: &'static str, text: &str) -> Self {
+        Self { kind, text: text.to_owned() }
+    }
+}
+
+/// Who plans.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Planner {
+    pub domain: &'static str,
+    /// It keeps every fact, so it knows the ids under past numbers.
+    pub is_keeper: bool,
+    /// Nobody is to hear of what it finds: it reads again what the live copy has read before.
+    pub is_silent: bool,
+}
+
 /// What a batch will write.
 pub(crate) struct Plan {
-    domain: &'static str,
-    is_keeper: bool,
+    planner: Planner,
     pub steps: Vec<Step>,
     /// Units whose reading moved.
     pub touched: HashMap<UnitId, Option<Last>>,
@@ -42,23 +67,24 @@ pub(crate) struct Plan {
     pub gone: Vec<(UnitId, UnitSeq)>,
     /// No longer in `held`: of epochs that are over.
     pub abandoned: Vec<(UnitId, UnitSeq)>,
-    pub parks: Vec<(RawRecord, String)>,
+    pub parks: Vec<(Arc<Sheet>, Cause)>,
     pub forks: Vec<Fork>,
     /// Requests that read, with their records.
     pub asked: Vec<Asked>,
-    pub asked_records: Vec<RawRecord>,
+    pub asked_sheets: Vec<Arc<Sheet>>,
     /// Ids applied with this batch, which no table holds yet.
     recent: HashMap<(UnitId, UnitSeq), Uuid>,
 }
 
-const OVER: &str = "its epoch is over";
-const FORK: &str = "another fact stands under its number";
+/// What came of an epoch that is over.
+pub(crate) fn over() -> Cause {
+    Cause::new("epoch_over", "its epoch is over")
+}
 
 impl Plan {
-    pub fn new(domain: &'static str, is_keeper: bool) -> Self {
+    pub fn new(planner: Planner) -> Self {
         Self {
-            domain,
-            is_keeper,
+            planner,
             steps: Vec::new(),
             touched: HashMap::new(),
             holds: HashMap::new(),
@@ -67,7 +93,7 @@ impl Plan {
             parks: Vec::new(),
             forks: Vec::new(),
             asked: Vec::new(),
-            asked_records: Vec::new(),
+            asked_sheets: Vec::new(),
             recent: HashMap::new(),
         }
     }
@@ -81,20 +107,20 @@ impl Plan {
     ) {
         match looked {
             Looked::Numbered(numbered) => self.judge(readings, numbered, stored),
-            Looked::Unreadable { record, number, cause } => {
+            Looked::Unreadable { sheet, number, cause } => {
                 if let Some((unit, seq)) = number {
                     self.touched.entry(unit.clone()).or_default();
                     readings.entry(unit).or_default().miss(seq);
                 }
-                self.park(record, &cause);
+                self.park(sheet, Cause { kind: "unreadable", text: cause });
             }
         }
     }
 
     /// Sets a record aside; the keeper alone does, for all domains.
-    pub fn park(&mut self, record: RawRecord, cause: &str) {
-        if self.is_keeper {
-            self.parks.push((record, cause.to_owned()));
+    fn park(&mut self, sheet: Arc<Sheet>, cause: Cause) {
+        if self.planner.is_keeper {
+            self.parks.push((sheet, cause));
         }
     }
 
@@ -127,7 +153,7 @@ impl Plan {
             }
             // The resend that fills the hole brings it again.
             Verdict::HoldFull => {}
-            Verdict::StaleEpoch => self.park(numbered.record, OVER),
+            Verdict::StaleEpoch => self.park(numbered.sheet, over()),
         }
     }
 
@@ -148,16 +174,16 @@ impl Plan {
     }
 
     fn step(&mut self, numbered: Numbered) {
-        let Numbered { unit, seq, id, time, fact, record } = numbered;
+        let Numbered { unit, seq, id, time, fact, sheet } = numbered;
         self.touched.insert(unit.clone(), Some(Last::At(time)));
         self.remember((unit, seq), id);
         if let Some(fact) = fact {
-            self.steps.push(Step::Fresh { fact, record });
+            self.steps.push(Step::Fresh { fact, sheet });
         }
     }
 
     fn remember(&mut self, key: (UnitId, UnitSeq), id: Uuid) {
-        if self.is_keeper {
+        if self.planner.is_keeper {
             self.recent.insert(key, id);
         }
     }
@@ -166,19 +192,21 @@ impl Plan {
         for seq in abandoned {
             let key = (unit.clone(), seq);
             match self.holds.remove(&key) {
-                Some(held) => self.park(held.record, OVER),
+                Some(held) => self.park(held.sheet, over()),
                 None => self.abandoned.push(key),
             }
         }
     }
 
     fn fork(&mut self, numbered: Numbered, known: Uuid) {
-        if !self.is_keeper {
+        if !self.planner.is_keeper {
             return;
         }
-        let Numbered { unit, seq, id, record, .. } = numbered;
-        alarm::fork(self.domain, &unit, seq, known, id);
+        let Numbered { unit, seq, id, sheet, .. } = numbered;
+        if !self.planner.is_silent {
+            alarm::fork(self.planner.domain, &unit, seq, known, id);
+        }
         self.forks.push(Fork { unit, seq, kept: known, other: id });
-        self.park(record, FORK);
+        self.park(sheet, Cause::new("fork", "another fact stands under its number"));
     }
 }

@@ -92,6 +92,15 @@ impl Repairs {
         Ok(repairs)
     }
 
+    /// The same units are as broken on another copy of the tables, and were asked the same.
+    pub fn on_another_copy(mut self, readings: &Readings) -> Self {
+        for (unit, reading) in readings {
+            self.notice(unit, reading);
+        }
+        self.has_forks = true;
+        self
+    }
+
     /// How often holes are looked at.
     pub fn tick(&self) -> Duration {
         Duration::from_millis(self.pace.tick_ms)
@@ -108,8 +117,6 @@ impl Repairs {
             }
         }
         self.has_forks |= has_forks;
-        metrics::gauge!("arteria_projector_units_on_hold", "domain" => self.domain)
-            .set(self.holes.len() as f64);
     }
 
     fn notice(&mut self, unit: &UnitId, reading: &Reading) {

@@ -74,7 +74,7 @@ pub fn read_pool(url: &str, application: &str, connections_max: u32) -> Result<P
 ///
 /// # Errors
 /// The URL is no Postgres URL, or Postgres does not answer in time.
-pub async fn writer(url: &str, schema: &'static str) -> Result<PgConnection, StoreError> {
+pub async fn writer(url: &str, schema: &str) -> Result<PgConnection, StoreError> {
     let application = format!("arteria-projector-{schema}");
     let options = options(url, &application)?.options([
         ("search_path", schema.to_owned()),
@@ -88,10 +88,21 @@ pub async fn writer(url: &str, schema: &'static str) -> Result<PgConnection, Sto
 
 /// A connection whose unqualified names are those of `schema`, without a limit on statements: an
 /// index on a large table takes its time.
-pub(crate) async fn migrator(url: &str, schema: &'static str) -> Result<PgConnection, StoreError> {
+pub(crate) async fn migrator(url: &str, schema: &str) -> Result<PgConnection, StoreError> {
     let application = format!("arteria-migrate-{schema}");
     let options = options(url, &application)?.options([("search_path", schema)]);
     connect(&options, &application).await
+}
+
+/// A connection for an operator's acts on whole copies: no statement of it is cut short, and its
+/// snapshot may stay open while something else catches up.
+///
+/// # Errors
+/// The URL is no Postgres URL, or Postgres does not answer in time.
+pub async fn operator(url: &str, application: &str) -> Result<PgConnection, StoreError> {
+    let options = options(url, application)?
+        .options([("idle_in_transaction_session_timeout", "0"), ("jit", "off")]);
+    connect(&options, application).await
 }
 
 fn options(url: &str, application: &str) -> Result<PgConnectOptions, StoreError> {

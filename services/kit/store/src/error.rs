@@ -31,7 +31,7 @@ pub enum StoreError {
     #[error("creating schema {schema}")]
     CreateSchema {
         /// Which.
-        schema: &'static str,
+        schema: String,
         /// Why.
         #[source]
         source: sqlx::Error,
@@ -40,7 +40,7 @@ pub enum StoreError {
     #[error("migrating schema {schema}")]
     Migrate {
         /// Which.
-        schema: &'static str,
+        schema: String,
         /// Why.
         #[source]
         source: MigrateError,
@@ -77,6 +77,9 @@ pub enum StoreError {
         /// Positions that should have been.
         wanted: u64,
     },
+    /// The tables under the domain's name are another copy: it was rebuilt, or went back.
+    #[error("the tables are no longer those that this reader began with")]
+    OtherCopy,
     /// A page's cursor is not one that the page before gave.
     #[error("the cursor is not one that a page gave")]
     BadCursor,
@@ -92,6 +95,14 @@ impl StoreError {
         let (Self::Write { source, .. } | Self::Read { source, .. }) = self else { return false };
         let code = source.as_database_error().and_then(|error| error.code());
         code.is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
+    }
+
+    /// Whether a lock was not to be had in time, because somebody else held one.
+    pub fn is_locked_out(&self) -> bool {
+        let (Self::Write { source, .. } | Self::Read { source, .. }) = self else { return false };
+        let code = source.as_database_error().and_then(|error| error.code());
+        // lock_not_available, and query_canceled by the statement's own time-out.
+        code.is_some_and(|code| code == "55P03" || code == "57014")
     }
 
     /// Whether somebody else reads for the same domain.

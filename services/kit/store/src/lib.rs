@@ -19,23 +19,38 @@
 //! | [`projection`] | [`Projection`], the port of a domain's tables |
 //! | [`rows`] | what tables of things share when they are written |
 //! | [`read`] | [`Row`], [`Page`], [`Fresh`]: what reads share |
+//! | [`mod@positions`] | how far domains have come with many units at once |
+//! | [`mod@standing`] | how a domain stands with every unit |
+//! | [`copies`] | the copies of a domain: live, next, previous |
+//! | [`mod@compare`] | two copies, row by row, without a value on the way |
+//! | [`switch`] | [`Switch`]: another copy becomes the live one |
 //! | [`number`], [`json`] | numbers and bodies as Postgres can hold them |
 
+pub mod compare;
 pub mod connect;
+pub mod copies;
 pub mod error;
 pub mod json;
 pub mod migrate;
 pub mod number;
+pub mod positions;
 pub mod progress;
 pub mod projection;
 pub mod read;
 pub mod reading;
 pub mod rows;
+pub mod standing;
+pub mod switch;
 
-pub use connect::{READ_CONNECTIONS_MAX, read_pool, writer};
+pub use compare::{TableReport, compare};
+pub use connect::{READ_CONNECTIONS_MAX, operator, read_pool, writer};
+pub use copies::Place;
 pub use error::{Act, StoreError};
 pub use migrate::{Step, migrate};
+pub use positions::positions;
 pub use progress::{Advance, HeldRecord};
-pub use projection::{Asked, EPOCH_SEEDED, Entry, Projection, Refused, Seeded, Stale, Work};
+pub use projection::{Asked, EPOCH_SEEDED, Entry, Gap, Projection, Refused, Seeded, Stale, Work};
 pub use read::{Fresh, Freshness, PAGE_ITEMS_MAX, Page, Row, freshness};
 pub use reading::{HELD_MAX, Reading, Verdict};
+pub use standing::{Standing, standings};
+pub use switch::Switch;

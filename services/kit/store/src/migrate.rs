@@ -17,36 +17,35 @@ pub struct Step {
 }
 
 /// The tables of a reader's progress, which every schema has.
-const PROGRESS: &[Step] =
-    &[Step { version: 1, name: "progress", sql: include_str!("../migrations/0001_progress.sql") }];
+const PROGRESS: &[Step] = &[
+    Step { version: 1, name: "progress", sql: include_str!("../migrations/0001_progress.sql") },
+    Step { version: 2, name: "copy", sql: include_str!("../migrations/0002_copy.sql") },
+];
 
 /// Brings `schema` to its newest form: creates it, then runs what is missing of kit-store's steps
 /// and of `steps`. Several processes may start at once: a lock lets them through one by one.
 ///
 /// # Errors
 /// Postgres does not answer, or a step fails.
-pub async fn migrate(url: &str, schema: &'static str, steps: &[Step]) -> Result<(), StoreError> {
+pub async fn migrate(url: &str, schema: &str, steps: &[Step]) -> Result<(), StoreError> {
     let mut connection = connect::migrator(url, schema).await?;
     create_schema(&mut connection, schema)
         .await
-        .map_err(|source| StoreError::CreateSchema { schema, source })?;
+        .map_err(|source| StoreError::CreateSchema { schema: schema.to_owned(), source })?;
     let migrations = PROGRESS.iter().chain(steps).map(migration).collect();
     // sqlx takes a lock of its own for the whole database; the connection's end lets go of it.
     // `run` would do, were its future `Send` for every lifetime (rust-lang/rust#96865).
     Migrator::with_migrations(migrations)
         .run_direct(None, &mut connection, false)
         .await
-        .map_err(|source| StoreError::Migrate { schema, source })?;
+        .map_err(|source| StoreError::Migrate { schema: schema.to_owned(), source })?;
     // Nothing is lost where the goodbye fails: the work is committed.
     drop(connection.close().await);
     Ok(())
 }
 
 /// `create schema if not exists` may still fail when two do it at once, hence the lock.
-async fn create_schema(
-    connection: &mut PgConnection,
-    schema: &'static str,
-) -> Result<(), sqlx::Error> {
+async fn create_schema(connection: &mut PgConnection, schema: &str) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin().await?;
     sqlx::query("select pg_advisory_xact_lock(hashtextextended('arteria/schema', 0))")
         .execute(&mut *transaction)

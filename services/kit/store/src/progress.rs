@@ -87,34 +87,63 @@ pub async fn begin_offsets(
     Ok(())
 }
 
-/// Moves positions, each only from where this reader left it.
+/// Moves positions of one copy, each only from where this reader left it.
 ///
 /// # Errors
-/// [`StoreError::ForeignOwner`] when one stood elsewhere: another process reads for this domain.
+/// [`StoreError::OtherCopy`] when the tables are another copy by now; [`StoreError::ForeignOwner`]
+/// when a position stood elsewhere: another process reads for this domain.
+pub async fn advance_copy(
+    connection: &mut PgConnection,
+    copy: Uuid,
+    advances: &[Advance],
+) -> Result<(), StoreError> {
+    let (moved, wanted) = (move_on(connection, Some(copy), advances).await?, advances.len() as u64);
+    if moved == wanted {
+        return Ok(());
+    }
+    if crate::copies::identity(connection).await? != copy {
+        return Err(StoreError::OtherCopy);
+    }
+    Err(StoreError::ForeignOwner { moved, wanted })
+}
+
+/// As [`advance_copy`], for a reader that has one copy for ever.
+///
+/// # Errors
+/// [`StoreError::ForeignOwner`].
 pub async fn advance_offsets(
     connection: &mut PgConnection,
     advances: &[Advance],
 ) -> Result<(), StoreError> {
+    let (moved, wanted) = (move_on(connection, None, advances).await?, advances.len() as u64);
+    if moved == wanted { Ok(()) } else { Err(StoreError::ForeignOwner { moved, wanted }) }
+}
+
+async fn move_on(
+    connection: &mut PgConnection,
+    copy: Option<Uuid>,
+    advances: &[Advance],
+) -> Result<u64, StoreError> {
     let topics: Vec<&str> = advances.iter().map(|a| a.topic.as_str()).collect();
     let partitions: Vec<i32> = advances.iter().map(|a| a.partition).collect();
     let from: Vec<i64> = advances.iter().map(|a| a.from).collect();
     let to: Vec<i64> = advances.iter().map(|a| a.to).collect();
-    let moved = sqlx::query(
+    let done = sqlx::query(
         "update offsets o set next_offset = n.upto
          from unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[])
               as n(topic, partition, since, upto)
-         where o.topic = n.topic and o.partition = n.partition and o.next_offset = n.since",
+         where o.topic = n.topic and o.partition = n.partition and o.next_offset = n.since
+             and ($5::uuid is null or $5 = (select id from copy))",
     )
     .bind(topics)
     .bind(partitions)
     .bind(from)
     .bind(to)
+    .bind(copy)
     .execute(connection)
     .await
-    .writing("offsets")?
-    .rows_affected();
-    let wanted = advances.len() as u64;
-    if moved == wanted { Ok(()) } else { Err(StoreError::ForeignOwner { moved, wanted }) }
+    .writing("offsets")?;
+    Ok(done.rows_affected())
 }
 
 /// Reads where this reader stands with every unit, held facts included.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use kit_event::{Fact, Request, UnitId, UnitSeq};
 use sqlx::{Connection, PgConnection};
@@ -24,8 +25,8 @@ const REFUSED_BY_POSTGRES: &str = "postgres refused its data";
 /// A fact and its place on `unit.facts`.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// The fact.
-    pub fact: Fact,
+    /// The fact; every domain that reads it has the same one.
+    pub fact: Arc<Fact>,
     /// Its partition.
     pub partition: i32,
     /// Its offset there.
@@ -43,6 +44,17 @@ pub struct Asked {
     pub partition: i32,
     /// Its offset there.
     pub position: i64,
+}
+
+/// A stretch of `unit.requests` that the log no longer has, and that a copy has not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// Which log: `<cluster id>/<topic>/<partition>`.
+    pub log: String,
+    /// The first position of it.
+    pub from: i64,
+    /// The first position after it.
+    pub to: i64,
 }
 
 /// A fact that reads, and that a domain cannot take up.
@@ -146,6 +158,25 @@ pub trait Projection: Send + Sync + 'static {
     fn accept<'a>(&'a self, connection: &'a mut PgConnection, asked: &'a [Asked]) -> Work<'a, ()> {
         let _ = (connection, asked);
         Box::pin(async { Ok(()) })
+    }
+
+    /// Takes over from the live copy, which stands in the schema `live`, what stretches of
+    /// `unit.requests` said that the log no longer has. The rows become as if those stretches had
+    /// just been read.
+    fn inherit<'a>(
+        &'a self,
+        connection: &'a mut PgConnection,
+        live: &'a str,
+        gaps: &'a [Gap],
+    ) -> Work<'a, ()> {
+        let _ = (connection, live, gaps);
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Tables that tell what this reader has done, which no log tells. They are not compared, and a
+    /// copy that becomes the live one takes their rows over.
+    fn own_deeds(&self) -> &'static [&'static str] {
+        &[]
     }
 
     /// The ids stored under these numbers; only the keeper has them.

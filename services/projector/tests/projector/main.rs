@@ -3,11 +3,15 @@
 
 mod epochs;
 mod holes;
+mod load;
+mod money;
 mod network;
 mod outages;
 mod poison;
 mod reads;
+mod rebuilds;
 mod replays;
+mod sharing;
 mod tracked;
 mod unit;
 

@@ -1,6 +1,7 @@
 //! Topics and a database of a test's own, and the projector's domains on them.
 
 use std::future::Future;
+use std::path::Path;
 use std::time::Duration;
 
 use kit_bus::{Bus, BusConfig, Polled, RawRecord, ReaderOptions, Topic};
@@ -81,9 +82,35 @@ impl Network {
 
     /// The same as another process.
     pub fn start_as(&self, life: &Lifecycle, only: Option<&str>) {
-        let host = Host::new(self.bus.clone(), self.postgres_url.clone(), Clock::system());
+        let host = self.host();
         for domain in domains::chosen(only).unwrap() {
-            host.clone().paced(PACE).start(life, domain);
+            host.start(life, domain);
+        }
+    }
+
+    /// A process that nothing runs in yet.
+    pub fn host(&self) -> Host {
+        let host = Host::new(self.bus.clone(), self.postgres_url.clone(), Clock::system());
+        host.paced(PACE)
+    }
+
+    /// Deletes what is on `unit.requests`, as its retention does after some days.
+    pub async fn forget_requests(&self) {
+        use rdkafka::admin::{AdminClient, AdminOptions};
+        use rdkafka::client::DefaultClientContext;
+        use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.config.brokers);
+        let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
+        let name = Topic::Requests.name(&self.config.topic_prefix);
+        let mut until = TopicPartitionList::new();
+        for partition in 0..self.config.partitions {
+            until.add_partition_offset(&name, partition, Offset::End).unwrap();
+        }
+        admin.delete_records(&until, &AdminOptions::new()).await.unwrap();
+        for partition in 0..self.config.partitions {
+            let ends = self.bus.watermarks(Topic::Requests, partition).await.unwrap();
+            assert_eq!(ends.low, ends.high);
         }
     }
 
@@ -186,7 +213,7 @@ impl Network {
         let tables: Vec<(String, String)> = sqlx::query_as(
             "select table_schema, table_name from information_schema.tables
              where table_schema in ('patients', 'scheduling', 'requests', 'units', 'timeline')
-               and table_name not in ('_sqlx_migrations', 'offsets', 'repair', 'fork')
+               and table_name not in ('_sqlx_migrations', 'offsets', 'repair', 'fork', 'copy')
              order by 1, 2",
         )
         .fetch_all(&self.admin)
@@ -213,18 +240,34 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, holds: impl Fn() -
 }
 
 async fn register(registry_url: &str) {
-    let domains: [&dyn Domain; 4] =
-        [&patients::Patients, &scheduling::Scheduling, &units::Units, &requests::Requests];
+    let domains: [&dyn Domain; 5] = [
+        &patients::Patients,
+        &scheduling::Scheduling,
+        &billing::Billing,
+        &units::Units,
+        &requests::Requests,
+    ];
     let sources: Vec<_> = domains.iter().flat_map(|domain| domain.schemas()).collect();
     let mut promises = kit_bus::schemas::derive(&sources).unwrap();
+    // A registry takes versions in their order, and only the present one is derived.
+    let released = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto-schemas");
+    for old in kit_bus::schemas::read(&released).unwrap() {
+        let is_same = |one: &kit_bus::schemas::Promise| {
+            one.type_name == old.type_name && one.version == old.version
+        };
+        if !promises.iter().any(is_same) {
+            promises.push(old);
+        }
+    }
     promises.push(kit_bus::schemas::Promise {
         type_name: "labs.result_filed".to_owned(),
         version: 1,
         text: RESULT_FILED.to_owned(),
     });
     promises.sort();
-    eventually("registering", || async {
-        kit_bus::schemas::apply(registry_url, &promises).await.is_ok()
-    })
-    .await;
+    let until = Instant::now() + SOON;
+    while let Err(error) = kit_bus::schemas::apply(registry_url, &promises).await {
+        assert!(Instant::now() < until, "registering did not come: {error:?}");
+        sleep(Duration::from_millis(50)).await;
+    }
 }

@@ -14,7 +14,7 @@ use crate::unit::{appointment, appointment_fact, patient, patient_fact, register
 use crate::{Network, Unit};
 
 /// Some months of two units, with everything in it that a log may hold.
-async fn history(network: &Network) {
+pub async fn history(network: &Network) {
     for name in ["hcu-0001", "hcu-0002"] {
         let mut unit = Unit::open(&network.bus, name).await;
         let base = u128::from(name.as_bytes()[7]) * 1_000;
