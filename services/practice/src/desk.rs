@@ -6,9 +6,11 @@
 use std::path::Path;
 
 use chrono_tz::Tz;
+use kit_event::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, ToSql, params_from_iter};
 use uuid::Uuid;
 
+use crate::bills::{Invoice, Payment};
 use crate::error::{PracticeError, during};
 use crate::free::Interval;
 use crate::people::{Patient, Practitioner, WorkingHours};
@@ -191,6 +193,66 @@ impl Desk {
         self.amend(Table::Appointments, appointment, &[("status", &status)])
     }
 
+    // === The till ===
+
+    /// Writes an invoice; the desk asks nobody whether the visit took place.
+    ///
+    /// # Errors
+    /// The database refuses the row.
+    pub fn issue_invoice(
+        &self,
+        patient: &Uuid,
+        appointment: Option<&Uuid>,
+        total_minor: i64,
+        currency: &str,
+        at: Timestamp,
+    ) -> Result<Uuid, PracticeError> {
+        let invoice = Invoice {
+            invoice_id: Uuid::new_v4(),
+            patient_id: *patient,
+            appointment_id: appointment.copied(),
+            issued_at: at.to_string(),
+            currency: currency.to_owned(),
+            total_minor,
+            status: "issued".to_owned(),
+        };
+        invoice.write(&self.connection)?;
+        Ok(invoice.invoice_id)
+    }
+
+    /// Writes a payment, or with an amount below zero one that is given back; the desk asks nobody
+    /// what is still owed.
+    ///
+    /// # Errors
+    /// The database refuses the row.
+    pub fn pay(
+        &self,
+        invoice: &Uuid,
+        amount_minor: i64,
+        currency: &str,
+        at: Timestamp,
+    ) -> Result<Uuid, PracticeError> {
+        let payment = Payment {
+            payment_id: Uuid::new_v4(),
+            invoice_id: *invoice,
+            paid_at: at.to_string(),
+            currency: currency.to_owned(),
+            amount_minor,
+            method: Some("cash".to_owned()),
+            reference: None,
+        };
+        payment.write(&self.connection)?;
+        Ok(payment.payment_id)
+    }
+
+    /// Takes an invoice back.
+    ///
+    /// # Errors
+    /// There is no such invoice, or the database does not take it.
+    pub fn void(&self, invoice: &Uuid) -> Result<(), PracticeError> {
+        self.amend(Table::Invoices, invoice, &[("status", &"voided")])
+    }
+
     // === Any row ===
 
     /// Changes columns of the rows with this key.
@@ -295,6 +357,16 @@ impl Desk {
     /// The database does not answer.
     pub fn patients(&self) -> Result<impl Iterator<Item = Row>, PracticeError> {
         Ok(self.rows(Table::Patients)?.into_iter())
+    }
+
+    /// The names of the practice's own tables; an agent's are not among them.
+    pub(crate) fn tables(&self) -> Result<std::collections::HashSet<String>, PracticeError> {
+        let act = "reading the names of tables";
+        let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' \
+                   AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'arteria\\_%' ESCAPE '\\'";
+        let mut statement = self.connection.prepare(sql).map_err(during(act))?;
+        let names = statement.query_map([], |row| row.get(0)).map_err(during(act))?;
+        names.collect::<Result<_, _>>().map_err(during(act))
     }
 
     /// How many rows a table holds.

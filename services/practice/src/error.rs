@@ -14,6 +14,14 @@ pub enum PracticeError {
         #[source]
         source: rusqlite::Error,
     },
+    /// The database belongs to software of another kind.
+    #[error("{} has tables, and none named {table}: another practice's schema", path.display())]
+    AnotherSchema {
+        /// Which file.
+        path: PathBuf,
+        /// A table that the reference schema has.
+        table: &'static str,
+    },
     /// A statement was refused.
     #[error("{act}")]
     Sql {
@@ -47,15 +55,6 @@ pub enum PracticeError {
         /// Why.
         #[source]
         source: std::io::Error,
-    },
-    /// A file that ends in `.json` is no JSON.
-    #[error("parsing {name}")]
-    ParseBundle {
-        /// Its name, within its archive where it lies in one.
-        name: String,
-        /// Why.
-        #[source]
-        source: serde_json::Error,
     },
 }
 

@@ -16,25 +16,30 @@
 //! | [`words`] | names, places and reasons that people are made of |
 //! | [`people`] | patients and practitioners, and their rows |
 //! | [`diary`] | a past and a coming diary within working hours |
+//! | [`bills`] | what visits cost, and what was paid of it |
 //! | [`mod@seed`] | fills an empty clinic |
 //! | [`desk`] | what the desk does, one operation at a time |
 //! | [`upheaval`] | what imports, upgrades and other programs do to a database |
 //! | [`free`] | free slots, found minute by minute |
 //! | [`mod@day`] | a random day at the desk |
-//! | [`synthea`] | patients out of Synthea's FHIR bundles |
+//! | [`second`] | a deliberately different practice: its own schema, words and desk |
+//! | [`synthea`] | imports of Synthea's FHIR bundles and CSV |
 
+pub mod bills;
 pub mod day;
 pub mod desk;
 pub mod diary;
 pub mod error;
 pub mod free;
 pub mod people;
+pub mod second;
 pub mod seed;
 pub mod synthea;
 pub mod tables;
 pub mod upheaval;
 pub mod words;
 
+pub use bills::{Invoice, Payment};
 pub use day::{Day, day};
 pub use desk::Desk;
 pub use error::PracticeError;

@@ -3,7 +3,7 @@
 use chrono::{Days, Months, NaiveDate};
 use rand::Rng;
 use rand::seq::IndexedRandom;
-use rusqlite::{Connection, named_params, params};
+use rusqlite::{Connection, params};
 use unicode_normalization::UnicodeNormalization;
 use uuid::Uuid;
 
@@ -57,24 +57,31 @@ impl Patient {
 
     /// Writes the row with `verb` (`INSERT`, `REPLACE`).
     pub(crate) fn write(&self, connection: &Connection, verb: &str) -> Result<(), PracticeError> {
+        // By position: names would be looked up for each of a clinic's thousands of rows.
         let sql = format!(
             "{verb} INTO patients (patient_id, mrn, family_name, given_name, birth_date, sex, \
              phone, email, address_line, city, postal_code, country, deceased_on, active) \
-             VALUES (:id, :mrn, :family, :given, :birth, :sex, :phone, :email, :line, :city, \
-             :postal, :country, :deceased, :active)"
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
         );
         let act = "writing a patient";
         let mut statement = connection.prepare_cached(&sql).map_err(during(act))?;
         statement
-            .execute(named_params! {
-                ":id": self.patient_id.to_string(), ":mrn": self.mrn,
-                ":family": self.family_name, ":given": self.given_name,
-                ":birth": self.birth_date, ":sex": self.sex,
-                ":phone": self.phone, ":email": self.email,
-                ":line": self.address_line, ":city": self.city,
-                ":postal": self.postal_code, ":country": self.country,
-                ":deceased": self.deceased_on, ":active": self.active,
-            })
+            .execute(params![
+                self.patient_id.to_string(),
+                self.mrn,
+                self.family_name,
+                self.given_name,
+                self.birth_date,
+                self.sex,
+                self.phone,
+                self.email,
+                self.address_line,
+                self.city,
+                self.postal_code,
+                self.country,
+                self.deceased_on,
+                self.active,
+            ])
             .map_err(during(act))?;
         Ok(())
     }

@@ -9,7 +9,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-use crate::diary::DiaryOf;
+use crate::bills::BillsOf;
+use crate::diary::{Appointment, DiaryOf};
 use crate::error::{PracticeError, during};
 use crate::words::land_of;
 use crate::{CLINIC_DB, SCHEMA, people};
@@ -47,7 +48,20 @@ impl Population {
     pub fn of(patients: u32, time_zone: Tz) -> Self {
         Self { patients, time_zone, ..Self::default() }
     }
+
+    /// A register of `patients` in `time_zone` and little else: two practitioners and a few days of
+    /// diary. Networks that grow by thousands of clinics are made of these.
+    pub fn register(patients: u32, time_zone: Tz) -> Self {
+        let (past_days, coming_days) = (REGISTER_DAYS, REGISTER_DAYS);
+        Self { practitioners: Some(2), past_days, coming_days, ..Self::of(patients, time_zone) }
+    }
 }
+
+/// Days of diary before and after today in a clinic that is mostly a register.
+const REGISTER_DAYS: u32 = 5;
+/// Pages that a database which is being filled may keep in memory, in KiB: all of a large clinic,
+/// so that rows under random keys are not written to disk again and again before the commit.
+const FILLING_CACHE_KIB: i64 = 64 << 10;
 
 /// What [`seed`] found and did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +118,9 @@ pub fn seed(
     now: Timestamp,
 ) -> Result<Seeded, PracticeError> {
     let mut connection = open(path)?;
+    connection
+        .pragma_update(None, "cache_size", -FILLING_CACHE_KIB)
+        .map_err(during("making room to seed"))?;
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(during("beginning to seed"))?;
@@ -113,14 +130,14 @@ pub fn seed(
     if patients > 0 {
         return Ok(Seeded::LeftAlone { patients });
     }
-    let filled = fill(&transaction, &mut StdRng::seed_from_u64(seed), population, now)?;
+    let filled = fill(&transaction, seed, population, now)?;
     transaction.commit().map_err(during("committing the seed"))?;
     Ok(filled)
 }
 
 /// Opens (or makes) a clinic database as a modern practice program does: in WAL mode, unless
 /// another program has it open at the moment, with foreign keys declared and not enforced.
-fn open(path: &Path) -> Result<Connection, PracticeError> {
+pub(crate) fn open(path: &Path) -> Result<Connection, PracticeError> {
     let failed = |source| PracticeError::Open { path: path.to_owned(), source };
     let connection = Connection::open(path).map_err(failed)?;
     connection.busy_timeout(Duration::ZERO).map_err(failed)?;
@@ -137,10 +154,12 @@ fn open(path: &Path) -> Result<Connection, PracticeError> {
 
 fn fill(
     connection: &Connection,
-    rng: &mut StdRng,
+    seed: u64,
     population: &Population,
     now: Timestamp,
 ) -> Result<Seeded, PracticeError> {
+    let rng = &mut StdRng::seed_from_u64(seed);
+    let mut bills = BillsOf::new(seed, now);
     let land = land_of(population.time_zone);
     let today = now.to_utc().with_timezone(&population.time_zone).date_naive();
     let mut living = Vec::new();
@@ -172,9 +191,20 @@ fn fill(
         };
         for appointment in diary.fill(rng) {
             appointment.write(connection)?;
+            bill(connection, &mut bills, &appointment)?;
             appointments += 1;
         }
     }
     let practitioners = count as u32;
     Ok(Seeded::Filled { patients: population.patients, practitioners, appointments })
+}
+
+fn bill(
+    connection: &Connection,
+    bills: &mut BillsOf,
+    visit: &Appointment,
+) -> Result<(), PracticeError> {
+    let Some((invoice, payments)) = bills.of(visit) else { return Ok(()) };
+    invoice.write(connection)?;
+    payments.iter().try_for_each(|payment| payment.write(connection))
 }

@@ -1,7 +1,8 @@
 //! The tables of the reference schema, and their rows as REST must show them.
 //!
 //! The rules are read off the contract, not off the agent: names as in the schema, `active` a
-//! boolean, empty (or blank) fields absent, a date or time that does not parse under `<name>_raw`.
+//! boolean, empty (or blank) fields absent, a date, time or amount that does not parse under
+//! `<name>_raw`.
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, Timelike, Utc};
 use rusqlite::types::ValueRef;
@@ -134,6 +135,10 @@ fn put(out: &mut Row, column: &str, value: ValueRef<'_>) {
         ValueRef::Integer(number) => {
             out.insert(column.to_owned(), json!(number));
         }
+        // Half a cent is no amount, whatever program wrote it.
+        ValueRef::Real(number) if column.ends_with("_minor") => {
+            out.insert(format!("{column}_raw"), json!(number.to_string()));
+        }
         ValueRef::Real(number) => {
             out.insert(column.to_owned(), json!(number));
         }
@@ -147,7 +152,10 @@ fn put_text(out: &mut Row, column: &str, text: &str) {
     if text.trim().is_empty() {
         return;
     }
-    let parsed = if column == "birth_date" || column == "deceased_on" {
+    let parsed = if column.ends_with("_minor") {
+        // The column would have made a number of it, if it were one.
+        None
+    } else if column == "birth_date" || column == "deceased_on" {
         date(text)
     } else if column.ends_with("_at") {
         instant(text)
@@ -205,10 +213,14 @@ mod tests {
         put_text(&mut row, "starts_at", "tomorrow 9h");
         put_text(&mut row, "ends_at", "2026-03-01T10:30:00+01:00");
         put_text(&mut row, "phone", " ");
+        put_text(&mut row, "amount_minor", "12,50");
+        put(&mut row, "total_minor", ValueRef::Real(12.5));
         let expected = json!({
             "birth_date_raw": "31/12/1980",
             "starts_at_raw": "tomorrow 9h",
             "ends_at": "2026-03-01T09:30:00Z",
+            "amount_minor_raw": "12,50",
+            "total_minor_raw": "12.5",
         });
         assert_eq!(Value::Object(row), expected);
     }

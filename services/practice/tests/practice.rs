@@ -203,3 +203,50 @@ fn a_day_at_the_desk_does_as_much_as_it_is_told_and_repeats() {
     assert!(done.moved > 5 && done.cancelled > 5 && done.attended > 5, "{done:?}");
     assert!(done.deleted > 0 && done.rolled_back > 0, "{done:?}");
 }
+
+#[test]
+fn past_visits_are_billed_and_a_few_balances_stay_open() {
+    let (_dir, path) = clinic(200, Tz::Europe__Lisbon);
+    let db = Connection::open(&path).unwrap();
+    let count = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    let invoices = count("SELECT count(*) FROM invoices");
+    assert!(invoices > 300, "{invoices}");
+    let open = count(
+        "SELECT count(*) FROM invoices i WHERE status = 'issued' AND total_minor > coalesce(
+           (SELECT sum(amount_minor) FROM payments p WHERE p.invoice_id = i.invoice_id), 0)",
+    );
+    assert!(open > 10 && open < invoices / 2, "{open} of {invoices}");
+    assert!(count("SELECT count(*) FROM payments WHERE amount_minor < 0") > 0);
+    let now = now().to_string();
+    for wrong in [
+        "SELECT count(*) FROM invoices i LEFT JOIN appointments a USING (appointment_id)
+         WHERE a.patient_id IS NOT i.patient_id OR a.status NOT IN ('fulfilled', 'noshow')"
+            .to_owned(),
+        "SELECT count(*) FROM payments p LEFT JOIN invoices i USING (invoice_id)
+         WHERE i.currency IS NOT p.currency OR p.paid_at < i.issued_at"
+            .to_owned(),
+        format!("SELECT count(*) FROM payments WHERE paid_at > '{now}'"),
+        "SELECT count(*) FROM (SELECT 1 FROM invoices i JOIN payments p USING (invoice_id)
+         GROUP BY invoice_id HAVING sum(p.amount_minor) > max(i.total_minor))"
+            .to_owned(),
+    ] {
+        assert_eq!(count(&wrong), 0, "{wrong}");
+    }
+}
+
+#[test]
+fn the_desk_bills_takes_money_and_takes_bills_back() {
+    let (_dir, path) = clinic(5, Tz::UTC);
+    let desk = Desk::open(&path).unwrap();
+    let patient = Uuid::new_v4();
+    let invoice = desk.issue_invoice(&patient, None, 4_500, "EUR", now()).unwrap();
+    let payment = desk.pay(&invoice, 1_500, "EUR", now()).unwrap();
+    desk.void(&invoice).unwrap();
+    let row = desk.row(Table::Invoices, &invoice).unwrap().unwrap();
+    let expected = json!({"invoice_id": invoice, "patient_id": patient, "currency": "EUR",
+        "issued_at": now(), "total_minor": 4_500, "status": "voided"});
+    assert_eq!(json!(row), expected);
+    let row = desk.row(Table::Payments, &payment).unwrap().unwrap();
+    assert_eq!((&row["amount_minor"], &row["invoice_id"]), (&json!(1_500), &json!(invoice)));
+    assert!(desk.void(&payment).is_err());
+}

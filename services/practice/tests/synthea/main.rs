@@ -1,0 +1,8 @@
+//! Importing Synthea's output: small files made here, and all of them where `ARTERIA_SYNTHEA` says
+//! where they are.
+
+mod bundles;
+mod folder;
+mod hostile;
+mod made;
+mod sheets;
