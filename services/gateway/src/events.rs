@@ -1,23 +1,38 @@
-//! The timeline at REST: a unit's numbered facts, of any type, as a list. As a live stream they
-//! come later, under the same address and the same numbers.
+//! The timeline at REST: a unit's numbered facts, of any type, and those that tell one patient
+//! something. The same address gives a page of them or, to who accepts `text/event-stream`, all of
+//! them from there on; both go by the same numbers.
 
-use axum::extract::State;
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use axum::Extension;
+use axum::extract::{Path, State};
 use axum::response::Response;
-use http::HeaderMap;
-use kit_event::{RequestId, Timestamp, UnitSeq};
+use http::{HeaderMap, Method};
+use kit_event::{RequestId, Timestamp, UnitId, UnitSeq};
+use kit_http::problem::NOT_FOUND;
+use kit_http::serve::Cut;
 use kit_http::{PageQuery, Problem, QueryText};
-use kit_timeline::{EventFilter, TimelineRow};
+use kit_store::number::to_columns;
+use kit_store::{Freshness, StoreError};
+use kit_timeline::{EventFilter, PatientFilter, TimelineRow};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::caller::InUnit;
-use crate::read::List;
+use crate::Gateway;
+use crate::caller::{Caller, InUnit};
+use crate::headers::min_seq;
+use crate::permission::Reach;
+use crate::read::{List, id_of};
+use crate::stream;
 use crate::write::App;
 
 /// The schema of the read model.
-const SCHEMA: &str = "timeline";
+pub const SCHEMA: &str = "timeline";
+/// The schema of the read model that tells which facts speak of a patient's requests.
+pub const REQUESTS_SCHEMA: &str = "requests";
 /// Types that one call may ask for; a page of every type costs the same.
 const TYPES_MAX: usize = 20;
 
@@ -47,6 +62,11 @@ pub struct Event {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub causation_id: Option<RequestId>,
+    /// Among a patient's events: its requests of which the fact speaks, as
+    /// `requests.range_lapsed` does, which names none itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub request_ids: Vec<RequestId>,
     /// The state after it of the thing it is about.
     #[schema(value_type = Object)]
     pub body: Value,
@@ -63,44 +83,213 @@ impl From<TimelineRow> for Event {
             subject: row.subject,
             patient_id: row.patient_id,
             causation_id: row.causation_id,
+            request_ids: Vec::new(),
             body: row.body,
         }
     }
 }
 
-/// `GET /v1/units/{unit}/events`. The cursor is the number of the last fact, so that `after` and
-/// `cursor` are two names for one thing, and a reader that is up to date goes on from its own.
+/// Whose events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    /// Everything that the unit states.
+    Unit,
+    /// What tells a patient something.
+    Patient {
+        /// Which.
+        patient_id: Uuid,
+        /// The patient itself, where it is the one that asks: requests that it made are its own,
+        /// whether they name it or not.
+        actor: Option<String>,
+    },
+}
+
+/// Which events of a unit.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The unit.
+    pub unit: UnitId,
+    /// Whose.
+    pub whose: Whose,
+    /// Only these types; all where there is none.
+    pub types: Vec<String>,
+}
+
+/// A page of events.
+pub struct EventPage {
+    /// In order.
+    pub items: Vec<Event>,
+    /// How far the answer reaches.
+    pub freshness: Option<Freshness>,
+    /// The timeline knows more, but not yet whether it speaks of this patient.
+    pub behind: bool,
+}
+
+impl Gateway {
+    /// The events of a view after a number, in order.
+    ///
+    /// # Errors
+    /// Postgres does not answer.
+    pub async fn events(
+        &self,
+        view: &View,
+        after: UnitSeq,
+        limit: u32,
+    ) -> Result<EventPage, StoreError> {
+        let types = view.types.clone();
+        let (patient_id, actor) = match &view.whose {
+            Whose::Unit => {
+                let filter = EventFilter { after, types, patient_id: None };
+                let found = kit_timeline::events(&self.pool, &view.unit, &filter, limit).await?;
+                let items = found.value.into_iter().map(Event::from).collect();
+                return Ok(EventPage { items, freshness: found.freshness, behind: false });
+            }
+            Whose::Patient { patient_id, actor } => (*patient_id, actor.as_deref()),
+        };
+        let log = self.log.identity(0);
+        let cluster = log.split('/').next().unwrap_or_default();
+        let words = requests_store::words_of_patient(
+            &self.pool, &view.unit, patient_id, actor, cluster, after,
+        );
+        // First what is said of requests, then the facts as far as that reaches: whatever was
+        // committed in between is for the next page.
+        let mut words = words.await?;
+        let (upto, also) = (words.upto, words.of.keys().copied().collect());
+        let filter = PatientFilter { patient_id, after, upto, types, also };
+        let found = kit_timeline::of_patient(&self.pool, &view.unit, &filter, limit).await?;
+        let behind = found.freshness.is_some_and(|at| at.seq > upto);
+        let freshness = found.freshness.map(|at| Freshness { seq: at.seq.min(upto), ..at });
+        let event = |row: TimelineRow| {
+            let request_ids = match row.patient_id {
+                None => words.of.remove(&row.seq).unwrap_or_default(),
+                Some(_) => Vec::new(),
+            };
+            Event { request_ids, ..Event::from(row) }
+        };
+        let items = found.value.into_iter().map(event).collect();
+        Ok(EventPage { items, freshness, behind })
+    }
+}
+
+/// A number that a fact can have.
+struct Number(UnitSeq);
+
+impl FromStr for Number {
+    type Err = kit_event::seq::SeqError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let seq: UnitSeq = text.parse()?;
+        to_columns(seq).map_err(|_| kit_event::seq::SeqError)?;
+        Ok(Self(seq))
+    }
+}
+
+/// The number that a text names.
+pub fn number(text: &str) -> Option<UnitSeq> {
+    text.parse::<Number>().ok().map(|number| number.0)
+}
+
+/// What the address asks for.
+struct Wanted {
+    after: UnitSeq,
+    types: Vec<String>,
+    limit: u32,
+}
+
+impl Wanted {
+    /// The cursor is the number of the last fact, so that `after` and `cursor` are two names for
+    /// one thing, and a reader that is up to date goes on from its own.
+    fn take(mut query: QueryText) -> Result<Self, Problem> {
+        let page = PageQuery::take(&mut query);
+        let named = query.take::<Number>("after").map(|n| n.0).unwrap_or_default();
+        let after = match page.after.map(|key| number(&key)) {
+            None => named,
+            Some(Some(seq)) => seq.max(named),
+            Some(None) => {
+                query.refuse("cursor", "is no cursor that this list gave");
+                named
+            }
+        };
+        let types: BTreeSet<String> = query.take_all("type").into_iter().collect();
+        if types.len() > TYPES_MAX {
+            query.refuse("type", format!("stands at most {TYPES_MAX} times"));
+        }
+        query.finish()?;
+        Ok(Self { after, types: types.into_iter().collect(), limit: page.limit })
+    }
+}
+
+/// `GET /v1/units/{unit}/events`.
 ///
 /// # Errors
-/// Parameters that do not read; the read model's errors.
-pub async fn list(
+/// Parameters and headers that do not read; the read model's errors; a stream's bounds.
+pub async fn of_unit(
     State(app): State<App>,
     scope: InUnit,
+    method: Method,
     headers: HeaderMap,
-    mut query: QueryText,
+    cut: Option<Extension<Cut>>,
+    query: QueryText,
 ) -> Result<Response, Problem> {
-    let page = PageQuery::take(&mut query);
-    let named = query.take::<UnitSeq>("after").unwrap_or_default();
-    let after = match page.after.map(|key| key.parse::<UnitSeq>()) {
-        None => named,
-        Some(Ok(seq)) => seq.max(named),
-        Some(Err(_)) => {
-            query.refuse("cursor", "is no cursor that this list gave");
-            named
-        }
-    };
-    let types = query.take_all("type");
-    if types.len() > TYPES_MAX {
-        query.refuse("type", format!("stands at most {TYPES_MAX} times"));
+    let wanted = Wanted::take(query)?;
+    let view = View { unit: scope.unit, whose: Whose::Unit, types: wanted.types.clone() };
+    let asked = Asked { caller: scope.caller, method, headers, cut, wanted };
+    answer(app, asked, view).await
+}
+
+/// `GET /v1/patients/{id}/events`: finds the unit first.
+///
+/// # Errors
+/// 404, also where the unit is not the caller's; as [`of_unit`].
+pub async fn of_patient(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    method: Method,
+    headers: HeaderMap,
+    cut: Option<Extension<Cut>>,
+    query: QueryText,
+) -> Result<Response, Problem> {
+    let wanted = Wanted::take(query)?;
+    let patient_id = id_of(&id)?;
+    caller.must_see_patient(Some(patient_id))?;
+    let home = patients_store::unit_of_patient(&app.pool, patient_id).await;
+    let unit = home.map_err(|error| app.store_problem(&error))?.ok_or(NOT_FOUND)?;
+    if !caller.verified.sees(&unit) {
+        return Err(NOT_FOUND.into());
     }
-    query.finish()?;
-    let unit = &scope.unit;
-    let filter = EventFilter { after, types, patient_id: None };
-    let read = || kit_timeline::events(&app.pool, unit, &filter, page.limit);
-    let found = app.fresh(unit, SCHEMA, &headers, read).await?;
-    let items: Vec<Event> = found.value.into_iter().map(Event::from).collect();
-    let full = u32::try_from(items.len()).is_ok_and(|count| count >= page.limit);
-    let last = items.last().filter(|_| full);
+    let actor = (caller.reach == Reach::Own).then(|| caller.verified.actor());
+    let whose = Whose::Patient { patient_id, actor };
+    let view = View { unit, whose, types: wanted.types.clone() };
+    answer(app, Asked { caller, method, headers, cut, wanted }, view).await
+}
+
+/// A call for events.
+struct Asked {
+    caller: Caller,
+    method: Method,
+    headers: HeaderMap,
+    cut: Option<Extension<Cut>>,
+    wanted: Wanted,
+}
+
+async fn answer(app: App, asked: Asked, view: View) -> Result<Response, Problem> {
+    let Asked { caller, method, headers, cut, wanted } = asked;
+    // What HEAD asks for is the answer without a body, and a stream is nothing but body.
+    if method == Method::GET && stream::is_wanted(&headers) {
+        let cut = cut.map(|Extension(cut)| cut);
+        return stream::open(app, &caller, view, wanted.after, &headers, cut).await;
+    }
+    if let Some(seq) = min_seq(&headers)? {
+        app.reach_seq(&view.unit, SCHEMA, seq).await?;
+        if view.whose != Whose::Unit {
+            app.reach_seq(&view.unit, REQUESTS_SCHEMA, seq).await?;
+        }
+    }
+    let page = app.events(&view, wanted.after, wanted.limit).await;
+    let page = page.map_err(|error| app.store_problem(&error))?;
+    let full = u32::try_from(page.items.len()).is_ok_and(|count| count >= wanted.limit);
+    let last = page.items.last().filter(|_| full);
     let next = last.map(|event| kit_http::cursor_text(&event.seq.to_string()));
-    Ok(app.list(unit, found.freshness, List { items, next }))
+    Ok(app.list(&view.unit, page.freshness, List { items: page.items, next }))
 }

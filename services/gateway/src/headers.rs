@@ -6,6 +6,7 @@ use http::HeaderMap;
 use http::header::{ETAG, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use kit_event::{Delivery, UnitSeq};
 use kit_http::Problem;
+use kit_http::observe::TRACEPARENT;
 use kit_http::problem::INVALID_HEADER;
 use kit_store::Freshness;
 
@@ -28,8 +29,9 @@ names! {
     AS_OF = "arteria-as-of";
     UNIT_ONLINE = "arteria-unit-online";
     STALE_SINCE = "arteria-stale-since";
+    RECORD_SEQ = "arteria-record-seq";
+    RECORD_TIME = "arteria-record-time";
     REQUEST = "arteria-request";
-    TRACEPARENT = "traceparent";
 }
 
 /// Longest `Idempotency-Key`; two UUIDs and a name fit.
@@ -190,18 +192,9 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
     value.to_str().map(str::to_owned).map_err(|_| KEY_INVALID.into())
 }
 
-/// `traceparent` of W3C Trace Context; one of another form is dropped, as its section 3.2 wants.
-fn traceparent(headers: &HeaderMap) -> Option<String> {
-    const PARTS: [usize; 4] = [2, 32, 16, 2];
-    let text = headers.get(TRACEPARENT)?.to_str().ok()?;
-    let lower_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-    let parts: Vec<&str> = text.split('-').collect();
-    let fits = parts.len() == PARTS.len()
-        && parts
-            .iter()
-            .zip(PARTS)
-            .all(|(part, length)| part.len() == length && part.bytes().all(lower_hex));
-    fits.then(|| text.to_owned())
+/// The step under way: kit-http wrote it in place of what the caller sent.
+pub fn traceparent(headers: &HeaderMap) -> Option<String> {
+    headers.get(TRACEPARENT)?.to_str().ok().map(str::to_owned)
 }
 
 /// The state that `If-Match` insists on; `*` insists on nothing but that the record is there,

@@ -22,14 +22,23 @@
 //! | [`replies`], [`presence`] | the two logs that the gateway listens to |
 //! | [`read`] | freshness, `Arteria-Min-Seq`, pages |
 //! | [`patients_routes`], [`scheduling_routes`], [`slots`] | handlers of records |
+//! | [`billing_routes`] | handlers of invoices and payments |
 //! | [`requests_routes`], [`units_routes`], [`events`] | handlers of the network |
+//! | [`stream`], [`sse`] | one live stream, and its text |
+//! | [`streams`], [`watch`] | the places of all streams, and who wakes them |
+//! | [`as_of`] | what a record said at some moment |
+//! | [`counts`] | what is counted of requests |
 //! | [`problems`], [`openapi`] | pages for callers |
 
+pub mod as_of;
 pub mod asked;
+pub mod billing_routes;
 pub mod book;
 pub mod caller;
+pub mod counts;
 pub mod events;
 pub mod headers;
+pub mod merge_routes;
 pub mod openapi;
 pub mod outcome;
 pub mod patients_routes;
@@ -42,9 +51,13 @@ pub mod requests_routes;
 pub mod route;
 pub mod scheduling_routes;
 pub mod slots;
+pub mod sse;
+pub mod stream;
+pub mod streams;
 pub mod table;
 pub mod tracked;
 pub mod units_routes;
+pub mod watch;
 pub mod write;
 
 mod run;
@@ -63,6 +76,7 @@ use crate::asked::Asked;
 use crate::book::{RequestBook, RequestLog};
 use crate::caller::Caller;
 use crate::presence::PresenceView;
+use crate::streams::Streams;
 
 pub use openapi::openapi;
 pub use run::run;
@@ -87,6 +101,8 @@ pub struct Gateway {
     pub reply_partition: i32,
     /// Open requests of a unit before new ones are refused.
     pub unit_queue_max: u32,
+    /// Who listens.
+    pub streams: Streams,
     /// Cancelled when the process drains.
     pub soft: CancellationToken,
 }

@@ -22,6 +22,7 @@ use utoipa::openapi::{
 
 use crate::permission::Permission;
 use crate::route::{BodyDoc, Doc, Gives, Method, NamedSchema, Route};
+use crate::sse::EVENT_STREAM;
 
 const BEARER: &str = "bearer";
 const PROBLEM: &str = "Problem";
@@ -106,7 +107,11 @@ fn operation(route: Route, schemas: &mut BTreeMap<String, RefOr<Schema>>) -> Ope
         operation = operation.security(SecurityRequirement::new(BEARER, none));
     }
     let mut responses = ResponsesBuilder::new();
-    for (status, response) in gives(doc.gives, schemas) {
+    for (status, mut response) in gives(doc.gives, schemas) {
+        if doc.streams {
+            response.description = STREAM_SAYS.to_owned();
+            response.content.insert(EVENT_STREAM.to_owned(), stream_content());
+        }
         responses = responses.response(status, response);
     }
     operation.responses(responses.response("default", problem_response()).build())
@@ -159,12 +164,20 @@ fn parameters(doc: &Doc) -> Vec<Said> {
         all.push(query("limit", "integer", "Most items of a page (50, at most 200)."));
         all.push(query("cursor", "string", "`next` of the page before."));
     }
+    if doc.streams {
+        all.push(header("Last-Event-ID", false, "string", LAST_EVENT_ID_SAYS));
+    }
     if doc.if_match {
         all.push(header("If-Match", false, "string", "The ETag that the record must still have."));
     }
     all
 }
 
+const LAST_EVENT_ID_SAYS: &str = "Of a stream: goes on after this event, E-S, before `after`.";
+const STREAM_SAYS: &str = "A page; for `Accept: text/event-stream` a live stream: history after \
+    the cursor, then what comes. Each event has `id` (E-S), `event` (the type) and `data` (the \
+    item); comments are signs of life; a stream that the server ends says so in a last event \
+    `closed` with `reason` and `after`.";
 const MIN_SEQ_SAYS: &str = "Wait up to 2 s until the read model holds this fact, E-S.";
 const EXPIRES_SAYS: &str =
     "Seconds that the request may wait for its unit (86400, at most 604800; online-only 30).";
@@ -264,6 +277,11 @@ fn list_of(item: Ref) -> RefOr<Schema> {
         .required("items")
         .property("next", text("Give it back as `cursor` for the next page; absent on the last."))
         .into()
+}
+
+fn stream_content() -> RefOr<utoipa::openapi::Content> {
+    let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
+    ContentBuilder::new().schema(Some(text.build())).build().into()
 }
 
 fn text(says: &str) -> Object {

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
+use billing::Payment;
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 use kit_event::{RequestId, UnitId, UnitSeq};
@@ -14,6 +15,7 @@ use scheduling::Appointment;
 
 use crate::Gateway;
 use crate::asked::Word;
+use crate::counts;
 use crate::headers::{PREFERENCE_APPLIED, REQUEST, UNIT_SEQ, WriteHeaders, put, put_etag};
 use crate::problems::refusal_status;
 use crate::tracked::{Spoken, record};
@@ -58,6 +60,7 @@ pub fn answer(
     headers: &WriteHeaders,
     wish: &Wish,
 ) -> Result<Response, Problem> {
+    counts::answered(wish.type_name, spoken.state.as_str());
     match spoken.state {
         FinalState::Done => done(id, spoken, headers, wish),
         FinalState::Rejected | FinalState::Expired | FinalState::Cancelled | FinalState::Undone => {
@@ -140,6 +143,7 @@ impl Gateway {
         let read = match outcome.record_thing.as_deref()? {
             Patient::THING => patients_store::patient(&self.pool, unit, id).await,
             Appointment::THING => scheduling_store::appointment(&self.pool, unit, id).await,
+            Payment::THING => billing_store::payment(&self.pool, unit, id).await,
             _ => return None,
         };
         // Without it the answer is still the stored outcome.

@@ -6,11 +6,12 @@ use http::HeaderMap;
 use kit_event::{Date, UnitId, derived_id};
 use kit_http::problem::{INVALID_FIELDS, NOT_FOUND};
 use kit_http::{JsonObject, PageQuery, Problem, QueryText, read_fields};
-use patients::{FieldProblem, RegisterPatient, UpdatePatient};
+use patients::{FieldProblem, Patient, RegisterPatient, UpdatePatient};
 use patients_store::PatientFilter;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::as_of::{self, AsOf, Kind};
 use crate::caller::{Caller, InUnit};
 use crate::headers::{WriteHeaders, if_match};
 use crate::read::id_of;
@@ -18,6 +19,9 @@ use crate::write::{App, Wish};
 
 /// The schema of the read model.
 const SCHEMA: &str = "patients";
+/// What has a past here.
+const PATIENT: Kind =
+    Kind { thing: Patient::THING, types: "patients.patient_", shown: as_of::shown::<Patient> };
 /// Where patients are found in a unit.
 const COLLECTION: &str = "patients";
 /// Fields of the wish to register that the gateway sets.
@@ -69,10 +73,11 @@ pub async fn one(
     scope: InUnit,
     Path((_, id)): Path<(String, String)>,
     headers: HeaderMap,
-    query: QueryText,
+    mut query: QueryText,
 ) -> Result<Response, Problem> {
+    let as_of = query.take::<AsOf>("as_of");
     query.finish()?;
-    patient(&app, &scope.caller, &scope.unit, &id, &headers).await
+    patient(&app, &scope.caller, &scope.unit, (&id, as_of), &headers).await
 }
 
 /// `GET /v1/patients/{id}`: finds the unit first.
@@ -84,8 +89,9 @@ pub async fn anywhere(
     caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
-    query: QueryText,
+    mut query: QueryText,
 ) -> Result<Response, Problem> {
+    let as_of = query.take::<AsOf>("as_of");
     query.finish()?;
     let patient_id = id_of(&id)?;
     let home = patients_store::unit_of_patient(&app.pool, patient_id).await;
@@ -93,18 +99,21 @@ pub async fn anywhere(
     if !caller.verified.sees(&unit) {
         return Err(NOT_FOUND.into());
     }
-    patient(&app, &caller, &unit, &id, &headers).await
+    patient(&app, &caller, &unit, (&id, as_of), &headers).await
 }
 
 async fn patient(
     app: &App,
     caller: &Caller,
     unit: &UnitId,
-    id: &str,
+    (id, as_of): (&str, Option<AsOf>),
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let patient_id = id_of(id)?;
     caller.must_see_patient(Some(patient_id))?;
+    if let Some(AsOf(moment)) = as_of {
+        return app.record_as_of(caller, unit, (&PATIENT, patient_id), moment, headers).await;
+    }
     let read = || patients_store::patient(&app.pool, unit, patient_id);
     let found = app.fresh(unit, SCHEMA, headers, read).await?;
     app.record(unit, headers, found)

@@ -23,6 +23,12 @@ pub enum Permission {
     ConductVisits,
     /// Ask for free slots.
     AskSlots,
+    /// See invoices, balances and payments.
+    ReadInvoices,
+    /// Pay invoices.
+    Pay,
+    /// Say that a payment was given back.
+    Refund,
     /// See tracked requests.
     ReadRequests,
     /// Cancel requests.
@@ -31,6 +37,8 @@ pub enum Permission {
     ReadUnits,
     /// See a unit's facts, of any type and about anybody.
     ReadEvents,
+    /// See the facts that tell one patient something.
+    ReadPatientEvents,
 }
 
 /// How far a permission reaches.
@@ -48,7 +56,7 @@ pub enum Reach {
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::Public,
         Self::ListPatients,
         Self::ReadPatient,
@@ -58,10 +66,14 @@ impl Permission {
         Self::BookAppointments,
         Self::ConductVisits,
         Self::AskSlots,
+        Self::ReadInvoices,
+        Self::Pay,
+        Self::Refund,
         Self::ReadRequests,
         Self::CancelRequests,
         Self::ReadUnits,
         Self::ReadEvents,
+        Self::ReadPatientEvents,
     ];
 
     /// Its name, as the OpenAPI document carries it.
@@ -76,10 +88,14 @@ impl Permission {
             Self::BookAppointments => "appointments.book",
             Self::ConductVisits => "appointments.conduct",
             Self::AskSlots => "slots.ask",
+            Self::ReadInvoices => "invoices.read",
+            Self::Pay => "payments.make",
+            Self::Refund => "payments.refund",
             Self::ReadRequests => "requests.read",
             Self::CancelRequests => "requests.cancel",
             Self::ReadUnits => "units.read",
             Self::ReadEvents => "events.read",
+            Self::ReadPatientEvents => "patients.events",
         }
     }
 
@@ -94,20 +110,25 @@ impl Permission {
         }
     }
 
-    /// A patient sees and moves what is its own, and what one must see to book.
+    /// A patient sees, moves and pays what is its own, and sees what one must see to book.
     const fn reach_of_patients(self) -> Reach {
         match self {
             Self::ReadPatient
             | Self::ReadAppointments
             | Self::BookAppointments
+            | Self::ReadInvoices
+            | Self::Pay
             | Self::ReadRequests
-            | Self::CancelRequests => Reach::Own,
+            | Self::CancelRequests
+            | Self::ReadPatientEvents => Reach::Own,
             Self::Public | Self::ReadPractitioners | Self::AskSlots | Self::ReadUnits => {
                 Reach::Units
             }
-            Self::ListPatients | Self::WritePatients | Self::ConductVisits | Self::ReadEvents => {
-                Reach::Nothing
-            }
+            Self::ListPatients
+            | Self::WritePatients
+            | Self::ConductVisits
+            | Self::Refund
+            | Self::ReadEvents => Reach::Nothing,
         }
     }
 
@@ -120,11 +141,15 @@ impl Permission {
             | Self::ReadPractitioners
             | Self::ReadAppointments
             | Self::AskSlots
+            | Self::ReadInvoices
             | Self::ReadUnits
-            | Self::ReadEvents => Reach::Units,
+            | Self::ReadEvents
+            | Self::ReadPatientEvents => Reach::Units,
             Self::WritePatients
             | Self::BookAppointments
             | Self::ConductVisits
+            | Self::Pay
+            | Self::Refund
             | Self::ReadRequests
             | Self::CancelRequests => Reach::Nothing,
         }
@@ -143,8 +168,12 @@ impl Permission {
             | Self::BookAppointments
             | Self::ConductVisits
             | Self::AskSlots
+            | Self::ReadInvoices
+            | Self::Pay
+            | Self::Refund
             | Self::CancelRequests
-            | Self::ReadEvents => Reach::Nothing,
+            | Self::ReadEvents
+            | Self::ReadPatientEvents => Reach::Nothing,
         }
     }
 }

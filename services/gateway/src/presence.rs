@@ -40,6 +40,11 @@ impl PresenceView {
         self.read().presence(unit).cloned()
     }
 
+    /// Every unit that was ever connected, in no order.
+    pub fn all(&self) -> Vec<units::Presence> {
+        self.read().units().cloned().collect()
+    }
+
     /// Looks at how far the unit is in its log of requests.
     pub fn with_applied<T>(
         &self,

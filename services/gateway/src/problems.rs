@@ -43,6 +43,26 @@ kinds! {
         "`Arteria-Min-Seq` named a fact that the read model has not reached within two seconds. \
          The answer's headers say how far it is. After a long absence of a unit this takes as \
          long as its backlog.";
+    LAST_EVENT_ID_INVALID = 400 "last-event-id-invalid" "The Last-Event-ID does not read"
+        "It is the `id` of an event that a stream gave, as 1-42, in one header.";
+    EVENT_AHEAD = 409 "event-ahead" "No fact of this number is known yet"
+        "`Last-Event-ID` or `after` names a number beyond what the timeline holds, and it did not \
+         come within two seconds. Where a stream gave it, the read model was set back: try again. \
+         Else begin from an event that you have, or without a cursor.";
+    EVENT_UNKNOWN = 409 "event-unknown" "The unit never stated a fact of this number"
+        "`Last-Event-ID` or `after` names an epoch or a number that the unit's timeline does not \
+         have. Begin from an event that you have, or without a cursor.";
+    TOO_MANY_STREAMS = 429 "too-many-streams" "This caller has too many live streams"
+        "Streams of one caller are bounded. Close one, or wait as long as `Retry-After` says.";
+    STREAMS_FULL = 503 "streams-full" "This gateway has no place for another live stream"
+        "Try again after as long as `Retry-After` says; another gateway may have one.";
+    NOT_YET_KNOWN = 404 "not-yet-known" "Nothing was known of this record at that moment"
+        "The unit stated the record for the first time after the moment that `as_of` names. What \
+         it was before, in the unit's own books, nobody here can tell.";
+    RECORD_REMOVED = 404 "record-removed" "The record was gone at that moment"
+        "The unit had removed the record before the moment that `as_of` names, or had stated all \
+         that it had without it. `Arteria-Record-Seq` and `Arteria-Record-Time` say when it was \
+         last spoken of.";
     TOO_LATE = 409 "too-late" "The unit had decided before the cancel came"
         "Whichever reaches the unit first counts. The request keeps the outcome that it has; what \
          it did can be taken back only by another request.";
@@ -50,7 +70,8 @@ kinds! {
 
 /// Every kind of problem, the units' refusals among them (409 where nothing else is said).
 pub fn kinds() -> impl Iterator<Item = ProblemKind> {
-    let refusals = [patients::PROBLEMS, scheduling::PROBLEMS, requests::PROBLEMS];
+    let refusals =
+        [patients::PROBLEMS, scheduling::PROBLEMS, billing::PROBLEMS, requests::PROBLEMS];
     let refusals = refusals.into_iter().flatten().map(|&(slug, title, meaning)| ProblemKind {
         slug,
         status: refusal_status(slug).as_u16(),

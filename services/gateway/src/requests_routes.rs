@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::Gateway;
 use crate::book::RequestQuery;
 use crate::caller::{Caller, InUnit};
-use crate::headers::{EXPIRES_SECONDS_MAX, PREFERENCE_APPLIED, Prefer, UNIT_SEQ, put};
+use crate::headers::{EXPIRES_SECONDS_MAX, PREFERENCE_APPLIED, Prefer, UNIT_SEQ, put, traceparent};
 use crate::patients_routes::canonical;
 use crate::permission::Reach;
 use crate::problems::TOO_LATE;
@@ -151,7 +151,7 @@ pub async fn cancel(
         return ended(&app, &caller, entry);
     }
     let id = entry.id.clone();
-    app.publish(&cancel_of(&app, &caller, &id)?).await?;
+    app.publish(cancel_of(&app, &caller, &id, &headers)?).await?;
     let wait = prefer.wait(0);
     let entry = if wait.is_zero() { entry } else { app.await_final(&id, entry, wait).await? };
     let mut response = if entry.word.is_some() {
@@ -180,7 +180,12 @@ fn ended(app: &App, caller: &Caller, entry: Entry) -> Result<Response, Problem> 
     }
 }
 
-fn cancel_of(app: &App, caller: &Caller, id: &RequestId) -> Result<Request, Problem> {
+fn cancel_of(
+    app: &App,
+    caller: &Caller,
+    id: &RequestId,
+    headers: &HeaderMap,
+) -> Result<Request, Problem> {
     let now = app.clock.now();
     let body = canonical(&Cancel { request_id: id.clone() })?;
     let unit = id.unit();
@@ -196,7 +201,7 @@ fn cancel_of(app: &App, caller: &Caller, id: &RequestId) -> Result<Request, Prob
         command_hash: command_hash(Cancel::TYPE, &body),
         actor: caller.verified.actor(),
         reply_partition: Some(app.reply_partition),
-        traceparent: None,
+        traceparent: traceparent(headers),
         body,
     })
 }

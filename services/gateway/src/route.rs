@@ -148,6 +148,8 @@ pub struct Doc {
     pub body: Option<BodyDoc>,
     /// Whether it takes `If-Match`.
     pub if_match: bool,
+    /// Whether it gives its items as a live stream too.
+    pub streams: bool,
     /// What it gives.
     pub gives: Gives,
 }
@@ -155,7 +157,8 @@ pub struct Doc {
 impl Doc {
     /// An operation without parameters and body.
     pub fn new(id: &'static str, summary: &'static str, gives: Gives) -> Self {
-        Self { id, summary, query: Vec::new(), body: None, if_match: false, gives }
+        let (query, body, if_match, streams) = (Vec::new(), None, false, false);
+        Self { id, summary, query, body, if_match, streams, gives }
     }
 
     /// Adds an optional query parameter.
@@ -176,6 +179,13 @@ impl Doc {
     #[must_use]
     pub fn body(mut self, body: BodyDoc) -> Self {
         self.body = Some(body);
+        self
+    }
+
+    /// The operation gives its items as a live stream too.
+    #[must_use]
+    pub fn streams(mut self) -> Self {
+        self.streams = true;
         self
     }
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use kit_bus::{Bus, BusConfig};
+use kit_bus::{Bus, BusConfig, Topic};
 use kit_clock::Clock;
 use kit_config::Settings;
-use kit_lifecycle::Lifecycle;
+use kit_lifecycle::{Lifecycle, Need};
 use kit_store::{READ_CONNECTIONS_MAX, read_pool};
 use kit_token::{Kind, Trusted, Verifier};
 use rand::Rng;
@@ -17,8 +17,11 @@ use tokio_util::sync::CancellationToken;
 use crate::Gateway;
 use crate::asked::Asked;
 use crate::book::PgBook;
+use crate::counts;
 use crate::presence::{PresenceReader, PresenceView};
 use crate::replies::Replies;
+use crate::streams::Streams;
+use crate::watch::{self, Watcher};
 
 /// Pause before Postgres is asked again at the start.
 const POSTGRES_AGAIN_AFTER: Duration = Duration::from_millis(250);
@@ -58,6 +61,12 @@ pub async fn run(settings: Settings, life: Lifecycle) -> anyhow::Result<()> {
     }
     postgres.release();
 
+    watch_over(&life, &bus, &pool, reply_partition);
+    counts::describe();
+    watch::describe();
+    let streams = Streams::default();
+    let watcher = Watcher::new(streams.clone(), pool.clone(), clock.clone());
+    life.spawn("streams", watcher.run(served.clone()));
     let gateway = Gateway {
         clock,
         verifier,
@@ -68,6 +77,7 @@ pub async fn run(settings: Settings, life: Lifecycle) -> anyhow::Result<()> {
         asked,
         reply_partition,
         unit_queue_max: settings.unit_queue_max,
+        streams,
         soft: life.soft(),
     };
     let routes = crate::table::router(Arc::new(gateway));
@@ -76,6 +86,19 @@ pub async fn run(settings: Settings, life: Lifecycle) -> anyhow::Result<()> {
     kit_http::serve(listener, routes, life.soft(), life.hard()).await;
     served.cancel();
     Ok(())
+}
+
+/// Without the log only reads are left; without Postgres nothing is.
+fn watch_over(life: &Lifecycle, bus: &Bus, pool: &PgPool, partition: i32) {
+    let (bus, pool) = (bus.clone(), pool.clone());
+    life.watch("kafka", Need::Part, move || {
+        let bus = bus.clone();
+        async move { bus.watermarks(Topic::Replies, partition).await.is_ok() }
+    });
+    life.watch("postgres", Need::Whole, move || {
+        let pool = pool.clone();
+        async move { sqlx::query("select 1").execute(&pool).await.is_ok() }
+    });
 }
 
 /// Waits until Postgres answers; false when the process drains first.

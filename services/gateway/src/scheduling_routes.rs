@@ -9,7 +9,7 @@ use kit_event::{Timestamp, derived_id};
 use kit_http::problem::{INVALID_FIELDS, NOT_FOUND};
 use kit_http::{JsonObject, PageQuery, Problem, QueryText, read_fields};
 use scheduling::{
-    ArriveAppointment, BookAppointment, CancelAppointment, Command, FieldProblem,
+    Appointment, ArriveAppointment, BookAppointment, CancelAppointment, Command, FieldProblem,
     FulfilAppointment, NoshowAppointment, RescheduleAppointment, Status,
 };
 use scheduling_store::{AppointmentFilter, PractitionerFilter};
@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::as_of::{self, AsOf, Kind};
 use crate::caller::InUnit;
 use crate::headers::{WriteHeaders, if_match};
 use crate::patients_routes::{canonical, refuse_set, search, set};
@@ -28,6 +29,12 @@ use crate::write::{App, Wish};
 
 /// The schema of the read model.
 const SCHEMA: &str = "scheduling";
+/// What has a past here.
+const APPOINTMENT: Kind = Kind {
+    thing: Appointment::THING,
+    types: "scheduling.appointment_",
+    shown: as_of::shown::<Appointment>,
+};
 /// Where appointments are found in a unit.
 const COLLECTION: &str = "appointments";
 /// Fields of the wish to book that the gateway sets.
@@ -123,10 +130,15 @@ pub async fn appointment(
     scope: InUnit,
     Path((_, id)): Path<(String, String)>,
     headers: HeaderMap,
-    query: QueryText,
+    mut query: QueryText,
 ) -> Result<Response, Problem> {
+    let as_of = query.take::<AsOf>("as_of");
     query.finish()?;
     let (unit, id) = (&scope.unit, id_of(&id)?);
+    if let Some(AsOf(moment)) = as_of {
+        let which = (&APPOINTMENT, id);
+        return app.record_as_of(&scope.caller, unit, which, moment, &headers).await;
+    }
     let read = || scheduling_store::appointment(&app.pool, unit, id);
     let found = app.fresh(unit, SCHEMA, &headers, read).await?;
     scope.caller.must_see_patient(found.value.as_ref().and_then(|row| patient_of(&row.state)))?;

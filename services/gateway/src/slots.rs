@@ -17,7 +17,7 @@ use scheduling::{Command, FreeSlots, Slot, Slots};
 use uuid::Uuid;
 
 use crate::caller::InUnit;
-use crate::headers::{ONLINE_SECONDS_MAX, Prefer, UNIT_ONLINE, WAIT_SECONDS_DEFAULT};
+use crate::headers::{ONLINE_SECONDS_MAX, Prefer, UNIT_ONLINE, WAIT_SECONDS_DEFAULT, traceparent};
 use crate::patients_routes::canonical;
 use crate::problems::{UNIT_NOT_CONNECTED, UNIT_TIMEOUT, refusal_status};
 use crate::read::List;
@@ -129,11 +129,11 @@ async fn ask(
         command_hash: command_hash(FreeSlots::TYPE, &body),
         actor: scope.caller.verified.actor(),
         reply_partition: Some(app.reply_partition),
-        traceparent: None,
+        traceparent: traceparent(headers),
         body,
     };
     let waiting = app.asked.question(&id);
-    app.publish(&request).await?;
+    app.publish(request).await?;
     tokio::select! {
         answer = waiting.within(wait) => answer,
         () = app.drain_is_near() => None,

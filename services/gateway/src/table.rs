@@ -6,8 +6,10 @@ use patients::Patient;
 use scheduling::{Appointment, Practitioner, Slot};
 use utoipa::PartialSchema;
 
+use crate::billing_routes as billing_at;
 use crate::caller::{Guard, guard};
 use crate::events::{self, Event};
+use crate::merge_routes as merge_at;
 use crate::openapi;
 use crate::patients_routes as patients_at;
 use crate::permission::Permission;
@@ -23,10 +25,21 @@ use crate::write::App;
 
 /// Every route of the gateway.
 pub fn routes() -> Vec<Route> {
-    [patients(), practitioners(), appointments(), visits(), requests(), network(), pages()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        patients(),
+        merge_at::routes(),
+        practitioners(),
+        appointments(),
+        visits(),
+        billing_at::routes(),
+        requests(),
+        network(),
+        timeline(),
+        pages(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The router: each route behind its guard, everything dressed.
@@ -71,7 +84,8 @@ fn patients() -> Vec<Route> {
             "/v1/units/{unit}/patients/{id}",
             Permission::ReadPatient,
             patients_at::one,
-            Doc::new("getPatient", "One patient", Gives::Record(schema_of::<Patient>())),
+            Doc::new("getPatient", "One patient", Gives::Record(schema_of::<Patient>()))
+                .query("as_of", "string", AS_OF_SAYS),
         ),
         Route::new(
             Patch,
@@ -96,7 +110,8 @@ fn patients() -> Vec<Route> {
                 "findPatient",
                 "One patient, wherever it is registered",
                 Gives::Record(schema_of::<Patient>()),
-            ),
+            )
+            .query("as_of", "string", AS_OF_SAYS),
         ),
     ]
 }
@@ -180,7 +195,8 @@ fn appointments() -> Vec<Route> {
             "/v1/units/{unit}/appointments/{id}",
             Permission::ReadAppointments,
             scheduling_at::appointment,
-            Doc::new("getAppointment", "One appointment", record::<Appointment>()),
+            Doc::new("getAppointment", "One appointment", record::<Appointment>())
+                .query("as_of", "string", AS_OF_SAYS),
         ),
         Route::new(
             Post,
@@ -287,18 +303,29 @@ fn network() -> Vec<Route> {
             units_at::one,
             Doc::new("getUnit", "A unit: presence, freshness, time zone", record::<Unit>()),
         ),
+    ]
+}
+
+fn timeline() -> Vec<Route> {
+    vec![
         Route::new(
             Get,
             "/v1/units/{unit}/events",
             Permission::ReadEvents,
-            events::list,
-            Doc::new(
-                "listEvents",
-                "The unit's numbered facts, of any type",
-                Gives::Page(schema_of::<Event>()),
-            )
-            .query("after", "string", "Only facts after this number, E-S.")
-            .query("type", "string", "Only this type; may stand several times."),
+            events::of_unit,
+            events_doc("listEvents", "The unit's numbered facts, of any type"),
+        ),
+        Route::new(
+            Get,
+            "/v1/patients/{id}/events",
+            Permission::ReadPatientEvents,
+            events::of_patient,
+            events_doc(
+                "listPatientEvents",
+                "The facts that tell a patient something: those that concern it, and those that \
+                 speak of its requests. As a stream also, without an `id`, `request_overdue` (the \
+                 tracked request) when a deadline passes without the unit's word",
+            ),
         ),
     ]
 }
@@ -321,6 +348,16 @@ fn pages() -> Vec<Route> {
             Doc::new("getOpenApi", "This document", document("application/json")),
         ),
     ]
+}
+
+const AS_OF_SAYS: &str = "What it said then: right after a fact, E-S, or at an RFC 3339 time; `Arteria-Record-Seq` and \
+     `Arteria-Record-Time` say when it had last been spoken of.";
+
+fn events_doc(id: &'static str, summary: &'static str) -> Doc {
+    Doc::new(id, summary, Gives::Page(schema_of::<Event>()))
+        .query("after", "string", "Only facts after this number, E-S.")
+        .query("type", "string", "Only this type; may stand several times.")
+        .streams()
 }
 
 fn record<T: utoipa::ToSchema>() -> Gives {

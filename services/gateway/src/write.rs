@@ -1,6 +1,7 @@
 //! The path of a write: admitted, put on the log, awaited, answered.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -10,12 +11,14 @@ use kit_bus::PublishError;
 use kit_event::{Delivery, Request, RequestId, command_hash};
 use kit_http::Problem;
 use kit_http::problem::{INTERNAL, UNAVAILABLE};
+use kit_telemetry::{Field, Side, Step};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::Gateway;
 use crate::asked::{Claim, Word};
 use crate::caller::InUnit;
+use crate::counts;
 use crate::headers::{PREFERENCE_APPLIED, WriteHeaders, put};
 use crate::outcome::{answer, answer_word};
 use crate::problems::{GATEWAY_BUSY, KEY_REUSED, UNIT_NOT_CONNECTED, UNIT_QUEUE_FULL};
@@ -59,27 +62,32 @@ impl Gateway {
         headers: WriteHeaders,
         wish: Wish,
     ) -> Result<Response, Problem> {
+        let begun = Instant::now();
         let hash = command_hash(wish.type_name, &wish.body);
         for _ in 0..CLAIMS_MAX {
             let mut receiver = match self.asked.claim(&id, &hash) {
                 Claim::First(receiver) => {
-                    if let Some(known) = self.send(scope, &id, &headers, &wish, &hash).await? {
+                    let sent = self.send(scope, &id, &headers, &wish, &hash).await;
+                    if let Some(known) = refused_here(&wish, sent)? {
                         return self.answer_known(&id, known, &headers, &wish).await;
                     }
                     receiver
                 }
                 Claim::Joined(receiver) => receiver,
                 Claim::Known(word) => return answer_word(&id, &word, &headers, &wish),
-                Claim::Reused => return Err(KEY_REUSED.into()),
+                Claim::Reused => return refused_here(&wish, Err(KEY_REUSED.into())),
                 Claim::Full => break,
             };
             match self.await_word(&mut receiver, headers.wait).await {
-                Heard::Word(word) => return answer_word(&id, &word, &headers, &wish),
+                Heard::Word(word) => {
+                    counts::waited(wish.type_name, begun.elapsed());
+                    return answer_word(&id, &word, &headers, &wish);
+                }
                 Heard::Nothing => return self.answer_open(&id, &headers, &wish).await,
                 Heard::Released => {}
             }
         }
-        Err(retry(GATEWAY_BUSY.into(), AWAY_RETRY_SECONDS))
+        refused_here(&wish, Err(retry(GATEWAY_BUSY.into(), AWAY_RETRY_SECONDS)))
     }
 
     /// Puts a claimed request on the log, unless the book knows it already. On any other end than
@@ -113,7 +121,7 @@ impl Gateway {
             traceparent: headers.traceparent.clone(),
             body: wish.body.clone(),
         };
-        self.publish(&request).await?;
+        self.publish(request).await?;
         claim.keep();
         Ok(None)
     }
@@ -151,10 +159,20 @@ impl Gateway {
     ///
     /// # Errors
     /// The log did not confirm it, so that it may stand there or not.
-    pub async fn publish(&self, request: &Request) -> Result<(), Problem> {
-        let placed = self.log.publish(request).await.map_err(|error| log_away(&error))?;
+    pub async fn publish(&self, mut request: Request) -> Result<(), Problem> {
+        let mut step =
+            Step::begin(Side::Producer, "request publish", request.traceparent.as_deref());
+        step.says(Field::Unit, &request.unit);
+        step.says(Field::Request, &request.id);
+        step.says(Field::RequestType, &request.type_name);
+        request.traceparent = step.handed_on();
+        let placed = self.log.publish(&request).await.map_err(|error| {
+            step.failed("log-unavailable");
+            log_away(&error)
+        })?;
+        step.says(Field::Place, format_args!("{}/{}", placed.partition, placed.offset));
         let log = self.log.identity(placed.partition);
-        self.asked.placed(Entry::of(request, log, placed.offset));
+        self.asked.placed(Entry::of(&request, log, placed.offset));
         Ok(())
     }
 
@@ -206,7 +224,10 @@ impl Gateway {
         let id = entry.id.clone();
         match &entry.word {
             Some(spoken) => answer(&id, spoken, headers, wish),
-            None => Ok(self.accepted(entry, headers)),
+            None => {
+                counts::answered(wish.type_name, counts::ACCEPTED);
+                Ok(self.accepted(entry, headers))
+            }
         }
     }
 
@@ -229,6 +250,11 @@ impl Gateway {
         let shown = self.presence.with_applied(&unit, |applied| entry.shown(applied, now));
         TrackedRequest::new(entry, shown)
     }
+}
+
+/// Counts a write that was not sent.
+fn refused_here<T>(wish: &Wish, sent: Result<T, Problem>) -> Result<T, Problem> {
+    sent.inspect_err(|_| counts::answered(wish.type_name, counts::REFUSED))
 }
 
 /// A claim that is given up unless it is kept.

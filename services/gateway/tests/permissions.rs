@@ -43,6 +43,10 @@ fn body(route: &Route) -> Option<Value> {
             "starts_at": times["starts_at"], "ends_at": times["ends_at"],
         })),
         ("POST", path) if path.ends_with("/reschedule") => Some(times),
+        ("POST", path) if path.ends_with("/payments") => {
+            Some(json!({"invoice_id": OTHER, "amount_minor": 100, "currency": "EUR"}))
+        }
+        ("POST", path) if path.ends_with("/merge") => Some(json!({"into_patient_id": OTHER})),
         ("POST", _) => Some(json!({})),
         ("PATCH", _) => Some(json!({"phone": "+351 900 000 000"})),
         _ => None,
@@ -112,11 +116,11 @@ async fn as_kind(route: &Route, kind: Kind) {
     );
 }
 
-/// A patient's change of an appointment needs the read model, to know whose it is; and there is no
-/// request to cancel.
+/// A patient's change of an appointment or payment of an invoice needs the read model, to know
+/// whose it is; and there is no request to cancel.
 fn needs_postgres(route: &Route, kind: Kind) -> bool {
-    route.path.contains("requests/{id}")
-        || (kind == Kind::Patient && route.path.contains("appointments/{id}"))
+    let own = route.path.contains("appointments/{id}") || route.path.ends_with("/payments");
+    route.path.contains("requests/{id}") || (kind == Kind::Patient && own)
 }
 
 #[tokio::test]
@@ -126,6 +130,7 @@ async fn a_patient_has_its_own_records_and_nobody_elses() {
     for path in [
         format!("/v1/units/{UNIT}/patients/{OTHER}"),
         format!("/v1/units/{UNIT}/appointments?patient_id={OTHER}"),
+        format!("/v1/units/{UNIT}/invoices?patient_id={OTHER}"),
     ] {
         let answer = desk.call_with(Some(&token), "GET", &path, &[], None).await;
         assert_eq!(answer.status, 404, "{path}");

@@ -13,6 +13,7 @@ use gateway::Gateway;
 use gateway::asked::Asked;
 use gateway::book::{Admission, Later, RequestBook, RequestLog, RequestQuery};
 use gateway::presence::PresenceView;
+use gateway::streams::Streams;
 use gateway::tracked::Entry;
 use http::{HeaderMap, Request as HttpRequest, StatusCode};
 use kit_bus::{Placed, PublishError};
@@ -22,6 +23,7 @@ use kit_store::{Fresh, Page, StoreError};
 use kit_token::{Issuer, Kind, Trusted, Verifier};
 use requests::{FinalState, Reply, RequestOutcome};
 use serde_json::Value;
+use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -64,7 +66,7 @@ pub fn word(request: &Request, unit: Unit) -> Reply {
             outcome.title = Some("The unit said no".to_owned());
         }
         Unit::Grants | Unit::Silent | Unit::LogAway => {
-            let id = ["appointment_id", "patient_id"]
+            let id = ["appointment_id", "payment_id", "patient_id"]
                 .iter()
                 .find_map(|field| request.body.get(field)?.as_str()?.parse().ok());
             outcome.record_id = id;
@@ -175,11 +177,31 @@ pub struct Desk {
     pub presence: PresenceView,
     pub clock: Clock,
     pub issuer: Issuer,
+    pub streams: Streams,
+    pub soft: CancellationToken,
 }
 
 impl Desk {
     /// A gateway whose unit is online and grants everything.
     pub async fn open() -> Self {
+        // Nothing listens there: what needs the read model is 503, and so is told from a 404.
+        let pool = PgPoolOptions::new()
+            .acquire_timeout(Duration::from_millis(20))
+            .connect_lazy("postgres://nobody@127.0.0.1:1/none")
+            .unwrap();
+        let book = Arc::new(FakeBook::default());
+        let clock = Clock::fixed(Timestamp::from_unix_ms(NOW_MS));
+        Self::with(pool, clock, Streams::default(), book.clone(), book).await
+    }
+
+    /// A gateway on these read models, at this time.
+    pub async fn with(
+        pool: PgPool,
+        clock: Clock,
+        streams: Streams,
+        book: Arc<FakeBook>,
+        read: Arc<dyn RequestBook>,
+    ) -> Self {
         static KEYS: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
         let keys = KEYS.path();
         let issuer = Issuer::open(keys, false).unwrap();
@@ -190,34 +212,29 @@ impl Desk {
         let kinds = [Kind::Staff, Kind::Patient, Kind::Partner, Kind::Admin];
         let verifier = Verifier::open(kinds.map(source).to_vec()).await.unwrap();
         let asked = Asked::default();
-        let book = Arc::new(FakeBook::default());
         let log = Arc::new(FakeLog {
             unit: Mutex::new(Unit::Grants),
             published: Mutex::default(),
             asked: asked.clone(),
             book: book.clone(),
         });
-        let clock = Clock::fixed(Timestamp::from_unix_ms(NOW_MS));
         let presence = PresenceView::default();
-        // Nothing listens there: what needs the read model is 503, and so is told from a 404.
-        let pool = PgPoolOptions::new()
-            .acquire_timeout(Duration::from_millis(20))
-            .connect_lazy("postgres://nobody@127.0.0.1:1/none")
-            .unwrap();
+        let soft = CancellationToken::new();
         let gateway = Gateway {
             clock: clock.clone(),
             verifier,
             log: log.clone(),
-            book: book.clone(),
+            book: read,
             pool,
             presence: presence.clone(),
             asked,
             reply_partition: 3,
             unit_queue_max: 10,
-            soft: CancellationToken::new(),
+            streams: streams.clone(),
+            soft: soft.clone(),
         };
         let app = gateway::table::router(Arc::new(gateway));
-        let desk = Self { app, log, book, presence, clock, issuer };
+        let desk = Self { app, log, book, presence, clock, issuer, streams, soft };
         desk.connect(UNIT);
         desk.connect(FOREIGN);
         desk

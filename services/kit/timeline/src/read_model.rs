@@ -1,6 +1,6 @@
 //! The table `fact`: its only writer and reader.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use kit_event::{RequestId, Timestamp, UnitId, UnitSeq};
 use kit_store::json::storable;
@@ -25,6 +25,7 @@ impl Timeline {
 const STEPS: &[Step] = &[
     Step { version: 1001, name: "fact", sql: include_str!("../migrations/1001_fact.sql") },
     Step { version: 1002, name: "repair", sql: include_str!("../migrations/1002_repair.sql") },
+    Step { version: 1003, name: "subject", sql: include_str!("../migrations/1003_subject.sql") },
 ];
 
 /// A line of the timeline.
@@ -98,6 +99,12 @@ impl Projection for Timeline {
     /// A line is no state of a thing.
     fn mark_stale<'a>(&'a self, _: &'a mut PgConnection, _: &'a [Stale]) -> Work<'a, ()> {
         Box::pin(async { Ok(()) })
+    }
+
+    /// What was asked of units, and which of them know of their forks: asked again, it would only
+    /// make them work.
+    fn own_deeds(&self) -> &'static [&'static str] {
+        &["repair", "fork"]
     }
 
     fn known_ids<'a>(
@@ -187,25 +194,51 @@ async fn known_ids(
         .collect()
 }
 
-/// One page with one more condition. How fresh it is comes with every line, of the same snapshot,
-/// and alone where there is no line.
+/// The columns of a line, for statements that name the table `f`.
+macro_rules! line_columns {
+    () => {
+        "f.epoch, f.seq, f.id, f.type, f.version, f.time, f.subject, f.patient_id, f.causation_id,
+         f.partition, f.log_offset, f.body"
+    };
+}
+pub(crate) use line_columns;
+
+/// A page of the lines that `$lines` selects, in order. How fresh it is comes with every line, of
+/// the same snapshot, and alone where there is no line.
 macro_rules! page_sql {
-    ($condition:literal) => {
+    ($($lines:expr),+) => {
         concat!(
             "select a.epoch as fresh_epoch, a.seq as fresh_seq, a.time as fresh_time, f.*
-             from timeline.applied a
-             left join lateral (
-                 select f.epoch, f.seq, f.id, f.type, f.version, f.time, f.subject, f.patient_id,
-                        f.causation_id, f.partition, f.log_offset, f.body
-                 from timeline.fact f
-                 where f.unit = $1 and (f.epoch, f.seq) > ($2, $3) ",
-            $condition,
-            " order by f.epoch, f.seq limit $4) f on true
+             from timeline.applied a left join lateral (",
+            $($lines),+,
+            ") f on true
              where a.unit = $1
              order by f.epoch, f.seq"
         )
     };
 }
+pub(crate) use page_sql;
+
+/// Lines after a number under one more condition, read off one index in its own order.
+macro_rules! after_sql {
+    ($condition:literal) => {
+        concat!(
+            "select ",
+            line_columns!(),
+            " from timeline.fact f where f.unit = $1 and (f.epoch, f.seq) > ($2, $3) ",
+            $condition,
+            " order by f.epoch, f.seq limit $4"
+        )
+    };
+}
+
+/// Each type is read off its own stretch of the index, as many lines as the page has: one statement
+/// with `type = any(..)` would sort every line of these types first.
+const OF_TYPES: &str = page_sql!(
+    "select f.* from unnest($5::text[]) as named(type) cross join lateral (",
+    after_sql!("and f.type = named.type"),
+    ") f order by f.epoch, f.seq limit $4"
+);
 
 /// The facts of a unit after a number, in order.
 ///
@@ -220,17 +253,17 @@ pub async fn events(
     let (epoch, seq) = to_columns(filter.after)?;
     // Each filter has an index of its own, so each has a statement of its own.
     let sql = match (filter.types.is_empty(), filter.patient_id.is_some()) {
-        (true, false) => page_sql!(""),
-        (false, false) => page_sql!("and f.type = any($5)"),
-        (true, true) => page_sql!("and f.patient_id = $6"),
-        (false, true) => page_sql!("and f.type = any($5) and f.patient_id = $6"),
+        (true, false) => page_sql!(after_sql!("")),
+        (false, false) => OF_TYPES,
+        (true, true) => page_sql!(after_sql!("and f.patient_id = $6")),
+        (false, true) => page_sql!(after_sql!("and f.type = any($5) and f.patient_id = $6")),
     };
     let rows = sqlx::query(sql)
         .bind(unit.as_str())
         .bind(epoch)
         .bind(seq)
         .bind(i64::from(page_limit(limit)))
-        .bind(&filter.types)
+        .bind(distinct(&filter.types))
         .bind(filter.patient_id)
         .fetch_all(pool)
         .await
@@ -238,7 +271,32 @@ pub async fn events(
     fresh_items(&rows, "seq", line)
 }
 
-fn line(row: &sqlx::postgres::PgRow) -> Result<TimelineRow, StoreError> {
+/// Whether the unit stated a fact of this number.
+///
+/// # Errors
+/// Postgres does not answer.
+pub async fn holds(pool: &PgPool, unit: &UnitId, seq: UnitSeq) -> Result<bool, StoreError> {
+    let Ok((epoch, seq)) = to_columns(seq) else { return Ok(false) };
+    sqlx::query_scalar(
+        "select exists (select from timeline.fact f
+             where f.unit = $1 and f.epoch = $2 and f.seq = $3)",
+    )
+    .bind(unit.as_str())
+    .bind(epoch)
+    .bind(seq)
+    .fetch_one(pool)
+    .await
+    .reading("timeline number")
+}
+
+/// A type that is named twice is meant once.
+pub(crate) fn distinct(types: &[String]) -> Vec<&str> {
+    let named: BTreeSet<&str> = types.iter().map(String::as_str).collect();
+    named.into_iter().collect()
+}
+
+/// Takes a line off a row that has [`line_columns`].
+pub(crate) fn line(row: &sqlx::postgres::PgRow) -> Result<TimelineRow, StoreError> {
     let version: i32 = get(row, "version")?;
     let time: DateTime<Utc> = get(row, "time")?;
     let causation: Option<String> = get(row, "causation_id")?;

@@ -1,0 +1,101 @@
+//! A page, a record's past and a waking look cost the same whatever the unit's history: Postgres
+//! counts the rows that it touched.
+
+mod desk;
+mod live;
+
+use desk::{OTHER, PATIENT, UNIT};
+use gateway::streams::Bounds;
+use kit_event::UnitSeq;
+use kit_timeline::{EventFilter, Moment, PatientFilter, Subject};
+use live::Live;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{Executor, PgPool};
+
+/// Facts of the unit: far more than any page shows.
+const FACTS: i64 = 60_000;
+/// What a page of 50 may touch: each type named reads a page of its own.
+const ROWS_MAX: i64 = 110;
+
+async fn grow(live: &Live) {
+    let unit = UNIT;
+    // One in a hundred concerns the patient, one in five hundred is of a rare type.
+    let fill = format!(
+        "insert into timeline.fact
+         select '{unit}', 1, n, gen_random_uuid(),
+                case when n % 500 = 0 then 'a.rare' when n % 2 = 0 then 'a.one' else 'a.two' end,
+                1, now(), case when n % 100 = 0 then 'patient/{PATIENT}' else 'x/' || n end,
+                case when n % 100 = 0 then '{PATIENT}' else '{OTHER}' end::uuid, null, 0, n, '{{}}'
+         from generate_series(1, {FACTS}) n;
+         insert into timeline.applied values ('{unit}', 1, {FACTS}, null, now(), 1, {FACTS});
+         insert into requests.applied values ('{unit}', 1, {FACTS}, null, now(), 1, {FACTS});
+         analyze timeline.fact;"
+    );
+    live.pool.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(fill))).await.unwrap();
+}
+
+/// Rows of the timeline touched so far, through indexes and without.
+async fn touched(pool: &PgPool) -> (i64, i64) {
+    pool.execute("select pg_stat_force_next_flush()").await.unwrap();
+    sqlx::query_as(
+        "select coalesce(idx_tup_fetch, 0)::bigint, seq_tup_read::bigint
+         from pg_stat_user_tables where schemaname = 'timeline' and relname = 'fact'",
+    )
+    .fetch_one(pool)
+    .await
+    .unwrap()
+}
+
+async fn costs<F: Future>(pool: &PgPool, what: &str, read: impl Fn() -> F) {
+    // The planner settles on a statement's plan after five times.
+    for _ in 0..6 {
+        read().await;
+    }
+    let before = touched(pool).await;
+    read().await;
+    let after = touched(pool).await;
+    let (by_index, by_scan) = (after.0 - before.0, after.1 - before.1);
+    println!("{what}: {by_index} rows by index, {by_scan} by scan");
+    assert_eq!(by_scan, 0, "{what} reads the whole table");
+    assert!(by_index <= ROWS_MAX, "{what} touches {by_index} rows");
+}
+
+#[tokio::test]
+async fn what_is_read_of_the_timeline_is_what_is_shown() {
+    let live = Live::start(Bounds::default()).await;
+    grow(&live).await;
+    // One connection, so that what it counted is what we made it count.
+    let options = live.pool.connect_options();
+    let pool = PgPoolOptions::new().max_connections(1).connect_with((*options).clone());
+    let (pool, unit) = (pool.await.unwrap(), Live::unit());
+    for after in [UnitSeq::ZERO, UnitSeq::new(1, 30_000), UnitSeq::new(1, 59_990)] {
+        let after_text = after.to_string();
+        for types in [&[][..], &["a.rare"], &["a.one", "a.rare"], &["a.none"]] {
+            let types = types.iter().map(|t| (*t).to_owned()).collect();
+            let filter = EventFilter { after, types, patient_id: None };
+            let what = format!("page after {after_text} of {:?}", filter.types);
+            costs(&pool, &what, || kit_timeline::events(&pool, &unit, &filter, 50)).await;
+        }
+        let filter = PatientFilter {
+            patient_id: PATIENT.parse().unwrap(),
+            after,
+            upto: UnitSeq::new(1, FACTS.cast_unsigned()),
+            types: Vec::new(),
+            also: (1..20).map(|n| UnitSeq::new(1, n * 3000 + 1)).collect(),
+        };
+        let what = format!("patient's page after {after_text}");
+        costs(&pool, &what, || kit_timeline::of_patient(&pool, &unit, &filter, 50)).await;
+        let upto = UnitSeq::new(1, after.seq + 90);
+        costs(&pool, "who is concerned", || kit_timeline::concerned(&pool, &unit, after, upto))
+            .await;
+    }
+    let subject = Subject { name: "x/777", types: "a.", thing: "x" };
+    for moment in [
+        Moment::Seq(UnitSeq::new(1, 50_000)),
+        Moment::Time("2099-01-01T00:00:00Z".parse().unwrap()),
+    ] {
+        costs(&pool, "as of", || kit_timeline::said(&pool, &unit, subject, moment)).await;
+    }
+    costs(&pool, "ever", || kit_timeline::ever_said(&pool, &unit, subject)).await;
+    costs(&pool, "holds", || kit_timeline::holds(&pool, &unit, UnitSeq::new(1, 7))).await;
+}
