@@ -7,7 +7,9 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use kit_config::Settings;
 
-use crate::{demo, roles, schemas, test_network, token, topics, up};
+use crate::{
+    copies, demo, fleet, import, parked, roles, schemas, test_network, token, topics, trace, up,
+};
 
 /// The real-time nervous system of a healthcare network.
 #[derive(Parser)]
@@ -23,12 +25,17 @@ pub enum Command {
     Gateway,
     /// Serves the clinics' WebSocket link.
     Edge,
-    /// Turns facts into Postgres read models.
+    /// Turns facts into Postgres read models; its own subcommands rebuild them.
+    #[command(args_conflicts_with_subcommands = true)]
     Projector {
-        /// Only this domain (patients, scheduling, requests, units or timeline).
+        /// Only this domain, as `patients` or `timeline`.
         #[arg(long)]
         domain: Option<String>,
+        #[command(subcommand)]
+        act: Option<copies::Act>,
     },
+    /// Tells the units' facts, minimised, on the public topics.
+    Publisher,
     /// Creates what is missing among the topics and says what differs.
     Topics {
         #[command(subcommand)]
@@ -38,6 +45,19 @@ pub enum Command {
     Schemas {
         #[command(subcommand)]
         act: schemas::Act,
+    },
+    /// Shows every unit and what ails it, the sick first.
+    Fleet(fleet::Args),
+    /// Tells the whole life of a request or a fact from the log; never a body.
+    Trace(trace::Args),
+    /// Lists what was put aside: cause, type, unit, number, when; never a body.
+    Parked(parked::Parked),
+    /// Has a unit state anew what a withheld fact spoke of.
+    Reemit(parked::Again),
+    /// Plays the clinic's own software.
+    Practice {
+        #[command(subcommand)]
+        act: import::Act,
     },
     /// Prints a token of the development issuer.
     Token(token::Args),
@@ -67,14 +87,34 @@ pub enum Command {
 }
 
 impl Command {
+    /// The name under which a role's steps of traces are found; other commands leave none.
+    pub fn service(&self) -> Option<&'static str> {
+        match self {
+            Self::Gateway => Some("arteria-gateway"),
+            Self::Edge => Some("arteria-edge"),
+            Self::Projector { act: None, .. } => Some("arteria-projector"),
+            Self::Publisher => Some("arteria-publisher"),
+            _ => None,
+        }
+    }
+
     /// A person reads these commands' own lines: only what went wrong is logged beside them.
     pub fn quiet_filter(&self) -> Option<&'static str> {
         match self {
-            Self::Gateway | Self::Edge | Self::Projector { .. } | Self::Supervise | Self::Dev => {
-                None
-            }
-            Self::Topics { .. }
+            Self::Gateway
+            | Self::Edge
+            | Self::Projector { act: None, .. }
+            | Self::Publisher
+            | Self::Supervise
+            | Self::Dev => None,
+            Self::Projector { act: Some(_), .. }
+            | Self::Topics { .. }
             | Self::Schemas { .. }
+            | Self::Fleet(_)
+            | Self::Trace(_)
+            | Self::Parked(_)
+            | Self::Reemit(_)
+            | Self::Practice { .. }
             | Self::Token(_)
             | Self::Up
             | Self::Down
@@ -90,9 +130,19 @@ pub fn run(command: Command, settings: Settings) -> Result<ExitCode> {
     match command {
         Command::Gateway => block_on(roles::gateway(settings)),
         Command::Edge => block_on(roles::edge(settings)),
-        Command::Projector { domain } => block_on(roles::projector(settings, domain)),
+        Command::Projector { act: Some(act), .. } => block_on(copies::run(act, settings)),
+        Command::Projector { domain, .. } => block_on(roles::projector(settings, domain)),
+        Command::Publisher => block_on(roles::publisher(settings)),
         Command::Topics { act } => block_on(topics::run(act, settings)),
         Command::Schemas { act } => block_on(schemas::run(act, settings)),
+        Command::Fleet(args) => block_on(fleet::run(args, settings)),
+        Command::Trace(args) => block_on(trace::run(args, settings)),
+        Command::Parked(args) => block_on(async move { parked::list(&args, &settings).await }),
+        Command::Reemit(args) => block_on(async move {
+            println!("{}", parked::reemit(&args, &settings).await?);
+            anyhow::Ok(())
+        }),
+        Command::Practice { act } => import::run(&act),
         Command::Token(args) => token::run(&args, &settings).map(|()| ExitCode::SUCCESS),
         Command::Up => block_on(up::up(settings)),
         Command::Down => block_on(up::down(settings)),

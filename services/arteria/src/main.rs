@@ -6,19 +6,26 @@
 //! plays an app and speaks the public contract only.
 
 mod cli;
+mod copies;
 mod demo;
+mod fleet;
+mod import;
 mod network;
+mod parked;
 mod rest;
 mod roles;
+mod schema_files;
 mod schemas;
 mod test_network;
 mod token;
 mod topics;
+mod trace;
 mod up;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use kit_telemetry::{TraceSettings, Traces};
 
 /// Exit status of a process that was told something unreadable (BSD's EX_CONFIG).
 const EXIT_CONFIG: u8 = 78;
@@ -30,13 +37,25 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let cli = cli::Cli::parse();
-    let variable = |name| std::env::var(name).ok().filter(|text: &String| !text.is_empty());
+    let variable = |name: &str| std::env::var(name).ok().filter(|text: &String| !text.is_empty());
     let (filter, format) = (variable("ARTERIA_LOG"), variable("ARTERIA_LOG_FORMAT"));
     let filter = filter.as_deref().or(cli.command.quiet_filter());
     if let Err(error) = kit_telemetry::init(filter, format.as_deref()) {
         eprintln!("arteria: {error}");
         return ExitCode::from(EXIT_CONFIG);
     }
+    let traces = TraceSettings::read(variable).and_then(|wanted| match cli.command.service() {
+        Some(service) => Traces::begin(service, env!("CARGO_PKG_VERSION"), &wanted).map(Some),
+        None => Ok(None),
+    });
+    // Begun before any runtime, and ended after it: the last steps are sent then.
+    let _traces = match traces {
+        Ok(traces) => traces,
+        Err(error) => {
+            eprintln!("arteria: {error}");
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
     let settings = match kit_config::Settings::from_env() {
         Ok(settings) => settings,
         Err(error) => {

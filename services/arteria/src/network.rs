@@ -66,7 +66,7 @@ impl Network {
         network.prepare_units(&units).await?;
         say(&format!("{} clinics, each with its own clinic.db", units.len()));
         network.supervisor.start_wave(network.roles()?).await?;
-        say("gateway, edge and projector are ready");
+        say("gateway, edge, projector and publisher are ready");
         let agents = units.iter().map(|unit| network.agent(unit)).collect::<Result<Vec<_>>>()?;
         network.supervisor.start_wave(agents).await?;
         network.wait_for_the_clinics(&units).await?;
@@ -137,6 +137,7 @@ impl Network {
             role("gateway", self.settings.gateway_admin_addr),
             role("edge", self.settings.edge_admin_addr),
             role("projector", self.settings.projector_admin_addr),
+            role("publisher", self.settings.publisher_admin_addr),
         ])
     }
 
@@ -199,6 +200,7 @@ pub fn environment(settings: &Settings) -> Vec<(OsString, OsString)> {
         ("ARTERIA_GATEWAY_ADMIN_ADDR", text(&settings.gateway_admin_addr)),
         ("ARTERIA_EDGE_ADMIN_ADDR", text(&settings.edge_admin_addr)),
         ("ARTERIA_PROJECTOR_ADMIN_ADDR", text(&settings.projector_admin_addr)),
+        ("ARTERIA_PUBLISHER_ADMIN_ADDR", text(&settings.publisher_admin_addr)),
         ("ARTERIA_KAFKA", text(&settings.kafka)),
         ("ARTERIA_REGISTRY", text(&settings.registry_url)),
         ("ARTERIA_POSTGRES", text(&settings.postgres_url)),

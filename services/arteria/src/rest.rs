@@ -67,6 +67,23 @@ impl App {
         self.send(Method::POST, path, &all, Some(body)).await
     }
 
+    /// A live stream of what comes after `after`.
+    pub async fn follow(&self, path: &str, after: &str) -> Result<reqwest::Response> {
+        let response = self
+            .http
+            .get(format!("{}{path}", self.base))
+            .bearer_auth(&self.token)
+            .header("accept", "text/event-stream")
+            .header("last-event-id", after)
+            .send()
+            .await
+            .with_context(|| format!("opening the stream {path}"))?;
+        if response.status() != StatusCode::OK {
+            bail!("the stream {path} was answered {}", response.status());
+        }
+        Ok(response)
+    }
+
     pub async fn delete(&self, path: &str) -> Result<Answer> {
         self.send(Method::DELETE, path, &[], None).await
     }

@@ -24,3 +24,10 @@ pub async fn projector(settings: Settings, domain: Option<String>) -> Result<()>
     projector::run(settings, life.clone(), domain).await?;
     Ok(life.drain().await?)
 }
+
+pub async fn publisher(settings: Settings) -> Result<()> {
+    let life = Lifecycle::start()?;
+    life.serve_admin(settings.publisher_admin_addr).await?;
+    publisher::run(settings, life.clone()).await?;
+    Ok(life.drain().await?)
+}

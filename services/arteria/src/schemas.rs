@@ -8,15 +8,22 @@ use kit_body::schemas::{self, Promise};
 use kit_config::Settings;
 use kit_event::{Domain, SchemaSource};
 
+use crate::schema_files;
+
 include!(concat!(env!("OUT_DIR"), "/promises.rs"));
 
 /// Every domain of the network; the one list of this binary.
-const DOMAINS: [&dyn Domain; 4] =
-    [&patients::Patients, &scheduling::Scheduling, &units::Units, &requests::Requests];
+const DOMAINS: [&dyn Domain; 5] = [
+    &patients::Patients,
+    &scheduling::Scheduling,
+    &billing::Billing,
+    &units::Units,
+    &requests::Requests,
+];
 
 #[derive(clap::Subcommand)]
 pub enum Act {
-    /// Writes the schemas of new types and versions, and openapi.json.
+    /// Writes the schemas of new types and versions, openapi.json and asyncapi.yaml.
     Write {
         /// The folder of promises.
         #[arg(long, default_value = "proto-schemas")]
@@ -30,6 +37,10 @@ pub enum Act {
     },
     /// Registers every promise that this binary carries.
     Apply,
+    /// Registers an operator's own event types; repeating it changes nothing.
+    Register(schema_files::Register),
+    /// Lists what the registry holds.
+    List,
 }
 
 pub async fn run(act: Act, settings: Settings) -> Result<()> {
@@ -38,10 +49,11 @@ pub async fn run(act: Act, settings: Settings) -> Result<()> {
             for path in schemas::write(&dir, &sources())? {
                 println!("wrote {}", path.display());
             }
-            let path = openapi_file(&dir);
-            std::fs::write(&path, gateway::openapi())
-                .with_context(|| format!("writing {}", path.display()))?;
-            println!("wrote {}", path.display());
+            for (path, text) in documents(&dir)? {
+                std::fs::write(&path, text)
+                    .with_context(|| format!("writing {}", path.display()))?;
+                println!("wrote {}", path.display());
+            }
             Ok(())
         }
         Act::Check { dir } => check(&dir),
@@ -49,6 +61,8 @@ pub async fn run(act: Act, settings: Settings) -> Result<()> {
             println!("schemas: {}", apply(&settings).await?);
             Ok(())
         }
+        Act::Register(args) => schema_files::register(&args, &settings, &domain_names()).await,
+        Act::List => schema_files::list(&settings, &domain_names()).await,
     }
 }
 
@@ -61,10 +75,10 @@ pub async fn apply(settings: &Settings) -> Result<String> {
 
 fn check(dir: &Path) -> Result<()> {
     let mut complaints = schemas::check(dir, &sources())?;
-    let path = openapi_file(dir);
-    let held = std::fs::read_to_string(&path).unwrap_or_default();
-    if held != gateway::openapi() {
-        complaints.push(format!("{} differs from the code (make schemas)", path.display()));
+    for (path, text) in documents(dir)? {
+        if std::fs::read_to_string(&path).unwrap_or_default() != text {
+            complaints.push(format!("{} differs from the code (make schemas)", path.display()));
+        }
     }
     if complaints.is_empty() {
         println!("every promise stands as the code makes it");
@@ -73,12 +87,20 @@ fn check(dir: &Path) -> Result<()> {
     bail!("promises differ from the code:\n  {}", complaints.join("\n  "))
 }
 
-fn openapi_file(dir: &Path) -> PathBuf {
-    dir.join("openapi.json")
+/// The names of the domains, each of which has a public topic.
+pub fn domain_names() -> Vec<&'static str> {
+    DOMAINS.iter().map(|domain| domain.name()).collect()
+}
+
+/// What is generated beside the schemas, and where it stands.
+fn documents(dir: &Path) -> Result<[(PathBuf, String); 2]> {
+    let asyncapi = publisher::asyncapi::document().context("describing the public topics")?;
+    Ok([(dir.join("openapi.json"), gateway::openapi()), (dir.join("asyncapi.yaml"), asyncapi)])
 }
 
 fn sources() -> Vec<SchemaSource> {
-    DOMAINS.iter().flat_map(|domain| domain.schemas()).collect()
+    let of = |domain: &&dyn Domain| domain.schemas().into_iter().chain(domain.public_schemas());
+    DOMAINS.iter().flat_map(of).collect()
 }
 
 /// The promises built into this binary, in the order of their versions.
@@ -93,14 +115,14 @@ fn carried() -> Result<Vec<Promise>> {
 
 /// `scheduling/appointment_booked/v1.avsc` is version 1 of `scheduling.appointment_booked`.
 fn promise(path: &str, text: &str) -> Result<Promise> {
-    let mut parts = path.split('/');
-    let (domain, name, file) = (parts.next(), parts.next(), parts.next());
-    let version = file.and_then(|file| file.strip_prefix('v')?.strip_suffix(".avsc"));
-    let (Some(domain), Some(name), Some(version)) = (domain, name, version) else {
-        bail!("a promise is <domain>/<name>/v<version>.avsc");
+    let (folders, file) = path.rsplit_once('/').unwrap_or_default();
+    let version = file.strip_prefix('v').and_then(|file| file.strip_suffix(".avsc"));
+    let type_name = folders.replace('/', ".");
+    let (Some(version), Ok(_)) = (version, kit_body::name::split_promise(&type_name)) else {
+        bail!("a promise is [public/]<domain>/<name>/v<version>.avsc");
     };
     Ok(Promise {
-        type_name: format!("{domain}.{name}"),
+        type_name,
         version: version.parse().context("a version is a number")?,
         text: text.to_owned(),
     })
@@ -120,6 +142,10 @@ mod tests {
         let promise = promise("scheduling/appointment_booked/v2.avsc", "{}").unwrap();
         assert_eq!(promise.type_name, "scheduling.appointment_booked");
         assert_eq!(promise.version, 2);
-        assert!(super::promise("a/b.avsc", "{}").is_err());
+        let public = super::promise("public/units/unit_amended/v1.avsc", "{}").unwrap();
+        assert_eq!(public.type_name, "public.units.unit_amended");
+        for bad in ["a/b.avsc", "v1.avsc", "a/b/c/v1.avsc", "a/b/1.avsc", "public/a/v1.avsc"] {
+            assert!(super::promise(bad, "{}").is_err(), "{bad}");
+        }
     }
 }

@@ -29,6 +29,7 @@ pub async fn run(mut settings: Settings, command: Vec<String>) -> Result<ExitCod
     settings.gateway_admin_addr = free_addr();
     settings.edge_admin_addr = free_addr();
     settings.projector_admin_addr = free_addr();
+    settings.publisher_admin_addr = free_addr();
     settings.keys_dir = home.join("keys");
     settings.units = UNITS;
     let soft = life.soft();

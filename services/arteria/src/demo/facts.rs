@@ -39,6 +39,11 @@ impl Facts {
         Ok(Self { bus, reader, found: Vec::new() })
     }
 
+    /// The log.
+    pub fn bus(&self) -> Bus {
+        self.bus.clone()
+    }
+
     /// Waits until the log holds a fact of this type about this thing.
     pub async fn wait_for(
         &mut self,
@@ -47,19 +52,29 @@ impl Facts {
         subject: &str,
         within: Duration,
     ) -> Result<Found> {
+        let what = format!("{type_name} about {subject}");
+        let is_it =
+            |fact: &Fact| fact.type_name == type_name && fact.subject.as_deref() == Some(subject);
+        self.wait_for_one_that(unit, &what, is_it, within).await
+    }
+
+    /// Waits until the log holds a fact of the unit that `is_it`; `what` names it where none comes.
+    pub async fn wait_for_one_that(
+        &mut self,
+        unit: &UnitId,
+        what: &str,
+        is_it: impl Fn(&Fact) -> bool,
+        within: Duration,
+    ) -> Result<Found> {
         let deadline = Instant::now() + within;
         loop {
-            let fits = |found: &Found| {
-                found.fact.unit == *unit
-                    && found.fact.type_name == type_name
-                    && found.fact.subject.as_deref() == Some(subject)
-            };
+            let fits = |found: &Found| found.fact.unit == *unit && is_it(&found.fact);
             if let Some(at) = self.found.iter().position(fits) {
                 return Ok(self.found.swap_remove(at));
             }
             let left = deadline.saturating_duration_since(Instant::now());
             let Ok(polled) = tokio::time::timeout(left, self.reader.next()).await else {
-                bail!("no {type_name} about {subject} came on the log");
+                bail!("no {what} came on the log");
             };
             match polled.context("the reader of the log ended")? {
                 Polled::Record(record) => {

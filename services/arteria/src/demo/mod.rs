@@ -5,8 +5,11 @@
 //! seen, and the first one that cannot be seen ends the demo with an error.
 
 mod facts;
+mod live;
+mod money;
 mod script;
 mod stage;
+mod voip;
 
 use std::io::Write;
 use std::time::{Duration, Instant};

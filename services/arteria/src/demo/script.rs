@@ -6,7 +6,9 @@ use practice::{Interval, Patient};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::money::billed_and_paid;
 use super::stage::Stage;
+use super::voip::calls_become_events;
 use crate::network::Network;
 
 /// Days ahead in which a free slot is looked for.
@@ -28,6 +30,8 @@ pub async fn play(stage: &mut Stage<'_>) -> Result<()> {
     let mut next = || slots.next().context("the clinic has too few free slots");
     let (first, taken, cancelled, refused) = (next()?, next()?, next()?, next()?);
     booked_through_rest(stage, &first).await?;
+    billed_and_paid(stage).await?;
+    calls_become_events(stage).await?;
     cut_off(stage).await?;
     let waiting = booked_while_away(stage, &taken, &refused).await?;
     let withdrawn = cancelled_while_away(stage, &cancelled).await?;
@@ -204,10 +208,10 @@ fn booking(stage: &Stage<'_>, slot: &Slot) -> Value {
 }
 
 /// A key of its own for each wish: a demo run again must not repeat an older one's requests.
-fn key() -> String {
+pub fn key() -> String {
     Uuid::new_v4().to_string()
 }
 
-fn seq(seq: &Option<String>) -> &str {
+pub fn seq(seq: &Option<String>) -> &str {
     seq.as_deref().unwrap_or("(none)")
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use kit_event::UnitId;
+use kit_event::{Fact, UnitId};
 use practice::Desk;
 use serde_json::Value;
 
@@ -12,8 +12,8 @@ use crate::network::Network;
 use crate::rest::{Answer, App};
 
 /// How long the demo waits for something that should take milliseconds.
-const SEEN_WITHIN: Duration = Duration::from_secs(20);
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+pub const SEEN_WITHIN: Duration = Duration::from_secs(20);
+pub const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Lines of each role's log that are shown when a step fails.
 const LOG_LINES: usize = 12;
 
@@ -102,6 +102,19 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// Waits until the record at `path` shows this value.
+    pub async fn wait_for_member(&self, path: &str, member: &str, value: &Value) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            let answer = self.app.get(path).await?;
+            if answer.status.as_u16() == 200 && answer.body.get(member) == Some(value) {
+                return Ok(());
+            }
+            ensure!(begun.elapsed() < SEEN_WITHIN, "{path} did not show {member} {value}");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// Waits until a tracked request has a final state, and gives its state and reason.
     pub async fn wait_for_outcome(&self, location: &str) -> Result<(String, Option<String>)> {
         let begun = Instant::now();
@@ -119,6 +132,39 @@ impl<'a> Stage<'a> {
     /// Waits until the log holds a fact of `type_name` about `subject`.
     pub async fn wait_for_fact(&mut self, type_name: &str, subject: &str) -> Result<Found> {
         self.facts.wait_for(&self.unit, type_name, subject, SEEN_WITHIN).await
+    }
+
+    /// Waits until the log holds a fact of the clinic that `is_it`.
+    pub async fn wait_for_fact_that(
+        &mut self,
+        what: &str,
+        is_it: impl Fn(&Fact) -> bool,
+    ) -> Result<Found> {
+        self.facts.wait_for_one_that(&self.unit, what, is_it, SEEN_WITHIN).await
+    }
+
+    /// Waits until the timeline holds the event numbered `seq`.
+    pub async fn wait_for_event(&self, seq: &str) -> Result<Value> {
+        let (epoch, number) = seq.split_once('-').context("a number is E-S")?;
+        let before = number.parse::<u64>()?.saturating_sub(1);
+        let path = self.path(&format!("events?after={epoch}-{before}&limit=1"));
+        let begun = Instant::now();
+        loop {
+            let answer = self.app.get(&path).await?.expect(200, "reading the timeline")?;
+            let event = answer.body["items"].get(0).filter(|event| event["seq"] == seq);
+            if let Some(event) = event {
+                return Ok(event.clone());
+            }
+            ensure!(begun.elapsed() < SEEN_WITHIN, "the timeline did not show {seq}");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// The number up to which the clinic can be read.
+    pub async fn last_seq(&self) -> Result<String> {
+        let path = self.path("events?limit=1");
+        let answer = self.app.get(&path).await?.expect(200, "reading the timeline")?;
+        answer.seq.context("a timeline without Arteria-Unit-Seq")
     }
 
     /// Rows of the diary that hold this start with this practitioner, whatever wrote them; one that

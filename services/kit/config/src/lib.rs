@@ -14,6 +14,7 @@
 //! | `ARTERIA_GATEWAY_ADMIN_ADDR` | `127.0.0.1:8090` | health and metrics |
 //! | `ARTERIA_EDGE_ADMIN_ADDR` | `127.0.0.1:8091` | the same of the edge |
 //! | `ARTERIA_PROJECTOR_ADMIN_ADDR` | `127.0.0.1:8092` | the same of the projector |
+//! | `ARTERIA_PUBLISHER_ADMIN_ADDR` | `127.0.0.1:8093` | the same of the publisher |
 //! | `ARTERIA_KAFKA` | `127.0.0.1:9092` | bootstrap servers |
 //! | `ARTERIA_REGISTRY` | `127.0.0.1:8085` | schema registry, host and port or URL |
 //! | `ARTERIA_POSTGRES` | `127.0.0.1:5433` | Postgres, host and port or URL |
@@ -27,6 +28,8 @@
 //! | `ARTERIA_JWKS_<KIND>` | a file under `ARTERIA_KEYS` | JWKS of a kind, file or URL |
 //! | `ARTERIA_ISSUER_<KIND>` | the development issuer's | `iss` of a kind's tokens |
 //! | `ARTERIA_EDGE_ID`, `ARTERIA_REPLY_PARTITION` | drawn at start | identity of one replica |
+//! | `ARTERIA_SYNTHEA` | none | a folder of Synthea's output, for tests |
+//! | `ARTERIA_SYNTHEA_ALL` | none | `1`: tests take all of it, and not a sample |
 
 mod source;
 
@@ -91,6 +94,8 @@ pub struct Settings {
     pub edge_admin_addr: SocketAddr,
     /// Health and metrics of the projector.
     pub projector_admin_addr: SocketAddr,
+    /// Health and metrics of the publisher.
+    pub publisher_admin_addr: SocketAddr,
     /// Bootstrap servers, `host:port[,host:port]`.
     pub kafka: String,
     /// Base URL of the Confluent API of the schema registry.
@@ -154,6 +159,7 @@ impl Settings {
             gateway_admin_addr: from.address("ARTERIA_GATEWAY_ADMIN_ADDR", "127.0.0.1:8090")?,
             edge_admin_addr: from.address("ARTERIA_EDGE_ADMIN_ADDR", "127.0.0.1:8091")?,
             projector_admin_addr: from.address("ARTERIA_PROJECTOR_ADMIN_ADDR", "127.0.0.1:8092")?,
+            publisher_admin_addr: from.address("ARTERIA_PUBLISHER_ADMIN_ADDR", "127.0.0.1:8093")?,
             kafka: from.guarded("ARTERIA_KAFKA", "127.0.0.1:9092")?,
             registry_url: registry_url(&from.guarded("ARTERIA_REGISTRY", "127.0.0.1:8085")?),
             postgres_url: from.postgres_url()?,

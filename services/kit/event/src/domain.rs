@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use utoipa::openapi::{RefOr, Schema};
 use uuid::Uuid;
 
-use crate::{Timestamp, UnitSeq};
+use crate::{Fact, Timestamp, UnitSeq};
 
 /// A pure domain, as hosts see it.
 pub trait Domain: Sync {
@@ -75,6 +75,30 @@ pub trait Domain: Sync {
 
     /// The present version of every schema that the domain promises: facts, wishes, answers.
     fn schemas(&self) -> Vec<SchemaSource>;
+
+    /// What analysts and integrators learn of a fact: the least that is of use, and nothing that
+    /// names a person. None for a fact that stays in the house, or is another domain's.
+    ///
+    /// # Errors
+    /// The body does not read as the thing that its type is about.
+    fn publish(&self, fact: &Fact) -> Result<Option<PublicEvent>, serde_json::Error> {
+        let _ = fact;
+        Ok(None)
+    }
+
+    /// The present version of every schema of [`Domain::publish`], under `public.<type>`.
+    fn public_schemas(&self) -> Vec<SchemaSource> {
+        Vec::new()
+    }
+}
+
+/// A fact as the world outside may know it. Its type, id, number and time are the fact's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PublicEvent {
+    /// Version of its public schema.
+    pub version: u32,
+    /// What is told.
+    pub body: Value,
 }
 
 /// What a live query gives: plain JSON, or the reason for none.
@@ -97,7 +121,8 @@ pub struct Observed {
 
 /// The promise of one type, as generated from its struct.
 pub struct SchemaSource {
-    /// `<domain>.<name>`, the type it is the schema of.
+    /// `<domain>.<name>`, the type it is the schema of; `public.<domain>.<name>` for the public
+    /// form of a fact.
     pub type_name: &'static str,
     /// From 1; a released version never changes.
     pub version: u32,
@@ -198,6 +223,13 @@ pub trait Records {
     /// # Errors
     /// The clinic database did not answer.
     fn find(&self, thing: &str, filters: &[Filter]) -> Result<Vec<Value>, RecordsError>;
+
+    /// Whether the unit's own software lets this field of a thing be written: a clinic may have no
+    /// column for it, or keep the column to itself.
+    fn writes(&self, thing: &str, field: &str) -> bool {
+        let _ = (thing, field);
+        true
+    }
 
     /// The unit's IANA time zone, as `Europe/Lisbon`.
     fn time_zone(&self) -> &str;

@@ -19,7 +19,8 @@ pub struct Fact {
     pub type_name: String,
     /// Version of the type's schema, from 1.
     pub version: u32,
-    /// When the agent numbered it, by the network's time.
+    /// When it happened: the moment of the row's change at the clinic, by the network's time, and
+    /// never later than its numbering. A snapshot has the moment at which it was stated.
     pub time: Timestamp,
     /// The thing it is about, `<thing>/<id>`; opaque.
     pub subject: Option<String>,

@@ -23,8 +23,8 @@ pub mod seq;
 pub mod time;
 
 pub use domain::{
-    Answer, Domain, Filter, Granted, Observed, RecordRef, Records, RecordsError, Refusal,
-    RowChange, RowOperation, SchemaSource, Stored,
+    Answer, Domain, Filter, Granted, Observed, PublicEvent, RecordRef, Records, RecordsError,
+    Refusal, RowChange, RowOperation, SchemaSource, Stored,
 };
 pub use fact::Fact;
 pub use ids::{RequestId, UnitId, derived_id};

@@ -16,7 +16,7 @@
 //! | [`query`] | [`QueryText`]: parameters taken by name, none left over |
 //! | [`page`] | limits and cursors of lists |
 //! | [`observe`] | request id, access line, metrics, caught panics around every route |
-//! | [`serve`] | the accept loop and its drain |
+//! | [`serve`] | the accept loop and its drain; [`serve::Cut`] drops one connection |
 
 pub mod body;
 pub mod observe;

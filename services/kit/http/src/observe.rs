@@ -1,4 +1,4 @@
-//! What stands around every route: a request id, an access line, metrics, caught panics.
+//! What stands around every route: a request id, a trace, an access line, metrics, caught panics.
 
 use std::any::Any;
 use std::time::Instant;
@@ -8,6 +8,8 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, Method};
+use kit_telemetry::{Field, Side, Step, StepName};
 use tower_http::catch_panic::CatchPanicLayer;
 use uuid::Uuid;
 
@@ -16,6 +18,9 @@ use crate::problem::{INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, Problem, Unsigned}
 
 /// Carries the request id both ways.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// W3C Trace Context. Behind [`dress`] it names our own step, or a caller's that reads, or is
+/// absent.
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Longest request id that is taken over from a caller.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 /// The route of an address that no template matches; the address itself may hold anything.
@@ -46,11 +51,13 @@ async fn observe(mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let id = CallId::of(&request);
     let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
+    let mut step = entered(request.headers_mut(), &method, route);
     request.extensions_mut().insert(id.clone());
     let response = signed(next.run(request).await, &id);
-    let route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
     let status = response.status();
+    answered(&mut step, status);
     let elapsed = begun.elapsed();
     let elapsed_ms = elapsed.as_secs_f64() * 1000.0;
     let (code, call_id) = (status.as_u16(), id.0.as_str());
@@ -59,6 +66,7 @@ async fn observe(mut request: Request, next: Next) -> Response {
     } else {
         tracing::info!(%method, route, status = code, elapsed_ms, call_id, "call");
     }
+    count(&method, route, status, elapsed.as_secs_f64());
     metrics::histogram!(
         "http_call_seconds",
         "method" => known_method(&method),
@@ -69,8 +77,63 @@ async fn observe(mut request: Request, next: Next) -> Response {
     response
 }
 
+/// Begins the call's step and writes it into the headers, so that whoever reads the header behind
+/// this point goes on from here. What came twice, or does not read, is taken out.
+fn entered(headers: &mut HeaderMap, method: &Method, route: &str) -> Step {
+    let mut given = headers.get_all(TRACEPARENT).iter();
+    let only = given.next().filter(|_| given.next().is_none());
+    let method = known_method(method);
+    let name = StepName::of_call(method, route);
+    let mut step = Step::begin(Side::Server, name, only.and_then(|value| value.to_str().ok()));
+    step.says(Field::Method, method);
+    step.says(Field::Route, route);
+    headers.remove(TRACEPARENT);
+    if let Some(own) = step.handed_on().and_then(|own| HeaderValue::from_str(&own).ok()) {
+        headers.insert(TRACEPARENT, own);
+    }
+    step
+}
+
+fn answered(step: &mut Step, status: http::StatusCode) {
+    step.counts(Field::Status, i64::from(status.as_u16()));
+    if status.is_server_error() {
+        step.failed("server-error");
+    }
+}
+
+fn count(method: &Method, route: &str, status: http::StatusCode, seconds: f64) {
+    metrics::counter!(
+        "arteria_http_requests_total",
+        "route" => route.to_owned(),
+        "method" => known_method(method),
+        "status" => status.as_str().to_owned(),
+    )
+    .increment(1);
+    metrics::histogram!("arteria_http_request_seconds", "route" => route.to_owned())
+        .record(seconds);
+}
+
+/// Describes what this module counts, and lets every route's counter begin at 0.
+pub fn describe_metrics<'r>(routes: impl Iterator<Item = (&'static str, &'r str)>) {
+    metrics::describe_counter!("arteria_http_requests_total", "Calls answered, by their status.");
+    metrics::describe_histogram!(
+        "arteria_http_request_seconds",
+        metrics::Unit::Seconds,
+        "From a call's headers to its answer's."
+    );
+    for (method, route) in routes {
+        metrics::counter!(
+            "arteria_http_requests_total",
+            "route" => route.to_owned(),
+            "method" => method,
+            "status" => "200",
+        )
+        .absolute(0);
+    }
+}
+
 /// A caller can invent methods without end; a metric must not.
-fn known_method(method: &http::Method) -> &'static str {
+fn known_method(method: &Method) -> &'static str {
     ["GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS"]
         .into_iter()
         .find(|known| method.as_str() == *known)
@@ -124,6 +187,13 @@ mod tests {
         dress(
             Router::new()
                 .route("/ok", get(|| async { "ok" }))
+                .route(
+                    "/trace",
+                    get(|headers: HeaderMap| async move {
+                        let given = headers.get_all(TRACEPARENT).iter().collect::<Vec<_>>();
+                        format!("{given:?}")
+                    }),
+                )
                 .route("/boom", get(|| async { panic!("the secret inside") as &'static str }))
                 .route("/bad", get(|| async { Problem::from(crate::problem::INVALID_FIELDS) })),
         )
@@ -169,6 +239,27 @@ mod tests {
         assert_eq!(response.status(), 405);
         assert!(response.headers().contains_key("allow"));
         assert!(body.contains("/problems/method-not-allowed"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn a_traceparent_goes_on_only_where_it_reads() {
+        let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let huge = "0".repeat(20_000);
+        for (given, seen) in [
+            (vec![good], format!("[\"{good}\"]")),
+            (vec![], "[]".to_owned()),
+            (vec!["00-1-2-3"], "[]".to_owned()),
+            (vec![huge.as_str()], "[]".to_owned()),
+            (vec![good, good], "[]".to_owned()),
+        ] {
+            let mut request = http::Request::get("/trace");
+            for value in given {
+                request = request.header(TRACEPARENT, value);
+            }
+            let response = app().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+            let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+            assert_eq!(String::from_utf8(body.to_vec()).unwrap(), seen);
+        }
     }
 
     #[tokio::test]

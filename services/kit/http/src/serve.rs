@@ -1,10 +1,12 @@
-//! The accept loop and its drain.
+//! The accept loop and its drain; and the means to cut a connection off.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -12,6 +14,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tower::util::MapRequest;
 
 /// Connections at once. Each costs about 20 KB; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 10_000;
@@ -21,6 +24,18 @@ const HEADERS_WITHIN: Duration = Duration::from_secs(15);
 const HEADER_BYTES_MAX: usize = 32 * 1024;
 /// Pause after an accept that failed, mostly for want of file descriptors.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// Cuts off the connection that a request came by. Every request carries one in its extensions: an
+/// answer without end, to a reader that takes nothing, ends in no other way.
+#[derive(Debug, Clone, Default)]
+pub struct Cut(CancellationToken);
+
+impl Cut {
+    /// Drops the connection, with whatever was not written yet.
+    pub fn cut(&self) {
+        self.0.cancel();
+    }
+}
 
 /// Why a port could not be served.
 #[derive(Debug, thiserror::Error)]
@@ -56,11 +71,17 @@ pub async fn serve(
             accepted = accept(&listener, &places) => accepted,
         };
         let Some((stream, place)) = accepted else { continue };
+        let cut = Cut::default();
+        let named = cut.clone();
+        let routes = MapRequest::new(routes.clone(), move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(named.clone());
+            request
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADERS_WITHIN)
             .max_buf_size(HEADER_BYTES_MAX)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes.clone()));
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
         let connection = graceful.watch(connection);
         let hard = hard.clone();
         tokio::spawn(async move {
@@ -68,6 +89,7 @@ pub async fn serve(
             tokio::select! {
                 _ = connection => {}
                 () = hard.cancelled() => {}
+                () = cut.0.cancelled() => {}
             }
             drop(place);
         });
@@ -134,5 +156,24 @@ mod tests {
         assert!(asked.await.unwrap().ends_with("answered"));
         served.await.unwrap();
         assert!(TcpStream::connect(addr).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_takes_nothing_can_be_cut() {
+        let routes = Router::new().route(
+            "/slow",
+            get(|axum::Extension(cut): axum::Extension<Cut>| async move {
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    cut.cut();
+                });
+                std::future::pending::<()>().await;
+            }),
+        );
+        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let (soft, hard) = (CancellationToken::new(), CancellationToken::new());
+        tokio::spawn(serve(listener, routes, soft, hard));
+        assert_eq!(ask(addr).await, "", "nothing was written and the connection is gone");
     }
 }

@@ -6,9 +6,23 @@ use std::sync::OnceLock;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::{Lifecycle, LifecycleError};
+
+/// Buckets of anything that somebody waits for: half a millisecond is a commit, a minute is the
+/// longest that a caller may wait.
+const CALL_SECONDS: [f64; 16] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+    60.0,
+];
+/// The one figure that may be days: a clinic that was away makes its facts late.
+const CLINIC_TO_VISIBLE: &str = "arteria_clinic_to_visible_seconds";
+/// Its buckets: up to two days of closed doors.
+const DAY_SECONDS: [f64; 16] = [
+    0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 600.0, 3600.0, 43_200.0,
+    172_800.0,
+];
 
 /// One recorder a process, even when it runs several roles.
 static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
@@ -17,10 +31,17 @@ fn recorder() -> Result<PrometheusHandle, LifecycleError> {
     if let Some(handle) = RECORDER.get() {
         return Ok(handle.clone());
     }
-    match PrometheusBuilder::new().install_recorder() {
+    let built = with_buckets(PrometheusBuilder::new()).map_err(|_| LifecycleError::Metrics)?;
+    match built.install_recorder() {
         Ok(handle) => Ok(RECORDER.get_or_init(|| handle).clone()),
         Err(_) => RECORDER.get().cloned().ok_or(LifecycleError::Metrics),
     }
+}
+
+fn with_buckets(builder: PrometheusBuilder) -> Result<PrometheusBuilder, BuildError> {
+    builder
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &CALL_SECONDS)?
+        .set_buckets_for_metric(Matcher::Full(CLINIC_TO_VISIBLE.to_owned()), &DAY_SECONDS)
 }
 
 pub(crate) async fn serve(life: &Lifecycle, addr: SocketAddr) -> Result<(), LifecycleError> {
@@ -31,13 +52,10 @@ pub(crate) async fn serve(life: &Lifecycle, addr: SocketAddr) -> Result<(), Life
         .route(
             "/readyz",
             get(move || async move {
-                let waiting = readiness.waiting_for();
-                if waiting.is_empty() {
-                    (StatusCode::OK, "ready\n".to_owned())
-                } else {
-                    let names = waiting.join(", ");
-                    (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for {names}\n"))
-                }
+                let is_ready = readiness.is_ready();
+                let status =
+                    if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+                (status, format!("{}\n", readiness.line()))
             }),
         )
         .route("/metrics", get(move || async move { metrics.render() }));

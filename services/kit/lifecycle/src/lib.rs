@@ -6,11 +6,13 @@
 //! comes. A task that ends before the soft token, with or without an error, is a fault, and the
 //! process leaves with a status that says so.
 //!
-//! Readiness is a set of latches, one for each thing a process waits for; `/readyz` names those
-//! that still hold. The crate must never know what the process does.
+//! Readiness is a set of latches, one for each thing a process waits for, and of dependencies that
+//! it may lose later ([`Lifecycle::watch`]); `/readyz` names both. The crate must never know what
+//! the process does.
 
 mod admin;
 mod readiness;
+mod watch;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -21,7 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use readiness::{Latch, Readiness};
+pub use readiness::{Latch, Lost, Need, Readiness};
 
 /// How long a drain may take; a process that holds on longer is killed by whoever started it.
 pub const DRAIN_MS: u64 = 6_000;

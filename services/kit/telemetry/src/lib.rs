@@ -1,8 +1,15 @@
-//! What a process says about itself: structured logs on standard error.
+//! What a process says about itself: structured logs on standard error, and traces.
 //!
 //! `ARTERIA_LOG` is a filter as `info,edge=debug`; `ARTERIA_LOG_FORMAT` is `json` or `text`. A
 //! line never holds a body, a token or the name of a person: fields are ids, numbers and words that
-//! the code chose, and this crate must never grow a field that takes a record.
+//! the code chose, and this crate must never grow a field that takes a record. The same holds for
+//! the steps of a trace ([`Step`]), which go to a collector where one is named.
+
+mod context;
+mod traces;
+
+pub use context::Traceparent;
+pub use traces::{Field, Side, Step, StepName, TraceSettings, Traces, are_exported};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -20,9 +27,18 @@ pub enum TelemetryError {
     /// `ARTERIA_LOG_FORMAT` is another word.
     #[error("ARTERIA_LOG_FORMAT must be json or text")]
     Format,
-    /// Something in the process already logs.
-    #[error("logging was already started")]
+    /// Something in the process already logs, or exports traces.
+    #[error("logging or tracing was already started")]
     AlreadyStarted,
+    /// `OTEL_TRACES_EXPORTER` is another word.
+    #[error("OTEL_TRACES_EXPORTER must be otlp or none")]
+    Exporter,
+    /// `OTEL_TRACES_SAMPLER` is another word, or its argument no part.
+    #[error("OTEL_TRACES_SAMPLER must be a sampler of the standard, its _ARG a part of 0 to 1")]
+    Sampler,
+    /// The collector's address is none.
+    #[error("OTEL_EXPORTER_OTLP_ENDPOINT must be the address of a collector, as http://host:4318")]
+    Endpoint,
 }
 
 /// Starts logging to standard error. `filter` and `format` are the two variables' values.
