@@ -5,7 +5,7 @@
 # librdkafka anew each time.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test up down reset bench faults lint schemas prerequisites
+.PHONY: help build demo test up down reset bench growth faults lint schemas prerequisites
 
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 ARTERIA := $(BUILT)/debug/arteria
@@ -53,6 +53,7 @@ test: prerequisites ## Check everything: formatting, lints, schemas, laws, all t
 	@cargo clippy --workspace --all-targets $(LOCKED) -- -D warnings
 	@$(ARTERIA) schemas check
 	@cargo test --workspace $(LOCKED) --no-run
+	@scripts/examples.sh
 	@$(if $(ARTERIA_SYNTHEA),,echo "ARTERIA_SYNTHEA is not set: tests use generated patients only")
 	@exec $(ARTERIA) with-network -- cargo test --workspace $(LOCKED)
 
@@ -66,6 +67,10 @@ schemas: build ## Write the generated schemas into proto-schemas/.
 bench: prerequisites ## Measure a booking beside its floor (optimised build); ARGS reach the program.
 	@cargo build --workspace --release $(LOCKED)
 	@exec $(BUILT)/release/arteria with-network -- $(BUILT)/release/arteria-bench booking $(ARGS)
+
+growth: prerequisites ## Load 500 clinics of 10,000 patients through the path (hours, 60 GB); ARGS="--units 20".
+	@cargo build --workspace --release $(LOCKED)
+	@exec $(BUILT)/release/arteria with-network -- $(BUILT)/release/arteria-bench growth $(ARGS)
 
 faults: build ## Run the tests that kill, cut and corrupt, alone.
 	@exec $(ARTERIA) with-network -- cargo test --workspace $(LOCKED) --test e2e -- $(FAULTS)

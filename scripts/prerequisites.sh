@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes sure that everything is here that `cargo` does not bring: a C toolchain, Java and Maven for
-# the local Kafka and schema registry, Postgres, kcat, Python.
+# the local Kafka and schema registry, Postgres, kcat; Python, Node and Java's compiler for examples.
 #
 # Quick when nothing is missing, because every target of the Makefile begins with it. What is
 # missing is installed with apt-get where this user may do that without a password; otherwise one
@@ -51,12 +51,14 @@ look() {
     else
         lack "pkg-config with the headers of OpenSSL and zlib" pkg-config libssl-dev zlib1g-dev
     fi
-    java_is_17 || lack "Java 17" default-jre-headless
+    java_is_17 && have javac || lack "Java 17 with its compiler" default-jdk-headless
     have mvn || lack "Maven" maven
     postgres_is_15 && have psql || lack "PostgreSQL 15" postgresql
     have kcat || lack "kcat" kcat
     have curl || lack "curl" curl
-    have python3 || lack "Python 3" python3 python3-venv
+    have python3 && python3 -c 'import ensurepip' 2>/dev/null ||
+        lack "Python 3 with venv" python3 python3-venv
+    have node && have npm || lack "Node.js with npm" nodejs npm
 }
 
 # Debian's package makes and starts a cluster of its own unless it is told not to. It is told so

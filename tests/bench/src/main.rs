@@ -11,6 +11,7 @@
 mod booking;
 mod figures;
 mod floor;
+mod growth;
 mod peer;
 
 use anyhow::{Context, Result, ensure};
@@ -35,6 +36,8 @@ enum Act {
         #[arg(long, default_value_t = 500)]
         warm_up: usize,
     },
+    /// Loads hundreds of clinics through the whole path, in waves.
+    Growth(growth::Args),
     /// The floor's other end: a WebSocket client with a SQLite file.
     #[command(hide = true)]
     Peer {
@@ -53,12 +56,14 @@ const REACH_P99: f64 = 2.0;
 
 fn main() -> Result<()> {
     match Cli::parse().act {
-        Act::Booking { tries, warm_up } => tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()?
-            .block_on(compare(tries, warm_up)),
+        Act::Booking { tries, warm_up } => runtime()?.block_on(compare(tries, warm_up)),
+        Act::Growth(args) => runtime()?.block_on(growth::run(args)),
         Act::Peer { url, dir } => peer::run(&url, &dir),
     }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
 async fn compare(tries: usize, warm_up: usize) -> Result<()> {

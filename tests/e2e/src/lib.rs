@@ -10,14 +10,22 @@
 //! | [`net`] | the network: addresses, tokens, own roles |
 //! | [`unit`] | a clinic: its folder, its desk, its agent's process |
 //! | [`rest`] | an app |
+//! | [`stream`] | a live stream as an app takes it |
+//! | [`collector`] | a collector of traces |
+//! | [`gate`] | a server that goes away for one network |
 //! | [`eventually`] | waiting for what must come |
 
+pub mod collector;
 pub mod eventually;
+pub mod gate;
 pub mod net;
 pub mod rest;
+pub mod stream;
 pub mod unit;
 
+pub use collector::{Collector, Span};
 pub use eventually::eventually;
 pub use net::Net;
 pub use rest::{Answer, Rest};
+pub use stream::Stream;
 pub use unit::Unit;

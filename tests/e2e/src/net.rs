@@ -21,6 +21,8 @@ const TOKEN_TTL: Duration = Duration::from_secs(3600);
 const OWN_PARTITIONS: i32 = 4;
 /// Partitions of the shared network's topics, the default of the product.
 const SHARED_PARTITIONS: i32 = 64;
+/// The roles of an own network.
+const ROLES: [&str; 4] = ["gateway", "edge", "projector", "publisher"];
 /// Lines of a role's log that a failed test prints.
 const LOG_LINES: usize = 25;
 
@@ -90,7 +92,7 @@ impl Net {
             topic_prefix: format!("{}.", tag.replace('_', "-")),
             partitions: OWN_PARTITIONS,
             extra: settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
-            admin: ["gateway", "edge", "projector"].map(|role| (role, free_addr())).to_vec(),
+            admin: ROLES.map(|role| (role, free_addr())).to_vec(),
             kafka: shared.kafka.clone(),
             registry: shared.registry.clone(),
             roles: Vec::new(),
@@ -98,10 +100,10 @@ impl Net {
         };
         Issuer::open(&net.keys, false).expect("the test's own issuer");
         net.arteria(&["topics", "apply"]).await;
-        for role in ["gateway", "edge", "projector"] {
+        for role in ROLES {
             net.start_role(role).await;
         }
-        for role in ["gateway", "edge", "projector"] {
+        for role in ROLES {
             net.wait_ready(role).await;
         }
         net
@@ -203,6 +205,11 @@ impl Net {
         command
     }
 
+    /// The own roles and where each tells its health and its metrics.
+    pub fn admin_addrs(&self) -> &[(&'static str, SocketAddr)] {
+        &self.admin
+    }
+
     fn log_file(&self, role: &str) -> PathBuf {
         self.home.join("logs").join(format!("{role}.log"))
     }
@@ -212,7 +219,7 @@ impl Drop for Net {
     /// A failed test shows what the roles said last.
     fn drop(&mut self) {
         if std::thread::panicking() {
-            for role in ["gateway", "edge", "projector"] {
+            for role in ROLES {
                 eprintln!("--- last lines of {role}\n{}", tail(&self.log_file(role)));
             }
         }

@@ -5,7 +5,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::eventually;
+use crate::{Stream, eventually};
 
 /// One answer.
 #[derive(Debug, Clone)]
@@ -85,6 +85,24 @@ impl Rest {
 
     pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         self.send(Method::GET, path, headers, None).await
+    }
+
+    /// A live stream, after the event `last` where one is named; a connection that breaks off at
+    /// once is tried again.
+    pub async fn stream(&self, path: &str, last: Option<&str>) -> Stream {
+        eventually(&format!("a stream of {path}"), || async {
+            let mut request = self.http.get(format!("{}{path}", self.base));
+            request = request.header("accept", "text/event-stream");
+            if let Some(token) = &self.token {
+                request = request.bearer_auth(token);
+            }
+            if let Some(last) = last {
+                request = request.header("last-event-id", last);
+            }
+            let response = request.send().await.ok()?;
+            (response.status().as_u16() == 200).then(|| Stream::new(response))
+        })
+        .await
     }
 
     /// A write under a fresh key.

@@ -7,8 +7,13 @@ use kit_body::{BodySchema, derive};
 use kit_event::Domain;
 use serde_json::Value;
 
-static DOMAINS: [&dyn Domain; 4] =
-    [&patients::Patients, &scheduling::Scheduling, &units::Units, &requests::Requests];
+static DOMAINS: [&dyn Domain; 5] = [
+    &patients::Patients,
+    &scheduling::Scheduling,
+    &billing::Billing,
+    &units::Units,
+    &requests::Requests,
+];
 
 fn schemas() -> &'static HashMap<(&'static str, u32), BodySchema> {
     static SCHEMAS: OnceLock<HashMap<(&'static str, u32), BodySchema>> = OnceLock::new();

@@ -121,7 +121,7 @@ impl Day {
         }
         match self.rng.random_range(0..100) {
             0..16 => self.desk_works(),
-            16..26 => mischief(&mut self.desk, &mut self.rng),
+            16..26 => mischief(&mut self.desk, &mut self.rng, self.edge.now),
             26..52 => self.ask(),
             52..57 => self.ask_again(),
             57..66 => self.cancel(),
@@ -203,7 +203,9 @@ impl Day {
             asked.cancelled_ahead = true;
         }
         let actor = "staff:9".to_owned();
-        let cancel = Cancel { position: None, request_id, actor, reply_partition: Some(3) };
+        let reply_partition = Some(3);
+        let cancel =
+            Cancel { position: None, request_id, actor, traceparent: None, reply_partition };
         self.edge.write(Letter::Cancel(cancel));
     }
 

@@ -10,6 +10,8 @@ use kit_event::{Fact, RequestId, Timestamp, UnitSeq};
 use serde_json::Value;
 use units::{EpochOpened, EpochSeeded};
 
+use crate::till::Till;
+
 /// A request as it was asked.
 #[derive(Debug, Clone)]
 pub struct Asked {
@@ -66,6 +68,7 @@ struct Effect {
 pub struct History<'a> {
     asked: &'a BTreeMap<RequestId, Asked>,
     diary: BTreeMap<String, Value>,
+    till: Till,
     last: BTreeMap<String, UnitSeq>,
     /// Each request's effect.
     effects: BTreeMap<RequestId, Effect>,
@@ -88,6 +91,7 @@ impl<'a> History<'a> {
         let mut history = Self {
             asked,
             diary: BTreeMap::new(),
+            till: Till::default(),
             last: BTreeMap::new(),
             effects: BTreeMap::new(),
             words: BTreeMap::new(),
@@ -106,11 +110,12 @@ impl<'a> History<'a> {
             // Facts of the epoch before may never have left; the snapshot makes the diary whole.
             (_, EpochOpened::TYPE) => {
                 self.diary.clear();
+                self.till = Till::default();
                 self.whole = false;
             }
             (_, EpochSeeded::TYPE) => self.whole = true,
             ("requests", name) if !name.ends_with("_snapshot") => self.judge(fact),
-            ("patients" | "scheduling", _) => self.change(fact),
+            ("patients" | "scheduling" | "billing", _) => self.change(fact),
             _ => {}
         }
     }
@@ -120,6 +125,7 @@ impl<'a> History<'a> {
         if let Some(cause) = &fact.causation_id {
             self.effect(cause, &subject, fact);
         }
+        self.till.tell(&subject, fact);
         if fact.type_name.ends_with("_removed") {
             self.diary.remove(&subject);
             self.last.remove(&subject);
@@ -146,6 +152,10 @@ impl<'a> History<'a> {
             self.problems.push(format!("{} names {cause}, which nobody asked", fact.seq));
             return;
         };
+        if subject.starts_with("payment/") && self.whole {
+            self.count("granted money");
+            self.problems.extend(self.till.objects(cause, &fact.body));
+        }
         let takes_time = asked.body.get("starts_at").is_some();
         if let Some(visit) = Visit::of(&fact.body).filter(|_| takes_time) {
             self.count("granted a time");
@@ -194,11 +204,18 @@ impl<'a> History<'a> {
             self.count("slot taken");
             self.judge_taken(id, asked);
         }
+        if reason == Some("amount-exceeds-balance") && self.whole {
+            self.count("more than is owed");
+            if self.till.fits(&asked.body) {
+                self.problems.push(format!("{id} was refused to pay what is owed"));
+            }
+        }
     }
 
     fn judge_done(&mut self, id: &RequestId, asked: &Asked, effect: Option<&Effect>) {
         self.count("done");
-        let makes = asked.type_name.contains(".book_") || asked.type_name.contains(".register_");
+        let made = [".book_", ".register_", ".record_", ".refund_"];
+        let makes = made.iter().any(|verb| asked.type_name.contains(verb));
         match effect {
             Some(Effect { before: Some(before), .. }) if makes => {
                 self.problems.push(format!("{id} made what was there, as {before}"));
@@ -242,6 +259,9 @@ impl<'a> History<'a> {
 fn subject_of(wish: &Value) -> String {
     match wish["appointment_id"].as_str() {
         Some(id) => format!("appointment/{id}"),
+        None if wish["payment_id"].is_string() => {
+            format!("payment/{}", wish["payment_id"].as_str().unwrap_or_default())
+        }
         None => format!("patient/{}", wish["patient_id"].as_str().unwrap_or_default()),
     }
 }

@@ -23,6 +23,7 @@
 //! | [`wishes`] | random wishes |
 //! | [`day`] | the steps of a day |
 //! | [`history`] | what the facts say of each decision |
+//! | [`till`] | what the facts say of money |
 //! | [`verdict`] | what must hold at the end |
 
 pub mod carrier;
@@ -33,6 +34,7 @@ pub mod history;
 pub mod log;
 pub mod mischief;
 pub mod reader;
+pub mod till;
 pub mod verdict;
 pub mod weather;
 pub mod wishes;

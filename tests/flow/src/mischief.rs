@@ -1,6 +1,7 @@
 //! What a desk does beside a plain day: deletes, typing errors, replaced rows, other keys, hours
 //! that change, transactions that are taken back.
 
+use kit_event::Timestamp;
 use practice::{Desk, Patient, PracticeError, Practitioner, Table, WorkingHours};
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -26,8 +27,8 @@ pub fn some(desk: &Desk, rng: &mut StdRng, table: Table) -> Option<Uuid> {
 }
 
 /// Does one odd thing. Where there is nobody to do it to, nothing happens.
-pub fn mischief(desk: &mut Desk, rng: &mut StdRng) {
-    let done = match rng.random_range(0..12) {
+pub fn mischief(desk: &mut Desk, rng: &mut StdRng, now: Timestamp) {
+    let done = match rng.random_range(0..16) {
         0..2 => mistype(desk, rng),
         2 => delete(desk, rng),
         3 => restate(desk, rng),
@@ -38,6 +39,7 @@ pub fn mischief(desk: &mut Desk, rng: &mut StdRng) {
         8 => hire(desk, rng),
         9 => several(desk, rng),
         10 => another_patient(desk, rng),
+        11..15 => money(desk, rng, now),
         _ => text(desk, rng),
     };
     match done {
@@ -140,6 +142,28 @@ fn another_patient(desk: &Desk, rng: &mut StdRng) -> Result<(), PracticeError> {
     let (Some(appointment), Some(patient)) = rows else { return Ok(()) };
     let patient = patient.to_string();
     desk.amend(Table::Appointments, &appointment, &[("patient_id", &patient)])
+}
+
+/// Bills, takes money for whatever invoice, takes bills back, and types amounts that are none.
+fn money(desk: &Desk, rng: &mut StdRng, now: Timestamp) -> Result<(), PracticeError> {
+    let (invoice, payment) = (some(desk, rng, Table::Invoices), some(desk, rng, Table::Payments));
+    let (lost, minor) = (id(rng), rng.random_range(-3..9) * 500);
+    let typed = of(rng, &["12,50", "", "4500", "0.5", "gratis"]);
+    match rng.random_range(0..8) {
+        0..3 => {
+            let Some(patient) = some(desk, rng, Table::Patients) else { return Ok(()) };
+            let total = rng.random_range(1..9) * 1_000;
+            desk.issue_invoice(&patient, None, total, "EUR", now).map(drop)
+        }
+        3..5 => {
+            let known = invoice.filter(|_| rng.random_range(0..5) > 0).unwrap_or(lost);
+            desk.pay(&known, minor, of(rng, &["EUR", "EUR", "eur", "USD"]), now).map(drop)
+        }
+        5 => invoice.map_or(Ok(()), |it| desk.void(&it)),
+        6 => payment
+            .map_or(Ok(()), |it| desk.amend(Table::Payments, &it, &[("amount_minor", &typed)])),
+        _ => payment.map_or(Ok(()), |it| desk.delete(Table::Payments, &it)),
+    }
 }
 
 fn text(desk: &Desk, rng: &mut StdRng) -> Result<(), PracticeError> {

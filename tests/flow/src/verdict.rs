@@ -59,6 +59,8 @@ fn rows_agree(desk: &Desk, reader: &Reader, problems: &mut Vec<String>) {
         (Table::Practitioners, "practitioner/"),
         (Table::WorkingHours, "working_hours/"),
         (Table::Appointments, "appointment/"),
+        (Table::Invoices, "invoice/"),
+        (Table::Payments, "payment/"),
     ] {
         let states = shown.iter().filter(|(subject, _)| subject.starts_with(thing));
         let mut states: BTreeMap<String, &Value> = states

@@ -1,6 +1,7 @@
 //! Random wishes: mostly sensible ones that compete for the same few slots, and some that name
 //! nobody, the past, the night, or a version of a record that is no longer so.
 
+use billing::{RecordPayment, RefundPayment};
 use kit_event::{RequestId, Timestamp, derived_id};
 use patients::{RegisterPatient, UpdatePatient};
 use practice::{Desk, Interval, Table};
@@ -22,6 +23,8 @@ const DAY_MS: i64 = 24 * 3_600_000;
 const MINUTE_MS: i64 = 60_000;
 /// Free slots among which people choose: few, so that they want the same.
 const WANTED_SLOTS: usize = 3;
+/// Invoices and payments among which people choose, for the same reason.
+const WANTED_ROWS: usize = 4;
 
 /// Whoever asks, and what they can see.
 pub struct Asking<'a> {
@@ -39,7 +42,9 @@ impl Asking<'_> {
     /// A wish of the request `id`: its type and body.
     pub fn wish(&mut self, id: &RequestId) -> (&'static str, Value) {
         match self.rng.random_range(0..100) {
-            0..45 => (BookAppointment::TYPE, self.book(id)),
+            0..35 => (BookAppointment::TYPE, self.book(id)),
+            35..42 => (RecordPayment::TYPE, self.pay(id)),
+            42..45 => (RefundPayment::TYPE, self.refund(id)),
             45..60 => (RescheduleAppointment::TYPE, self.reschedule()),
             60..68 => (CancelAppointment::TYPE, self.about_appointment()),
             68..76 => (ArriveAppointment::TYPE, self.about_appointment()),
@@ -84,6 +89,38 @@ impl Asking<'_> {
             body["practitioner_id"] = json!(practitioner);
         }
         body
+    }
+
+    /// Of the few invoices that were written last, so that people pay the same: mostly a part.
+    fn pay(&mut self, request: &RequestId) -> Value {
+        let invoice = self.recent(Table::Invoices);
+        let amount_minor = self.rng.random_range(1..8) * 1_000;
+        json!({
+            "payment_id": derived_id(request, "payment"),
+            "invoice_id": invoice,
+            "amount_minor": amount_minor,
+            "currency": if chance(self.rng, 8) { "USD" } else { "EUR" },
+        })
+    }
+
+    fn refund(&mut self, request: &RequestId) -> Value {
+        let mut body = json!({
+            "refund_id": derived_id(request, "payment"),
+            "payment_id": self.recent(Table::Payments),
+        });
+        if chance(self.rng, 60) {
+            body["amount_minor"] = json!(self.rng.random_range(1..5) * 500);
+        }
+        body
+    }
+
+    /// One of the rows that were written last.
+    fn recent(&mut self, table: Table) -> Uuid {
+        let last = format!("1 ORDER BY rowid DESC LIMIT {WANTED_ROWS}");
+        let rows = self.desk.rows_where(table, &last, &[]).expect("rows");
+        let named = |row: &practice::Row| row.get(table.key())?.as_str()?.parse().ok();
+        let stranger = id(self.rng);
+        rows.choose(self.rng).and_then(named).unwrap_or(stranger)
     }
 
     fn about_appointment(&mut self) -> Value {

@@ -45,6 +45,8 @@ fn in_a_storm_nothing_is_lost_doubled_or_left_behind() {
         ("granted a time", 50),
         ("slot taken", 10),
         ("expired", 30),
+        ("granted money", 15),
+        ("more than is owed", 5),
     ] {
         let checked = told.checked.get(what).copied().unwrap_or_default();
         assert!(checked >= least, "only {checked} times: {what}");

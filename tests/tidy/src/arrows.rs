@@ -59,7 +59,7 @@ const KIT_OF_DOMAINS: &[&str] = &["kit-event"];
 /// What a store may link besides its domain.
 const KIT_OF_STORES: &[&str] = &["kit-event", "kit-store"];
 /// What the agent may link of the kit.
-const KIT_OF_AGENT: &[&str] = &["kit-clock", "kit-event", "kit-link", "kit-token"];
+const KIT_OF_AGENT: &[&str] = &["kit-clock", "kit-event", "kit-link", "kit-telemetry", "kit-token"];
 /// What the practice may link of ours: words, and no reader.
 const OURS_OF_PRACTICE: &[&str] = &["kit-clock", "kit-event"];
 /// What a pure crate never links, near or far.

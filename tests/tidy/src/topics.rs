@@ -15,26 +15,33 @@ use crate::Violation;
 use crate::tree::TextFile;
 
 /// Folders of the roles that write and read for a living; a demonstration is none.
-pub const ROLES: [&str; 3] =
-    ["services/edge/src/", "services/gateway/src/", "services/projector/src/"];
+pub const ROLES: [&str; 4] = [
+    "services/edge/src/",
+    "services/gateway/src/",
+    "services/projector/src/",
+    "services/publisher/src/",
+];
 
 /// Words of a function that publishes what it names.
 const WRITES: [&str; 3] = ["Outgoing", "publish", "enqueue"];
 /// Words of a function that reads what it names.
 const READS: [&str; 2] = ["assign", "scan"];
 /// Calls of the bus that write one topic, and which.
-const WRITES_BY_NAME: [(&str, &str); 6] = [
+const WRITES_BY_NAME: [(&str, &str); 7] = [
     ("publish_fact", "Facts"),
     ("enqueue_fact", "Facts"),
     ("seal_fact", "Facts"),
+    ("seal_public", "Domain"),
     ("publish_request", "Requests"),
     ("publish_reply", "Replies"),
     ("park", "Parked"),
 ];
 
 /// Topics that people read, and with what; the list shrinks as roles learn to.
-const READ_BY_PEOPLE: [(&str, &str); 1] =
-    [("Parked", "an operator reads it with kcat until there is a redrive")];
+const READ_BY_PEOPLE: [(&str, &str); 2] = [
+    ("Domain", "analysts and integrators read it; examples/ holds their first consumers"),
+    ("Parked", "an operator reads it with kcat until there is a redrive"),
+];
 
 /// Who writes and who reads, by topic.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -54,6 +61,21 @@ pub fn topics(bus: &[TextFile]) -> Vec<String> {
     });
     let variants = topic.into_iter().flat_map(|item| item.variants);
     variants.map(|variant| variant.ident.to_string()).collect()
+}
+
+/// What several roles do together. A role that looks at what it alone wrote, to know how far it
+/// came, is no reader of it: somebody else must be.
+pub fn together(roles: impl IntoIterator<Item = Traffic>) -> Traffic {
+    let roles: Vec<_> = roles.into_iter().collect();
+    let mut all = Traffic::default();
+    for (at, role) in roles.iter().enumerate() {
+        let others = roles.iter().enumerate().filter(|(other, _)| *other != at);
+        let by_others: BTreeSet<_> = others.flat_map(|(_, other)| &other.written).collect();
+        let is_read = |topic: &&String| !role.written.contains(*topic) || by_others.contains(topic);
+        all.read.extend(role.read.iter().filter(is_read).cloned());
+        all.written.extend(role.written.iter().cloned());
+    }
+    all
 }
 
 /// Topics without a writer or a reader, and exceptions that are none any more.
@@ -232,6 +254,16 @@ mod tests {
         assert_eq!(traffic.read, set(&["Facts", "Requests"]));
         assert_eq!(of("fn f() { bus.publish_fact(fact) }").written, set(&["Facts"]));
         assert_eq!(of("fn f() { name(Topic::Facts) }"), Traffic::default());
+    }
+
+    #[test]
+    fn who_reads_only_what_it_wrote_itself_is_no_reader() {
+        let publisher = || of("fn f() { bus.seal_public(x) } fn g() { scan(Topic::Domain(y)) }");
+        assert_eq!(publisher().read, set(&["Domain"]));
+        assert_eq!(together([publisher()]).read, set(&[]));
+        let other = of("fn g() { scan(Topic::Domain(y)) }");
+        let all = together([publisher(), other]);
+        assert_eq!((all.read, all.written), (set(&["Domain"]), set(&["Domain"])));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 const NOT_OURS: [&str; 2] = ["target", "node_modules"];
 
 /// A text file of the tree.
+#[derive(Debug, Clone)]
 pub struct TextFile {
     /// From the root, with `/`.
     pub path: String,
