@@ -24,6 +24,11 @@ macro_rules! fact_kinds {
                 match self { $(Self::$kind => $type),+ }
             }
 
+            /// The promise of its public form.
+            pub const fn public_type(self) -> &'static str {
+                match self { $(Self::$kind => concat!("public.", $type)),+ }
+            }
+
             /// When it happens, in one sentence.
             pub const fn doc(self) -> &'static str {
                 match self { $(Self::$kind => $doc),+ }

@@ -15,6 +15,7 @@
 //! | [`interval`], [`hours`], [`diary`] | time worked and time taken |
 //! | [`booking`] | `gather` and `decide` |
 //! | [`slots`] | free slots |
+//! | [`public`] | what analysts and integrators learn |
 //! | [`refusal`] | [`Refused`] and [`PROBLEMS`] |
 #![deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)]
 
@@ -25,6 +26,7 @@ pub mod facts;
 pub mod hours;
 pub mod interval;
 pub mod practitioner;
+pub mod public;
 pub mod reading;
 pub mod refusal;
 pub mod rules;
@@ -44,7 +46,9 @@ pub use wishes::{
 };
 pub use working_hours::WorkingHours;
 
-use kit_event::{Answer, Domain, Granted, Observed, Records, Refusal, SchemaSource, Timestamp};
+use kit_event::{
+    Answer, Domain, Granted, Observed, PublicEvent, Records, Refusal, SchemaSource, Timestamp,
+};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -141,6 +145,16 @@ impl Domain for Scheduling {
 
     fn schemas(&self) -> Vec<SchemaSource> {
         schemas::all()
+    }
+
+    fn publish(&self, fact: &kit_event::Fact) -> Result<Option<PublicEvent>, serde_json::Error> {
+        let Some(known) = Fact::read(&fact.type_name, &fact.body)? else { return Ok(None) };
+        let body = public::of(&known)?;
+        Ok(Some(PublicEvent { version: public::VERSION, body }))
+    }
+
+    fn public_schemas(&self) -> Vec<SchemaSource> {
+        public::schemas()
     }
 }
 
