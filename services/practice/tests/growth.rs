@@ -24,7 +24,7 @@ fn filled(population: &Population) -> (Duration, u64) {
 fn ten_thousand_patients_take_a_moment_even_without_optimisation() {
     let (took, rows) = filled(&Population::register(10_000, Tz::Europe__Lisbon));
     assert!((10_000..12_000).contains(&rows), "a register is mostly patients: {rows} rows");
-    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
     let (_, rows) = filled(&Population::of(10_000, Tz::Europe__Lisbon));
-    assert!(rows > 25_000, "{rows} rows");
+    assert!(rows > 15_000, "{rows} rows");
 }

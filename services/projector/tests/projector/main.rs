@@ -8,6 +8,7 @@ mod money;
 mod network;
 mod outages;
 mod poison;
+mod readers;
 mod reads;
 mod rebuilds;
 mod replays;

@@ -84,10 +84,26 @@ async fn no_read_fails_or_goes_back_while_every_domain_is_rebuilt_and_rolled_bac
     }
     let copies = net.arteria(&["projector", "copies"]).await;
     assert_eq!(copies.lines().filter(|line| line.contains("previous")).count(), DOMAINS.len());
+    tells_how_it_fares(&net).await;
     net.arteria(&["projector", "drop", "--domain", "patients"]).await;
     let copies = net.arteria(&["projector", "copies"]).await;
     assert_eq!(copies.lines().filter(|line| line.contains("previous")).count(), DOMAINS.len() - 1);
     reading.end().await;
+}
+
+/// The projector's series are there from the start, and count what became visible.
+async fn tells_how_it_fares(net: &Net) {
+    let (_, addr) = net.admin_addrs().iter().find(|(role, _)| *role == "projector").unwrap();
+    let told = reqwest::get(format!("http://{addr}/metrics")).await.unwrap().text().await.unwrap();
+    for series in [
+        "arteria_log_lag_records{role=\"projector\",domain=\"billing\"}",
+        "arteria_projector_units_on_hold{domain=\"timeline\"} 0",
+        "arteria_parked_total{cause_kind=\"fork\"} 0",
+        "arteria_projector_feed_joined{domain=\"patients\"}",
+        "arteria_clinic_to_visible_seconds_bucket{domain=\"scheduling\"",
+    ] {
+        assert!(told.contains(series), "no {series} in\n{told}");
+    }
 }
 
 /// Books, and reads the own write at its number.
