@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -23,6 +24,10 @@ const DAY_SECONDS: [f64; 16] = [
     0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 600.0, 3600.0, 43_200.0,
     172_800.0,
 ];
+
+/// Histograms keep every single sample until they are asked for or this is done: without it a process
+/// that nobody scrapes grows with each event.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// One recorder a process, even when it runs several roles.
 static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
@@ -59,6 +64,16 @@ pub(crate) async fn serve(life: &Lifecycle, addr: SocketAddr) -> Result<(), Life
             }),
         )
         .route("/metrics", get(move || async move { metrics.render() }));
+    let (upkept, soft) = (recorder()?, life.soft());
+    life.spawn("metrics upkeep", async move {
+        let mut every = tokio::time::interval(UPKEEP_EVERY);
+        loop {
+            tokio::select! {
+                _ = every.tick() => upkept.run_upkeep(),
+                () = soft.cancelled() => return Ok(()),
+            }
+        }
+    });
     let bind = |source| LifecycleError::Bind { addr, source };
     let listener = tokio::net::TcpListener::bind(addr).await.map_err(bind)?;
     let soft = life.soft();
