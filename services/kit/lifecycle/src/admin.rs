@@ -25,8 +25,8 @@ const DAY_SECONDS: [f64; 16] = [
     172_800.0,
 ];
 
-/// Histograms keep every single sample until they are asked for or this is done: without it a process
-/// that nobody scrapes grows with each event.
+/// Histograms keep every single sample until they are asked for or this is done: without it a
+/// process that nobody scrapes grows with each event.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// One recorder a process, even when it runs several roles.
