@@ -73,6 +73,7 @@ fn addresses(network: &Network) -> Result<Vec<(&'static str, String)>> {
         ("ARTERIA_TEST_POSTGRES", settings.postgres_url.clone()),
         ("ARTERIA_TEST_GATEWAY", format!("http://{}", settings.gateway_addr)),
         ("ARTERIA_TEST_EDGE", format!("ws://{}", settings.edge_addr)),
+        ("ARTERIA_TEST_PROJECTOR_ADMIN", format!("http://{}", settings.projector_admin_addr)),
         ("ARTERIA_TEST_UNIT", units[0].to_string()),
         ("ARTERIA_TEST_STAFF_TOKEN", token),
     ])

@@ -1,5 +1,5 @@
-//! A page, a record's past and a waking look cost the same whatever the unit's history: Postgres
-//! counts the rows that it touched.
+//! A page, a record's past and a waking look cost the same whatever the unit's history, and a name
+//! the same however many bear it: Postgres counts the rows that it touched.
 
 mod desk;
 mod live;
@@ -34,47 +34,63 @@ async fn grow(live: &Live) {
     live.pool.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(fill))).await.unwrap();
 }
 
-/// Rows of the timeline touched so far, through indexes and without.
-async fn touched(pool: &PgPool) -> (i64, i64) {
-    pool.execute("select pg_stat_force_next_flush()").await.unwrap();
-    sqlx::query_as(
-        "select coalesce(idx_tup_fetch, 0)::bigint, seq_tup_read::bigint
-         from pg_stat_user_tables where schemaname = 'timeline' and relname = 'fact'",
-    )
-    .fetch_one(pool)
-    .await
-    .unwrap()
+/// The connection whose reads are counted, and the table that they are counted of.
+struct Counted {
+    pool: PgPool,
+    schema: &'static str,
+    table: &'static str,
 }
 
-async fn costs<F: Future>(pool: &PgPool, what: &str, read: impl Fn() -> F) {
-    // The planner settles on a statement's plan after five times.
-    for _ in 0..6 {
-        read().await;
+impl Counted {
+    /// One connection, so that what it counted is what we made it count.
+    async fn of(live: &Live, schema: &'static str, table: &'static str) -> Self {
+        let options = live.pool.connect_options();
+        let pool = PgPoolOptions::new().max_connections(1).connect_with((*options).clone());
+        Self { pool: pool.await.unwrap(), schema, table }
     }
-    let before = touched(pool).await;
-    read().await;
-    let after = touched(pool).await;
-    let (by_index, by_scan) = (after.0 - before.0, after.1 - before.1);
-    println!("{what}: {by_index} rows by index, {by_scan} by scan");
-    assert_eq!(by_scan, 0, "{what} reads the whole table");
-    assert!(by_index <= ROWS_MAX, "{what} touches {by_index} rows");
+
+    /// Rows touched so far, through indexes and without.
+    async fn touched(&self) -> (i64, i64) {
+        self.pool.execute("select pg_stat_force_next_flush()").await.unwrap();
+        sqlx::query_as(
+            "select coalesce(idx_tup_fetch, 0)::bigint, seq_tup_read::bigint
+             from pg_stat_user_tables where schemaname = $1 and relname = $2",
+        )
+        .bind(self.schema)
+        .bind(self.table)
+        .fetch_one(&self.pool)
+        .await
+        .unwrap()
+    }
+
+    async fn costs<F: Future>(&self, what: &str, read: impl Fn() -> F) {
+        // The planner settles on a statement's plan after five times.
+        for _ in 0..6 {
+            read().await;
+        }
+        let before = self.touched().await;
+        read().await;
+        let after = self.touched().await;
+        let (by_index, by_scan) = (after.0 - before.0, after.1 - before.1);
+        println!("{what}: {by_index} rows by index, {by_scan} by scan");
+        assert_eq!(by_scan, 0, "{what} reads the whole table");
+        assert!(by_index <= ROWS_MAX, "{what} touches {by_index} rows");
+    }
 }
 
 #[tokio::test]
 async fn what_is_read_of_the_timeline_is_what_is_shown() {
     let live = Live::start(Bounds::default()).await;
     grow(&live).await;
-    // One connection, so that what it counted is what we made it count.
-    let options = live.pool.connect_options();
-    let pool = PgPoolOptions::new().max_connections(1).connect_with((*options).clone());
-    let (pool, unit) = (pool.await.unwrap(), Live::unit());
+    let counted = Counted::of(&live, "timeline", "fact").await;
+    let (pool, unit) = (counted.pool.clone(), Live::unit());
     for after in [UnitSeq::ZERO, UnitSeq::new(1, 30_000), UnitSeq::new(1, 59_990)] {
         let after_text = after.to_string();
         for types in [&[][..], &["a.rare"], &["a.one", "a.rare"], &["a.none"]] {
             let types = types.iter().map(|t| (*t).to_owned()).collect();
             let filter = EventFilter { after, types, patient_id: None };
             let what = format!("page after {after_text} of {:?}", filter.types);
-            costs(&pool, &what, || kit_timeline::events(&pool, &unit, &filter, 50)).await;
+            counted.costs(&what, || kit_timeline::events(&pool, &unit, &filter, 50)).await;
         }
         let filter = PatientFilter {
             patient_id: PATIENT.parse().unwrap(),
@@ -84,9 +100,10 @@ async fn what_is_read_of_the_timeline_is_what_is_shown() {
             also: (1..20).map(|n| UnitSeq::new(1, n * 3000 + 1)).collect(),
         };
         let what = format!("patient's page after {after_text}");
-        costs(&pool, &what, || kit_timeline::of_patient(&pool, &unit, &filter, 50)).await;
+        counted.costs(&what, || kit_timeline::of_patient(&pool, &unit, &filter, 50)).await;
         let upto = UnitSeq::new(1, after.seq + 90);
-        costs(&pool, "who is concerned", || kit_timeline::concerned(&pool, &unit, after, upto))
+        counted
+            .costs("who is concerned", || kit_timeline::concerned(&pool, &unit, after, upto))
             .await;
     }
     let subject = Subject { name: "x/777", types: "a.", thing: "x" };
@@ -94,8 +111,49 @@ async fn what_is_read_of_the_timeline_is_what_is_shown() {
         Moment::Seq(UnitSeq::new(1, 50_000)),
         Moment::Time("2099-01-01T00:00:00Z".parse().unwrap()),
     ] {
-        costs(&pool, "as of", || kit_timeline::said(&pool, &unit, subject, moment)).await;
+        counted.costs("as of", || kit_timeline::said(&pool, &unit, subject, moment)).await;
     }
-    costs(&pool, "ever", || kit_timeline::ever_said(&pool, &unit, subject)).await;
-    costs(&pool, "holds", || kit_timeline::holds(&pool, &unit, UnitSeq::new(1, 7))).await;
+    counted.costs("ever", || kit_timeline::ever_said(&pool, &unit, subject)).await;
+    counted.costs("holds", || kit_timeline::holds(&pool, &unit, UnitSeq::new(1, 7))).await;
+}
+
+/// Patients of the unit.
+const PATIENTS: i64 = 20_000;
+
+#[tokio::test]
+async fn a_name_reads_the_rows_of_its_page_however_many_bear_it() {
+    let live = Live::start(Bounds::default()).await;
+    let unit = UNIT;
+    // Every tenth is a Silva or a Silveira; the rows' places on disk have nothing to do with names.
+    let fill = format!(
+        "insert into patients.patient
+             (unit, patient_id, epoch, seq, sort_name, words, removed, withdrawn, state)
+         select '{unit}', md5(n::text)::uuid, 1, n, family || ' ana' || n % 97,
+                'ana' || n % 97 || ' ' || family, false, false, '{{}}'
+         from generate_series(1, {PATIENTS}) n,
+              lateral (select case n % 20 when 0 then 'silva' when 10 then 'silveira'
+                              else 'family' || n % 500 end as family) f;
+         insert into patients.patient_word
+         select unit, w, sort_name, patient_id from patients.patient,
+                lateral string_to_table(words, ' ') w;
+         insert into patients.applied values ('{unit}', 1, {PATIENTS}, null, now(), 1, {PATIENTS});
+         analyze patients.patient;
+         analyze patients.patient_word;"
+    );
+    live.pool.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(fill))).await.unwrap();
+    let counted = Counted::of(&live, "patients", "patient").await;
+    let (pool, unit) = (counted.pool.clone(), Live::unit());
+    for name in ["sil", "s", "silva ana1", "ana", "ana4 silve", "nobody"] {
+        let filter = patients_store::PatientFilter { name: Some(name.into()), ..<_>::default() };
+        let mut after = None;
+        for page in 1..=3 {
+            let what = format!("page {page} of {name}");
+            let read = || patients_store::patients(&pool, &unit, &filter, after.as_deref(), 50);
+            counted.costs(&what, read).await;
+            after = read().await.unwrap().value.next;
+            if after.is_none() {
+                break;
+            }
+        }
+    }
 }

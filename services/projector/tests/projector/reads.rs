@@ -70,6 +70,16 @@ async fn patients_are_found_by_the_beginning_of_any_name_without_case_and_accent
     network.settle().await;
     assert_eq!(found(named("silv")).await, [2]);
     assert_eq!(found(named("costa")).await, [1]);
+    // The same words in another order: found as before, listed elsewhere.
+    unit.say(patient_fact(PatientFact::Amended, &patient(2, "Ana", "Silvestre"))).await;
+    unit.say(patient_fact(PatientFact::Amended, &patient(1, "Silva", "Costa"))).await;
+    unit.say(patient_fact(PatientFact::Amended, &patient(1, "Costa", "Silva"))).await;
+    network.settle().await;
+    assert_eq!(found(named("sil")).await, [2, 1]);
+    let keys = "select count(*) from patients.patient_word w
+                where not exists (select from patients.patient p where p.unit = w.unit
+                      and p.patient_id = w.patient_id and p.sort_name = w.sort_name)";
+    assert_eq!(network.count(keys).await, 0);
     assert_eq!(network.count("select count(*) from patients.patient where removed").await, 1);
     let all = PatientFilter::default();
     let bad = patients_store::patients(&network.reads, &unit.id, &all, Some("mine"), 1).await;

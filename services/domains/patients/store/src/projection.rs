@@ -32,6 +32,11 @@ const STEPS: &[Step] = &[
         sql: include_str!("../migrations/1002_patient_word.sql"),
     },
     Step { version: 1003, name: "home", sql: include_str!("../migrations/1003_home.sql") },
+    Step {
+        version: 1004,
+        name: "word in order",
+        sql: include_str!("../migrations/1004_word_in_order.sql"),
+    },
 ];
 
 impl Projection for Patients {
@@ -148,28 +153,32 @@ async fn write(
 ) -> Result<(), StoreError> {
     let columns = Columns::of(states)?;
     let words: Vec<String> = states.iter().map(|s| words_of(&s.thing)).collect();
+    let sort_names: Vec<String> = states.iter().map(|s| sort_name_of(&s.thing)).collect();
     sqlx::query(
         "delete from patient_word w using (
-             select p.unit, p.patient_id, old.word
-             from unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[], $5::text[])
-                  as n(unit, patient_id, epoch, seq, words)
+             select p.unit, p.patient_id, p.sort_name, old.word
+             from unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[], $5::text[], $6::text[])
+                  as n(unit, patient_id, epoch, seq, words, sort_name)
              join patient p on p.unit = n.unit and p.patient_id = n.patient_id
              cross join lateral string_to_table(p.words, ' ') as old(word)
-             where p.words <> n.words and (p.epoch, p.seq) < (n.epoch, n.seq)) gone
-         where w.unit = gone.unit and w.word = gone.word and w.patient_id = gone.patient_id",
+             where (p.words <> n.words or p.sort_name <> n.sort_name)
+                   and (p.epoch, p.seq) < (n.epoch, n.seq)) gone
+         where w.unit = gone.unit and w.word = gone.word and w.sort_name = gone.sort_name
+               and w.patient_id = gone.patient_id",
     )
     .bind(&columns.units)
     .bind(&columns.ids)
     .bind(&columns.epochs)
     .bind(&columns.seqs)
     .bind(&words)
+    .bind(&sort_names)
     .execute(&mut *connection)
     .await
     .writing("patient words")?;
-    upsert(connection, &columns, states, &words).await?;
+    upsert(connection, &columns, states, &words, &sort_names).await?;
     sqlx::query(
-        "insert into patient_word (unit, word, patient_id)
-         select p.unit, new.word, p.patient_id
+        "insert into patient_word (unit, word, sort_name, patient_id)
+         select p.unit, new.word, p.sort_name, p.patient_id
          from unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[])
               as n(unit, patient_id, epoch, seq)
          join patient p on p.unit = n.unit and p.patient_id = n.patient_id
@@ -193,8 +202,8 @@ async fn upsert(
     columns: &Columns<'_>,
     states: &[Stated<'_, Patient>],
     words: &[String],
+    sort_names: &[String],
 ) -> Result<(), StoreError> {
-    let sort_names = states.iter().map(|s| sort_name_of(&s.thing)).collect::<Vec<_>>();
     let births = states.iter().map(|s| s.thing.birth_date.map(Date::to_naive));
     let mrns = states.iter().map(|s| s.thing.mrn.as_deref().map(|m| searchable(m, MRN_CHARS_MAX)));
     sqlx::query(

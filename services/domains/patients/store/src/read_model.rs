@@ -57,13 +57,8 @@ pub async fn patients(
     after: Option<&str>,
     limit: u32,
 ) -> Result<Fresh<Page<Row>>, StoreError> {
-    let after: Option<(String, Uuid)> = key_after(after)?;
-    let mut query = select(filter);
-    if let Some((sort_name, patient_id)) = after {
-        query.push(" and (p.sort_name, p.patient_id) > (").push_bind(sort_name);
-        query.push(", ").push_bind(patient_id).push(")");
-    }
-    query.push(" order by p.sort_name, p.patient_id limit ").push_bind(rows_for(limit));
+    let mut query = select(filter, key_after(after)?);
+    query.push(" limit ").push_bind(rows_for(limit));
     query.push(") p on true where a.unit = ").push_bind(unit.as_str());
     query.push(" order by p.sort_name, p.patient_id");
     let rows = query.build().fetch_all(pool).await.reading("patients")?;
@@ -91,36 +86,94 @@ pub async fn unit_of_patient(
         .transpose()
 }
 
-/// The statement up to the keyset; each condition that is not set is not in it, so that each
+/// The place in the list after which a page begins.
+type After = Option<(String, Uuid)>;
+
+/// The statement up to its limit; each condition that is not set is not in it, so that each
 /// combination has a plan of its own.
-fn select(filter: &PatientFilter) -> QueryBuilder<Postgres> {
+fn select(filter: &PatientFilter, after: After) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(
         "select a.epoch as fresh_epoch, a.seq as fresh_seq, a.time as fresh_time, p.*
          from patients.applied a left join lateral (
              select p.patient_id, p.sort_name, p.state, p.epoch, p.seq, p.stale_epoch, p.stale_seq
-             from patients.patient p
-             where p.unit = a.unit and not p.removed and not p.withdrawn",
+             from ",
     );
+    let words = filter.name.as_deref().map(names::searched_words);
+    let key = match words.as_deref() {
+        // A birth date or a number leaves a handful, whose words are then looked at.
+        Some([first, others @ ..]) if filter.birth_date.is_none() && filter.mrn.is_none() => {
+            push_named(&mut query, first, others, after);
+            "k"
+        }
+        _ => {
+            query.push(
+                "patients.patient p where p.unit = a.unit and not p.removed and not p.withdrawn",
+            );
+            push_conditions(&mut query, filter, words.as_deref());
+            push_after(&mut query, "p", after);
+            "p"
+        }
+    };
+    query.push(format!(" order by {key}.sort_name, {key}.patient_id"));
+    query
+}
+
+/// The keys of those who have such a name, in order, from the words alone; then their rows, one by
+/// one until the page is full.
+fn push_named(query: &mut QueryBuilder<Postgres>, first: &str, others: &[String], after: After) {
+    query.push(
+        "(select distinct w.sort_name, w.patient_id from patients.patient_word w
+          where w.unit = a.unit",
+    );
+    push_begins(query, "w", first);
+    for word in others {
+        query.push(
+            " and exists (select from patients.patient_word o
+               where o.unit = a.unit and o.patient_id = w.patient_id",
+        );
+        push_begins(query, "o", word);
+        query.push(")");
+    }
+    push_after(query, "w", after);
+    query.push(
+        " order by w.sort_name, w.patient_id) k
+          join patients.patient p on p.unit = a.unit and p.patient_id = k.patient_id
+               and not p.removed and not p.withdrawn",
+    );
+}
+
+fn push_conditions(
+    query: &mut QueryBuilder<Postgres>,
+    filter: &PatientFilter,
+    words: Option<&[String]>,
+) {
     if let Some(birth_date) = filter.birth_date {
         query.push(" and p.birth_date = ").push_bind(birth_date.to_naive());
     }
     if let Some(mrn) = &filter.mrn {
         query.push(" and p.mrn = ").push_bind(searchable(mrn, MRN_CHARS_MAX));
     }
-    if let Some(name) = &filter.name {
-        let words = names::searched_words(name);
-        if words.is_empty() {
-            query.push(" and false");
-        }
-        for word in words {
-            // Words are ordered byte by byte, and no letter of a folded word sorts after U+10FFFF.
-            let end = format!("{word}\u{10FFFF}");
-            query.push(
-                " and exists (select from patients.patient_word w
-                   where w.unit = a.unit and w.patient_id = p.patient_id and w.word >= ",
-            );
-            query.push_bind(word).push(" and w.word < ").push_bind(end).push(")");
-        }
+    if words.is_some_and(<[String]>::is_empty) {
+        query.push(" and false");
     }
-    query
+    for word in words.unwrap_or_default() {
+        // With the row at hand, its words are the shortest of lists.
+        query.push(" and exists (select from string_to_table(p.words, ' ') as o(word) where true");
+        push_begins(query, "o", word);
+        query.push(")");
+    }
+}
+
+fn push_begins(query: &mut QueryBuilder<Postgres>, table: &str, word: &str) {
+    // Words are ordered byte by byte, and no letter of a folded word sorts after U+10FFFF.
+    let end = format!("{word}\u{10FFFF}");
+    query.push(format!(" and {table}.word >= ")).push_bind(word.to_owned());
+    query.push(format!(" and {table}.word < ")).push_bind(end);
+}
+
+fn push_after(query: &mut QueryBuilder<Postgres>, table: &str, after: After) {
+    if let Some((sort_name, patient_id)) = after {
+        query.push(format!(" and ({table}.sort_name, {table}.patient_id) > ("));
+        query.push_bind(sort_name).push(", ").push_bind(patient_id).push(")");
+    }
 }
