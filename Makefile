@@ -64,9 +64,9 @@ lint: prerequisites ## Check formatting and lints only.
 schemas: build ## Write the generated schemas into proto-schemas/.
 	@exec $(ARTERIA) schemas write
 
-bench: prerequisites ## Measure a booking beside its floor (optimised build); ARGS reach the program.
+bench: prerequisites ## Measure a booking beside its floor, and commits until REST (optimised); ARGS="--only visible".
 	@cargo build --workspace --release $(LOCKED)
-	@exec $(BUILT)/release/arteria with-network -- $(BUILT)/release/arteria-bench booking $(ARGS)
+	@exec $(BUILT)/release/arteria with-network -- $(BUILT)/release/arteria-bench bench $(ARGS)
 
 growth: prerequisites ## Load 500 clinics of 10,000 patients through the path (hours, 60 GB); ARGS="--units 20".
 	@cargo build --workspace --release $(LOCKED)

@@ -11,6 +11,10 @@ impl Figures {
         self.0.push(latency);
     }
 
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     pub fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
     }

@@ -9,19 +9,17 @@
 //! thousand facts, milliseconds of a read, bytes for a patient. The absolute rates belong to a
 //! machine on which clients, broker, roles and clinics share the same cores.
 
-mod clinics;
 mod log_end;
 mod reads;
 mod report;
 mod sizes;
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::variable;
-use clinics::{Clinic, Clinics};
+use crate::clinics::{self, Clinic, Clinics};
+use crate::place::Place;
 use log_end::LogEnd;
 use report::{Report, Wave};
 
@@ -44,35 +42,16 @@ pub struct Args {
 
 /// Free disk below which the load stops, told, instead of filling the machine.
 const DISK_FREE_BYTES_MIN: u64 = 4 << 30;
+/// Days of diary on both sides of today: the load is about patients.
+const DIARY_DAYS: u32 = 2;
 /// A wave that has not arrived after this is stuck.
 const WAVE_WITHIN: Duration = Duration::from_secs(1_800);
-
-/// Where everything of the network is, as `arteria with-network` tells.
-pub struct Place {
-    pub home: PathBuf,
-    pub keys: PathBuf,
-    pub kafka: String,
-    pub gateway: String,
-    pub edge: String,
-}
-
-impl Place {
-    fn told() -> Result<Self> {
-        Ok(Self {
-            home: variable("ARTERIA_TEST_HOME")?.into(),
-            keys: variable("ARTERIA_TEST_KEYS")?.into(),
-            kafka: variable("ARTERIA_TEST_KAFKA")?,
-            gateway: variable("ARTERIA_TEST_GATEWAY")?,
-            edge: variable("ARTERIA_TEST_EDGE")?,
-        })
-    }
-}
 
 /// Loads every wave and prints what each cost.
 pub async fn run(args: Args) -> Result<()> {
     ensure!(args.units > 0 && args.wave > 0 && args.reads > 0, "nothing to load or to read");
     let place = Place::told()?;
-    let clinics = Clinics::new(&place, args.patients);
+    let clinics = Clinics::new(&place, args.patients, DIARY_DAYS);
     let log = LogEnd::open(&place.kafka)?;
     let mut reads = reads::Reads::new(&place)?;
     let mut report = Report::begin(&place, args.patients);

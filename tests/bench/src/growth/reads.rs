@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 
-use super::Place;
-use super::clinics::Clinic;
+use crate::clinics::Clinic;
 use crate::figures::Figures;
+use crate::place::Place;
 
 /// Patients remembered of each clinic; reads are spread over all of them.
 const REMEMBERED: usize = 5;

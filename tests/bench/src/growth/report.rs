@@ -5,8 +5,9 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::reads::Measured;
+use super::sizes::folder_bytes;
 use super::sizes::{self, Cpu};
-use super::{Place, sizes::folder_bytes};
+use crate::place::Place;
 
 /// What one wave cost.
 pub struct Wave {
@@ -60,7 +61,7 @@ impl<'a> Report<'a> {
         let reads_ms = [&reads.patient, &reads.name, &reads.events].map(|f| f.quantile_ms(0.5));
         let tails_ms = [&reads.patient, &reads.name, &reads.events].map(|f| f.quantile_ms(0.99));
         let home = &self.place.home;
-        let disk = ["growth", "kafka", "postgres"]
+        let disk = [crate::clinics::FOLDER, "kafka", "postgres"]
             .map(|folder| folder_bytes(&home.join(folder)) as f64 / 1e9);
         println!(
             "{units:>6} {:>10} {:>9.0} {:>9.0} {:>9.0} {:>9.0} {cost_ms:>9.1} {:>8.2} {:>8.2} \

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use tokio::process::Child;
 
-use super::Place;
+use crate::place::Place;
 
 /// Clock ticks of `/proc/<pid>/stat` in a second; Linux has had 100 on every machine for decades.
 const TICKS_A_SECOND: f64 = 100.0;

@@ -13,20 +13,21 @@ use practice::{Population, Seeded};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
-use super::Place;
+use crate::place::Place;
 
+/// Where clinics stand, in the network's home.
+pub const FOLDER: &str = "clinics";
 /// Clinics made at the same time, as many as the cores of a small machine.
 const MADE_AT_ONCE: usize = 2;
 /// Practitioners of a clinic of 10,000 patients.
 const PRACTITIONERS: usize = 8;
-/// Days of diary on both sides of today: the load is about patients.
-const DIARY_DAYS: u32 = 2;
 /// An agent ends by itself well within this.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 /// The token of a run lives as long as the longest run.
 const TOKEN_TTL: &str = "12h";
 
 /// One clinic.
+#[derive(Clone)]
 pub struct Clinic {
     pub unit: String,
     pub dir: PathBuf,
@@ -39,14 +40,15 @@ pub struct Clinic {
 pub struct Clinics {
     place: (PathBuf, PathBuf, String, String),
     patients: u32,
+    diary_days: u32,
     http: reqwest::Client,
 }
 
 impl Clinics {
-    pub fn new(place: &Place, patients: u32) -> Self {
+    pub fn new(place: &Place, patients: u32, diary_days: u32) -> Self {
         let Place { home, keys, gateway, edge, .. } = place;
-        let place = (home.join("growth"), keys.clone(), gateway.clone(), edge.clone());
-        Self { place, patients, http: reqwest::Client::new() }
+        let place = (home.join(FOLDER), keys.clone(), gateway.clone(), edge.clone());
+        Self { place, patients, diary_days, http: reqwest::Client::new() }
     }
 
     /// Makes and fills the clinics of these numbers.
@@ -64,7 +66,7 @@ impl Clinics {
 
     async fn make_one(&self, number: u32) -> Result<Clinic> {
         let (root, keys, _, edge) = &self.place;
-        let unit = format!("growth-{number:05}");
+        let unit = format!("bench-{number:05}");
         let dir = root.join(&unit);
         let mut init = Command::new(beside_us("arteria-agent")?);
         init.args(["init", "--dir"]).arg(&dir).args(["--unit", &unit, "--edge", edge]);
@@ -75,8 +77,8 @@ impl Clinics {
         let population = Population {
             patients: self.patients,
             practitioners: Some(PRACTITIONERS),
-            past_days: DIARY_DAYS,
-            coming_days: DIARY_DAYS,
+            past_days: self.diary_days,
+            coming_days: self.diary_days,
             ..Population::default()
         };
         let (clinic, id, now) = (dir.clone(), unit.parse()?, Clock::system().now());
