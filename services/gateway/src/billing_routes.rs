@@ -3,26 +3,23 @@
 //! A statement (an invoice with its balance and payments) changes with each of its payments, so its
 //! ETag is the number that the read model has reached with the unit, and no single fact's.
 
-use std::time::{Duration, Instant};
-
 use axum::extract::{Path, State};
 use axum::response::Response;
-use billing::{Command, FieldProblem, Payment, RecordPayment, RefundPayment, Statement};
+use billing::{Command, Payment, RecordPayment, RefundPayment, Statement};
 use billing_store::InvoiceFilter;
 use http::HeaderMap;
 use kit_event::derived_id;
-use kit_http::problem::{INVALID_FIELDS, NOT_FOUND};
 use kit_http::{JsonObject, PageQuery, Problem, QueryText, read_fields};
 use kit_store::{Fresh, Row};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::PartialSchema;
-use uuid::Uuid;
 
 use crate::caller::InUnit;
+use crate::fields::{canonical, check, refuse_set, set};
 use crate::headers::WriteHeaders;
-use crate::patients_routes::{canonical, refuse_set, set};
-use crate::permission::{Permission, Reach};
+use crate::own::{must_be_own, only_own};
+use crate::permission::Permission;
 use crate::read::id_of;
 use crate::route::Method::{Get, Post};
 use crate::route::{BodyDoc, Doc, Gives, Route, schema_of};
@@ -36,11 +33,6 @@ const COLLECTION: &str = "payments";
 pub const PAY_SET: &[&str] = &["payment_id", "patient_id"];
 /// Fields of the wish to give back that the gateway sets.
 pub const REFUND_SET: &[&str] = &["refund_id", "payment_id"];
-/// A patient may pay an invoice that the desk wrote a moment ago, before the read model has heard
-/// of it; for so long an invoice that is not there is looked for.
-const OWN_WITHIN: Duration = Duration::from_millis(750);
-/// Between two such looks.
-const OWN_LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The routes of invoices and payments, each with its permission beside its handler.
 pub fn routes() -> Vec<Route> {
@@ -123,14 +115,7 @@ pub async fn invoices(
         appointment_id: query.take("appointment_id"),
     };
     query.finish()?;
-    // A patient's list is its own; to ask for somebody else's is to ask for nothing.
-    if scope.caller.reach == Reach::Own {
-        let own = scope.caller.own_patient();
-        if filter.patient_id.is_some() && filter.patient_id != own {
-            return Err(NOT_FOUND.into());
-        }
-        filter.patient_id = Some(own.ok_or(NOT_FOUND)?);
-    }
+    only_own(&scope, &mut filter.patient_id)?;
     let (unit, after) = (&scope.unit, page.after.as_deref());
     let read = || billing_store::invoices(&app.pool, unit, &filter, after, page.limit);
     let found = app.fresh(unit, SCHEMA, &headers, read).await?;
@@ -210,9 +195,8 @@ pub async fn pay(
     }
     let wish: RecordPayment = read_fields(fields)?;
     check(Command::Record(wish.clone()).validate())?;
-    if scope.caller.reach == Reach::Own {
-        must_be_own(&app, &scope, wish.invoice_id).await?;
-    }
+    let whose = || billing_store::invoice_patient(&app.pool, &scope.unit, wish.invoice_id);
+    must_be_own(&app, &scope, whose).await?;
     let wish = wish_of(RecordPayment::TYPE, &wish, None)?;
     app.ask(&scope, id, write, wish).await
 }
@@ -242,22 +226,6 @@ pub async fn refund(
     app.ask(&scope, id, write, wish).await
 }
 
-/// Only for patients: whose invoice it is must be known before anything is sent. Of the others the
-/// unit itself says whether there is such an invoice.
-async fn must_be_own(app: &App, scope: &InUnit, invoice_id: Uuid) -> Result<(), Problem> {
-    let begun = Instant::now();
-    loop {
-        let read = billing_store::invoice_patient(&app.pool, &scope.unit, invoice_id).await;
-        if let Some(patient) = read.map_err(|error| app.store_problem(&error))? {
-            return scope.caller.must_see_patient(patient);
-        }
-        if begun.elapsed() >= OWN_WITHIN {
-            return Err(NOT_FOUND.into());
-        }
-        tokio::time::sleep(OWN_LOOK_EVERY).await;
-    }
-}
-
 fn wish_of(
     type_name: &'static str,
     wish: &impl Serialize,
@@ -266,11 +234,4 @@ fn wish_of(
     let body: Value = canonical(wish)?;
     let (version, collection) = (Command::VERSION, COLLECTION);
     Ok(Wish { type_name, version, body, collection, creates: true, not_there })
-}
-
-/// The rules that fields obey by themselves.
-fn check(rules: Result<(), Vec<FieldProblem>>) -> Result<(), Problem> {
-    let Err(broken) = rules else { return Ok(()) };
-    let problem = Problem::from(INVALID_FIELDS);
-    Err(broken.into_iter().fold(problem, |problem, it| problem.field(it.field, it.reason)))
 }

@@ -21,6 +21,7 @@
 //! | [`book`] | the ports to the log and to the read model of requests |
 //! | [`replies`], [`presence`] | the two logs that the gateway listens to |
 //! | [`read`] | freshness, `Arteria-Min-Seq`, pages |
+//! | [`fields`], [`own`] | fields on their way to a wish; what a patient may reach |
 //! | [`patients_routes`], [`scheduling_routes`], [`slots`] | handlers of records |
 //! | [`billing_routes`] | handlers of invoices and payments |
 //! | [`requests_routes`], [`units_routes`], [`events`] | handlers of the network |
@@ -37,10 +38,12 @@ pub mod book;
 pub mod caller;
 pub mod counts;
 pub mod events;
+pub mod fields;
 pub mod headers;
 pub mod merge_routes;
 pub mod openapi;
 pub mod outcome;
+pub mod own;
 pub mod patients_routes;
 pub mod permission;
 pub mod presence;

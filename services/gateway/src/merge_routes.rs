@@ -8,8 +8,8 @@ use patients::{MergePatients, Patient};
 use utoipa::PartialSchema;
 
 use crate::caller::InUnit;
+use crate::fields::{canonical, refuse_set, set};
 use crate::headers::{WriteHeaders, if_match};
-use crate::patients_routes::{canonical, refuse_set, set};
 use crate::permission::Permission;
 use crate::read::id_of;
 use crate::route::Method::Post;

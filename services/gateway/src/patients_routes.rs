@@ -6,13 +6,12 @@ use http::HeaderMap;
 use kit_event::{Date, UnitId, derived_id};
 use kit_http::problem::{INVALID_FIELDS, NOT_FOUND};
 use kit_http::{JsonObject, PageQuery, Problem, QueryText, read_fields};
-use patients::{FieldProblem, Patient, RegisterPatient, UpdatePatient};
+use patients::{Patient, RegisterPatient, UpdatePatient};
 use patients_store::PatientFilter;
-use serde::Serialize;
-use serde_json::{Map, Value};
 
 use crate::as_of::{self, AsOf, Kind};
 use crate::caller::{Caller, InUnit};
+use crate::fields::{canonical, check, refuse_set, set};
 use crate::headers::{WriteHeaders, if_match};
 use crate::read::id_of;
 use crate::write::{App, Wish};
@@ -189,36 +188,4 @@ pub async fn amend(
         not_there: Some("patient-unknown"),
     };
     app.ask(&scope, id, write, wish).await
-}
-
-fn check(rules: Result<(), Vec<FieldProblem>>) -> Result<(), Problem> {
-    let Err(broken) = rules else { return Ok(()) };
-    let problem = Problem::from(INVALID_FIELDS);
-    Err(broken.into_iter().fold(problem, |problem, it| problem.field(it.field, it.reason)))
-}
-
-/// Refuses fields that are the gateway's to set, in the words for fields that do not exist.
-///
-/// # Errors
-/// `invalid-fields`.
-pub fn refuse_set(fields: &Map<String, Value>, set: &[&str]) -> Result<(), Problem> {
-    match fields.keys().find(|field| set.contains(&field.as_str())) {
-        Some(field) => {
-            Err(Problem::from(INVALID_FIELDS).field(field, "is no field of this request"))
-        }
-        None => Ok(()),
-    }
-}
-
-/// Sets a field that is the gateway's to set.
-pub fn set(fields: &mut Map<String, Value>, field: &str, value: impl ToString) {
-    fields.insert(field.to_owned(), Value::String(value.to_string()));
-}
-
-/// A wish as its struct writes it, so that the same wish has the same hash however it was spelt.
-///
-/// # Errors
-/// Never: ids, times and text have a JSON form.
-pub fn canonical(wish: &impl Serialize) -> Result<Value, Problem> {
-    serde_json::to_value(wish).map_err(|_| kit_http::problem::INTERNAL.into())
 }

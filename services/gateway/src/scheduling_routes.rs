@@ -1,16 +1,13 @@
 //! Practitioners and appointments at REST.
 
-use std::time::{Duration, Instant};
-
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::HeaderMap;
 use kit_event::{Timestamp, derived_id};
-use kit_http::problem::{INVALID_FIELDS, NOT_FOUND};
 use kit_http::{JsonObject, PageQuery, Problem, QueryText, read_fields};
 use scheduling::{
-    Appointment, ArriveAppointment, BookAppointment, CancelAppointment, Command, FieldProblem,
-    FulfilAppointment, NoshowAppointment, RescheduleAppointment, Status,
+    Appointment, ArriveAppointment, BookAppointment, CancelAppointment, Command, FulfilAppointment,
+    NoshowAppointment, RescheduleAppointment, Status,
 };
 use scheduling_store::{AppointmentFilter, PractitionerFilter};
 use serde::Serialize;
@@ -20,9 +17,10 @@ use uuid::Uuid;
 
 use crate::as_of::{self, AsOf, Kind};
 use crate::caller::InUnit;
+use crate::fields::{canonical, check, refuse_set, set};
 use crate::headers::{WriteHeaders, if_match};
-use crate::patients_routes::{canonical, refuse_set, search, set};
-use crate::permission::Reach;
+use crate::own::{must_be_own, only_own};
+use crate::patients_routes::search;
 use crate::read::id_of;
 use crate::slots::Instanted;
 use crate::write::{App, Wish};
@@ -41,11 +39,6 @@ const COLLECTION: &str = "appointments";
 pub const BOOK_SET: &[&str] = &["appointment_id"];
 /// Fields of every wish about a booked appointment that the gateway sets.
 pub const CHANGE_SET: &[&str] = &["appointment_id", "if_match"];
-/// A patient may move what it booked a moment ago, before the read model has heard of it; for so
-/// long an appointment that is not there is looked for.
-const OWN_WITHIN: Duration = Duration::from_millis(750);
-/// Between two such looks.
-const OWN_LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// `GET /v1/units/{unit}/practitioners`.
 ///
@@ -107,14 +100,7 @@ pub async fn appointments(
         query.refuse("status", format!("is one of {}", words.join(", ")));
     }
     query.finish()?;
-    // A patient's list is its own; to ask for somebody else's is to ask for nothing.
-    if scope.caller.reach == Reach::Own {
-        let own = scope.caller.own_patient();
-        if filter.patient_id.is_some() && filter.patient_id != own {
-            return Err(NOT_FOUND.into());
-        }
-        filter.patient_id = Some(own.ok_or(NOT_FOUND)?);
-    }
+    only_own(&scope, &mut filter.patient_id)?;
     let (unit, after) = (&scope.unit, page.after.as_deref());
     let read = || scheduling_store::appointments(&app.pool, unit, &filter, after, page.limit);
     let found = app.fresh(unit, SCHEMA, &headers, read).await?;
@@ -225,27 +211,12 @@ async fn change<W: DeserializeOwned>(
         set(&mut fields, "if_match", seq);
     }
     let wish = read_fields(fields)?;
-    if scope.caller.reach == Reach::Own {
-        must_be_own(app, scope, appointment_id).await?;
-    }
+    must_be_own(app, scope, || async {
+        let found = scheduling_store::appointment(&app.pool, &scope.unit, appointment_id).await?;
+        Ok(found.value.map(|row| patient_of(&row.state)))
+    })
+    .await?;
     Ok(wish)
-}
-
-/// Only for patients: whose appointment it is must be known before anything is sent. Of the others
-/// the unit itself says whether there is such an appointment.
-async fn must_be_own(app: &App, scope: &InUnit, appointment_id: Uuid) -> Result<(), Problem> {
-    let begun = Instant::now();
-    loop {
-        let read = scheduling_store::appointment(&app.pool, &scope.unit, appointment_id).await;
-        let found = read.map_err(|error| app.store_problem(&error))?.value;
-        if let Some(row) = found {
-            return scope.caller.must_see_patient(patient_of(&row.state));
-        }
-        if begun.elapsed() >= OWN_WITHIN {
-            return Err(NOT_FOUND.into());
-        }
-        tokio::time::sleep(OWN_LOOK_EVERY).await;
-    }
 }
 
 fn wish_of(type_name: &'static str, wish: &impl Serialize, creates: bool) -> Result<Wish, Problem> {
@@ -253,14 +224,4 @@ fn wish_of(type_name: &'static str, wish: &impl Serialize, creates: bool) -> Res
     let not_there = (!creates).then_some("appointment-unknown");
     let (version, collection) = (Command::VERSION, COLLECTION);
     Ok(Wish { type_name, version, body, collection, creates, not_there })
-}
-
-/// The rules that fields obey by themselves.
-///
-/// # Errors
-/// `invalid-fields`, with every field that breaks its rule.
-pub fn check(rules: Result<(), Vec<FieldProblem>>) -> Result<(), Problem> {
-    let Err(broken) = rules else { return Ok(()) };
-    let problem = Problem::from(INVALID_FIELDS);
-    Err(broken.into_iter().fold(problem, |problem, it| problem.field(it.field, it.reason)))
 }

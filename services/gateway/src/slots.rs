@@ -17,8 +17,8 @@ use scheduling::{Command, FreeSlots, Slot, Slots};
 use uuid::Uuid;
 
 use crate::caller::InUnit;
+use crate::fields::canonical;
 use crate::headers::{ONLINE_SECONDS_MAX, Prefer, UNIT_ONLINE, WAIT_SECONDS_DEFAULT, traceparent};
-use crate::patients_routes::canonical;
 use crate::problems::{UNIT_NOT_CONNECTED, UNIT_TIMEOUT, refusal_status};
 use crate::read::List;
 use crate::write::{AWAY_RETRY_SECONDS, App, retry};

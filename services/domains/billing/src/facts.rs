@@ -6,42 +6,7 @@ use serde_json::Value;
 
 use crate::{Invoice, Payment};
 
-/// Names kinds of fact once: the enum, its list, the type on the wire and the sentence in the
-/// schema all come from here.
-macro_rules! fact_kinds {
-    ($(#[$meta:meta])* $name:ident { $(#[doc = $doc:literal] $kind:ident = $type:literal,)+ }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name { $(#[doc = $doc] $kind),+ }
-
-        impl $name {
-            /// Every kind.
-            pub const ALL: &'static [Self] = &[$(Self::$kind),+];
-
-            /// The type on the wire.
-            pub const fn type_name(self) -> &'static str {
-                match self { $(Self::$kind => $type),+ }
-            }
-
-            /// The promise of its public form.
-            pub const fn public_type(self) -> &'static str {
-                match self { $(Self::$kind => concat!("public.", $type)),+ }
-            }
-
-            /// When it happens, in one sentence.
-            pub const fn doc(self) -> &'static str {
-                match self { $(Self::$kind => $doc),+ }
-            }
-
-            /// The kind that `type_name` names, where it is one of these.
-            pub fn parse(type_name: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|kind| kind.type_name() == type_name)
-            }
-        }
-    };
-}
-
-fact_kinds! {
+kit_event::fact_kinds! {
     /// What happened to an invoice.
     InvoiceFact {
         #[doc = "An invoice was issued."]
@@ -59,7 +24,7 @@ fact_kinds! {
     }
 }
 
-fact_kinds! {
+kit_event::fact_kinds! {
     /// What happened to a payment.
     PaymentFact {
         #[doc = "Money came in for an invoice, at the desk or by a request."]

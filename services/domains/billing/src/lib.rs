@@ -13,7 +13,7 @@
 //! | [`facts`] | [`Fact`]: what can have happened |
 //! | [`balance`] | [`Tally`], [`Balance`], [`Statement`]: paid, owed, not counted |
 //! | [`wishes`] | what may be asked, and [`Command`], the only list |
-//! | [`rules`] | what a field obeys by itself ([`FieldProblem`]) |
+//! | [`rules`] | what a field obeys by itself |
 //! | [`till`] | `gather` and `decide` |
 //! | [`public`] | what analysts and integrators learn |
 //! | [`refusal`] | [`Refused`] and [`PROBLEMS`] |
@@ -36,8 +36,7 @@ pub use facts::{Fact, InvoiceFact, PaymentFact};
 pub use invoice::{Invoice, Status};
 pub use money::Currency;
 pub use payment::Payment;
-pub use refusal::{PROBLEMS, Problem, Refused};
-pub use rules::FieldProblem;
+pub use refusal::{PROBLEMS, Refused};
 pub use wishes::{Command, RecordPayment, RefundPayment};
 
 use kit_event::{

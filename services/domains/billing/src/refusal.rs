@@ -3,15 +3,12 @@
 //! The slug is the last part of a problem's `type` and never changes; the title is the same for
 //! each refusal of that name; the detail says what exactly, and never whose invoice it is.
 
-use kit_event::Refusal;
+use kit_event::refusal::FIELD_RULES;
+use kit_event::{FieldProblem, Problem, Refusal};
 use uuid::Uuid;
 
 use crate::balance::Missing;
 use crate::money::Currency;
-use crate::rules::FieldProblem;
-
-/// A problem's slug, its title, and what a reader of its page should know.
-pub type Problem = (&'static str, &'static str, &'static str);
 
 /// Why a wish was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -139,12 +136,6 @@ const REFUND_EXCEEDS_PAYMENT: Problem = (
     "A refund may not exceed what is left of its payment after earlier refunds, nor what came in \
      for the invoice in all. The detail names what is left.",
 );
-const FIELD_RULES: Problem = (
-    "field-rules",
-    "A field breaks its rule",
-    "The request reads well and asks for something that no record may hold; the detail names each \
-     field and its rule.",
-);
 
 /// Every problem of this domain, for the pages at `/problems/<slug>`.
 pub const PROBLEMS: &[Problem] = &[
@@ -179,7 +170,6 @@ impl Refused {
 
 impl From<Refused> for Refusal {
     fn from(refused: Refused) -> Self {
-        let (slug, title, _) = refused.problem();
-        Self { slug, title, detail: refused.to_string() }
+        Self::of(refused.problem(), refused.to_string())
     }
 }

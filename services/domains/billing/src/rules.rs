@@ -1,7 +1,7 @@
 //! Rules that a field obeys by itself, whatever the unit's rows say. The gateway checks them before
 //! a request is sent (422), the unit once more as the last word.
 
-use std::fmt;
+use kit_event::FieldProblem;
 
 use crate::money::Currency;
 use crate::wishes::{Command, RecordPayment, RefundPayment};
@@ -17,28 +17,6 @@ pub const REFERENCE_CHARS_MAX: usize = 140;
 /// The methods that the network itself knows. A unit may have others, so any short code is let
 /// through.
 pub const METHODS: &[&str] = &["cash", "card", "transfer"];
-
-/// A field that breaks its rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldProblem {
-    /// The field, by its name in the wish.
-    pub field: String,
-    /// What the rule wants, as the end of a sentence that begins with the field's name.
-    pub reason: String,
-}
-
-impl FieldProblem {
-    /// All problems in one line.
-    pub fn sentence(problems: &[Self]) -> String {
-        problems.iter().map(Self::to_string).collect::<Vec<_>>().join("; ")
-    }
-}
-
-impl fmt::Display for FieldProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.field, self.reason)
-    }
-}
 
 impl Command {
     /// Checks every field by itself.
@@ -59,7 +37,7 @@ impl RecordPayment {
     /// # Errors
     /// Every field that breaks its rule.
     pub fn validate(&self) -> Result<(), Vec<FieldProblem>> {
-        none_or([
+        FieldProblem::check([
             ("amount_minor", amount(self.amount_minor)),
             ("currency", self.currency.parse::<Currency>().err().map(|_| CURRENCY.to_owned())),
             ("method", self.method.as_deref().and_then(code)),
@@ -74,7 +52,7 @@ impl RefundPayment {
     /// # Errors
     /// Every field that breaks its rule.
     pub fn validate(&self) -> Result<(), Vec<FieldProblem>> {
-        none_or([
+        FieldProblem::check([
             ("amount_minor", self.amount_minor.and_then(amount)),
             ("reference", self.reference.as_deref().and_then(line)),
         ])
@@ -82,16 +60,6 @@ impl RefundPayment {
 }
 
 const CURRENCY: &str = "is an ISO 4217 code of three letters, as EUR";
-
-fn none_or<const N: usize>(checked: [(&str, Option<String>); N]) -> Result<(), Vec<FieldProblem>> {
-    let problems: Vec<_> = checked
-        .into_iter()
-        .filter_map(|(field, broken)| {
-            Some(FieldProblem { field: field.to_owned(), reason: broken? })
-        })
-        .collect();
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
-}
 
 fn amount(minor: i64) -> Option<String> {
     let fits = (1..=AMOUNT_MINOR_MAX).contains(&minor);

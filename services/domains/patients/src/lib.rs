@@ -11,7 +11,7 @@
 //! | [`patient`] | [`Patient`], the thing, and [`observe`] |
 //! | [`facts`] | [`Fact`]: what can have happened |
 //! | [`wishes`] | [`RegisterPatient`], [`UpdatePatient`], and [`Command`], their only list |
-//! | [`rules`] | what a field obeys by itself ([`FieldProblem`]) |
+//! | [`rules`] | what a field obeys by itself |
 //! | [`registration`], [`merge`] | `gather` and `decide` |
 //! | [`public`] | what analysts and integrators learn |
 //! | [`refusal`] | [`Refused`] and [`PROBLEMS`] |
@@ -29,8 +29,7 @@ pub mod wishes;
 pub use facts::{Fact, PatientFact};
 pub use merge::MergePatients;
 pub use patient::{Patient, observe};
-pub use refusal::{PROBLEMS, Problem, Refused};
-pub use rules::FieldProblem;
+pub use refusal::{PROBLEMS, Refused};
 pub use wishes::{Command, RegisterPatient, UpdatePatient};
 
 use kit_event::{

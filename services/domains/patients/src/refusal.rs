@@ -3,13 +3,9 @@
 //! The slug is the last part of a problem's `type` and never changes; the title is the same for
 //! each refusal of that name; the detail says what exactly, and never anything of another patient.
 
-use kit_event::{Date, Refusal, UnitSeq};
+use kit_event::refusal::{CHANGED_MEANWHILE, FIELD_RULES, found_at};
+use kit_event::{Date, FieldProblem, Problem, Refusal, UnitSeq};
 use uuid::Uuid;
-
-use crate::rules::FieldProblem;
-
-/// A problem's slug, its title, and what a reader of its page should know.
-pub type Problem = (&'static str, &'static str, &'static str);
 
 /// Why a wish was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,7 +46,7 @@ pub enum Refused {
         birth_date: Date,
     },
     /// `changed-meanwhile`
-    #[error("the patient is not at {expected} but at {}", at(.found))]
+    #[error("the patient is not at {expected} but at {}", found_at(.found))]
     ChangedMeanwhile {
         /// What the asker had seen.
         expected: UnitSeq,
@@ -86,10 +82,6 @@ pub enum Refused {
     },
 }
 
-fn at(found: &Option<UnitSeq>) -> String {
-    found.map_or_else(|| "a change that has no number yet".to_owned(), |seq| seq.to_string())
-}
-
 const PATIENT_UNKNOWN: Problem = (
     "patient-unknown",
     "The unit has no such patient",
@@ -123,12 +115,6 @@ const DECEASED_BEFORE_BIRTH: Problem = (
     "The date of death is before the date of birth",
     "Both dates are compared as they would stand after the request.",
 );
-const CHANGED_MEANWHILE: Problem = (
-    "changed-meanwhile",
-    "The record was changed meanwhile",
-    "If-Match named a state that is no longer the record's present one: somebody, at the desk or \
-     by another request, was faster. Read the record again and decide again.",
-);
 const MERGE_UNSUPPORTED: Problem = (
     "merge-unsupported",
     "The unit cannot merge registrations",
@@ -150,12 +136,6 @@ const ALREADY_MERGED: Problem = (
     "One of the registrations was merged before",
     "A registration that was merged into another takes nobody in, and is not merged a second time. \
      Name the registration that stays.",
-);
-const FIELD_RULES: Problem = (
-    "field-rules",
-    "A field breaks its rule",
-    "The request reads well and asks for something that no record may hold; the detail names each \
-     field and its rule.",
 );
 
 /// Every problem of this domain, for the pages at `/problems/<slug>`.
@@ -195,7 +175,6 @@ impl Refused {
 
 impl From<Refused> for Refusal {
     fn from(refused: Refused) -> Self {
-        let (slug, title, _) = refused.problem();
-        Self { slug, title, detail: refused.to_string() }
+        Self::of(refused.problem(), refused.to_string())
     }
 }

@@ -4,9 +4,7 @@
 //! They are lenient about how people write, and strict about size and about what would break a
 //! reader: text without control characters, dates that are dates.
 
-use std::fmt;
-
-use kit_event::Date;
+use kit_event::{Date, FieldProblem};
 use serde_json::Value;
 
 use crate::wishes::{Command, RegisterPatient, UpdatePatient};
@@ -30,32 +28,6 @@ pub const COUNTRY_CHARS_MAX: usize = 80;
 
 /// FHIR R4 AdministrativeGender.
 pub const SEXES: &[&str] = &["male", "female", "other", "unknown"];
-
-/// A field that breaks its rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldProblem {
-    /// The field, by its name in the wish.
-    pub field: String,
-    /// What the rule wants, as the end of a sentence that begins with the field's name.
-    pub reason: String,
-}
-
-impl FieldProblem {
-    fn new(field: &str, reason: impl Into<String>) -> Self {
-        Self { field: field.to_owned(), reason: reason.into() }
-    }
-
-    /// All problems in one line.
-    pub fn sentence(problems: &[Self]) -> String {
-        problems.iter().map(Self::to_string).collect::<Vec<_>>().join("; ")
-    }
-}
-
-impl fmt::Display for FieldProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.field, self.reason)
-    }
-}
 
 impl Command {
     /// Checks every field by itself.

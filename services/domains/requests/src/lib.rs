@@ -27,7 +27,7 @@ pub mod reply;
 pub use facts::{Fact, RangeLapsed, RequestFact};
 pub use life::{AppliedCursor, Shown, Tracked, Word, view};
 pub use outcome::{FinalState, RequestOutcome, observe};
-pub use refusal::{PROBLEMS, Problem, Refused};
+pub use refusal::{PROBLEMS, Refused};
 pub use reply::{Answer, Reply};
 
 use kit_event::{

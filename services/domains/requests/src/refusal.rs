@@ -1,9 +1,6 @@
 //! Why a request got no effect for reasons of its own, whatever it asked for.
 
-use kit_event::{Refusal, Timestamp};
-
-/// A problem's slug, its title, and what a reader of its page should know.
-pub type Problem = (&'static str, &'static str, &'static str);
+use kit_event::{Problem, Refusal, Timestamp};
 
 /// Why a request was refused, or what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -147,8 +144,7 @@ impl Refused {
 
 impl From<Refused> for Refusal {
     fn from(refused: Refused) -> Self {
-        let (slug, title, _) = refused.problem();
-        Self { slug, title, detail: refused.to_string() }
+        Self::of(refused.problem(), refused.to_string())
     }
 }
 

@@ -7,42 +7,7 @@ use uuid::Uuid;
 
 use crate::{Appointment, Practitioner, WorkingHours};
 
-/// Names kinds of fact once: the enum, its list, the type on the wire and the sentence in the
-/// schema all come from here.
-macro_rules! fact_kinds {
-    ($(#[$meta:meta])* $name:ident { $(#[doc = $doc:literal] $kind:ident = $type:literal,)+ }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name { $(#[doc = $doc] $kind),+ }
-
-        impl $name {
-            /// Every kind.
-            pub const ALL: &'static [Self] = &[$(Self::$kind),+];
-
-            /// The type on the wire.
-            pub const fn type_name(self) -> &'static str {
-                match self { $(Self::$kind => $type),+ }
-            }
-
-            /// The promise of its public form.
-            pub const fn public_type(self) -> &'static str {
-                match self { $(Self::$kind => concat!("public.", $type)),+ }
-            }
-
-            /// When it happens, in one sentence.
-            pub const fn doc(self) -> &'static str {
-                match self { $(Self::$kind => $doc),+ }
-            }
-
-            /// The kind that `type_name` names, where it is one of these.
-            pub fn parse(type_name: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|kind| kind.type_name() == type_name)
-            }
-        }
-    };
-}
-
-fact_kinds! {
+kit_event::fact_kinds! {
     /// What happened to an appointment.
     AppointmentFact {
         #[doc = "An appointment was booked, at the desk or by a request."]
@@ -68,7 +33,7 @@ fact_kinds! {
     }
 }
 
-fact_kinds! {
+kit_event::fact_kinds! {
     /// What happened to a practitioner.
     PractitionerFact {
         #[doc = "A practitioner joined the unit."]
@@ -86,7 +51,7 @@ fact_kinds! {
     }
 }
 
-fact_kinds! {
+kit_event::fact_kinds! {
     /// What happened to a stretch of working hours.
     WorkingHoursFact {
         #[doc = "A practitioner has new weekly hours."]

@@ -11,7 +11,7 @@
 //! | [`appointment`], [`practitioner`], [`working_hours`] | the things, each with its `observe` |
 //! | [`facts`] | [`Fact`]: what can have happened |
 //! | [`wishes`] | what may be asked, and [`Command`], the only list |
-//! | [`rules`] | what a field obeys by itself ([`FieldProblem`]) |
+//! | [`rules`] | what a field obeys by itself |
 //! | [`interval`], [`hours`], [`diary`] | time worked and time taken |
 //! | [`booking`] | `gather` and `decide` |
 //! | [`slots`] | free slots |
@@ -38,8 +38,7 @@ pub mod working_hours;
 pub use appointment::{Appointment, Status};
 pub use facts::{AppointmentFact, Fact, PractitionerFact, WorkingHoursFact};
 pub use practitioner::Practitioner;
-pub use refusal::{PROBLEMS, Problem, Refused};
-pub use rules::FieldProblem;
+pub use refusal::{PROBLEMS, Refused};
 pub use wishes::{
     ArriveAppointment, BookAppointment, CancelAppointment, Command, FreeSlots, FulfilAppointment,
     NoshowAppointment, RescheduleAppointment, Slot, Slots,

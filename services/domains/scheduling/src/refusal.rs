@@ -3,14 +3,11 @@
 //! The slug is the last part of a problem's `type` and never changes; the title is the same for
 //! each refusal of that name; the detail says what exactly, and never whose time is taken.
 
-use kit_event::{Refusal, Timestamp, UnitSeq};
+use kit_event::refusal::{CHANGED_MEANWHILE, FIELD_RULES, found_at};
+use kit_event::{FieldProblem, Problem, Refusal, Timestamp, UnitSeq};
 use uuid::Uuid;
 
 use crate::interval::Interval;
-use crate::rules::FieldProblem;
-
-/// A problem's slug, its title, and what a reader of its page should know.
-pub type Problem = (&'static str, &'static str, &'static str);
 
 /// Why a wish or a query was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,7 +69,7 @@ pub enum Refused {
         wished: &'static str,
     },
     /// `changed-meanwhile`
-    #[error("the appointment is not at {expected} but at {}", at(.found))]
+    #[error("the appointment is not at {expected} but at {}", found_at(.found))]
     ChangedMeanwhile {
         /// What the asker had seen.
         expected: UnitSeq,
@@ -89,10 +86,6 @@ pub enum Refused {
 
 fn or_none(id: &Option<Uuid>) -> String {
     id.map_or_else(|| "(the appointment names none)".to_owned(), |id| id.to_string())
-}
-
-fn at(found: &Option<UnitSeq>) -> String {
-    found.map_or_else(|| "a change that has no number yet".to_owned(), |seq| seq.to_string())
 }
 
 const PATIENT_UNKNOWN: Problem = (
@@ -151,18 +144,6 @@ const APPOINTMENT_STATUS: Problem = (
     "A booked appointment can arrive, be cancelled, be rescheduled or be a no-show; one that has \
      arrived can be fulfilled or cancelled; the others are final for requests.",
 );
-const CHANGED_MEANWHILE: Problem = (
-    "changed-meanwhile",
-    "The record was changed meanwhile",
-    "If-Match named a state that is no longer the record's present one: somebody, at the desk or \
-     by another request, was faster. Read the record again and decide again.",
-);
-const FIELD_RULES: Problem = (
-    "field-rules",
-    "A field breaks its rule",
-    "The request reads well and asks for something that no record may hold; the detail names each \
-     field and its rule.",
-);
 
 /// Every problem of this domain, for the pages at `/problems/<slug>`.
 pub const PROBLEMS: &[Problem] = &[
@@ -201,7 +182,6 @@ impl Refused {
 
 impl From<Refused> for Refusal {
     fn from(refused: Refused) -> Self {
-        let (slug, title, _) = refused.problem();
-        Self { slug, title, detail: refused.to_string() }
+        Self::of(refused.problem(), refused.to_string())
     }
 }

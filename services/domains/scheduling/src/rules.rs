@@ -1,9 +1,7 @@
 //! Rules that a field obeys by itself, whatever the diary says. The gateway checks them before a
 //! request is sent (422), the unit once more as the last word.
 
-use std::fmt;
-
-use kit_event::Timestamp;
+use kit_event::{FieldProblem, Timestamp};
 
 use crate::wishes::{
     BookAppointment, CancelAppointment, Command, FreeSlots, RescheduleAppointment,
@@ -26,32 +24,6 @@ pub const MODALITY_CHARS_MAX: usize = 32;
 /// The modalities that the network itself knows. A unit may have others (a home visit, a group), so
 /// any short code is let through.
 pub const MODALITIES: &[&str] = &["in-person", "video", "phone"];
-
-/// A field that breaks its rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldProblem {
-    /// The field, by its name in the wish.
-    pub field: String,
-    /// What the rule wants, as the end of a sentence that begins with the field's name.
-    pub reason: String,
-}
-
-impl FieldProblem {
-    fn new(field: &str, reason: impl Into<String>) -> Self {
-        Self { field: field.to_owned(), reason: reason.into() }
-    }
-
-    /// All problems in one line.
-    pub fn sentence(problems: &[Self]) -> String {
-        problems.iter().map(Self::to_string).collect::<Vec<_>>().join("; ")
-    }
-}
-
-impl fmt::Display for FieldProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.field, self.reason)
-    }
-}
 
 impl Command {
     /// Checks every field by itself.
@@ -77,7 +49,7 @@ impl BookAppointment {
         let length = length(self.starts_at, self.ends_at);
         let modality = self.modality.as_deref().and_then(code);
         let reason = self.reason.as_deref().and_then(prose);
-        none_or([("ends_at", length), ("modality", modality), ("reason", reason)])
+        FieldProblem::check([("ends_at", length), ("modality", modality), ("reason", reason)])
     }
 }
 
@@ -87,7 +59,7 @@ impl RescheduleAppointment {
     /// # Errors
     /// Every field that breaks its rule.
     pub fn validate(&self) -> Result<(), Vec<FieldProblem>> {
-        none_or([("ends_at", length(self.starts_at, self.ends_at))])
+        FieldProblem::check([("ends_at", length(self.starts_at, self.ends_at))])
     }
 }
 
@@ -97,7 +69,7 @@ impl CancelAppointment {
     /// # Errors
     /// Every field that breaks its rule.
     pub fn validate(&self) -> Result<(), Vec<FieldProblem>> {
-        none_or([("reason", self.reason.as_deref().and_then(prose))])
+        FieldProblem::check([("reason", self.reason.as_deref().and_then(prose))])
     }
 }
 
@@ -115,16 +87,8 @@ impl FreeSlots {
             (range_ms > SLOTS_RANGE_MS_MAX)
                 .then(|| format!("must be within {days_max} days of from"))
         };
-        none_or([("to", broken)])
+        FieldProblem::check([("to", broken)])
     }
-}
-
-fn none_or<const N: usize>(checked: [(&str, Option<String>); N]) -> Result<(), Vec<FieldProblem>> {
-    let problems: Vec<_> = checked
-        .into_iter()
-        .filter_map(|(field, broken)| Some(FieldProblem::new(field, broken?)))
-        .collect();
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 fn length(starts: Timestamp, ends: Timestamp) -> Option<String> {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use utoipa::openapi::{RefOr, Schema};
 use uuid::Uuid;
 
-use crate::{Fact, Timestamp, UnitSeq};
+use crate::{Fact, Refusal, Timestamp, UnitSeq};
 
 /// A pure domain, as hosts see it.
 pub trait Domain: Sync {
@@ -168,46 +168,6 @@ pub enum RowOperation {
     Insert,
     /// The row must exist.
     Update,
-}
-
-/// The unit's refusal of a wish.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// The problem's name, as `slot-taken`: the last part of the problem's `type`.
-    pub slug: &'static str,
-    /// One short sentence for people, the same for each refusal of that name.
-    pub title: &'static str,
-    /// What exactly, without personal data of anybody else.
-    pub detail: String,
-}
-
-impl Refusal {
-    /// The agent has no domain that reads this type; an older agent met a newer wish.
-    pub fn unknown_type(type_name: &str) -> Self {
-        Self {
-            slug: "request-type-unknown",
-            title: "The unit's agent does not know this kind of request",
-            detail: format!("no domain of this agent reads {type_name}"),
-        }
-    }
-
-    /// The body does not read as the wish that its type names.
-    pub fn malformed(type_name: &str, error: &serde_json::Error) -> Self {
-        Self {
-            slug: "request-malformed",
-            title: "The request does not read as its type",
-            detail: format!("{type_name}: {error}"),
-        }
-    }
-
-    /// The clinic database could not be read or written for this request.
-    pub fn agent_failed(detail: impl Into<String>) -> Self {
-        Self {
-            slug: "agent-failed",
-            title: "The unit's agent could not carry out the request",
-            detail: detail.into(),
-        }
-    }
 }
 
 /// A clinic's records as they stand inside the running transaction.

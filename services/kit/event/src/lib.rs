@@ -13,21 +13,29 @@
 //! | [`time`] | [`Timestamp`] and [`Date`] as they stand on the wire |
 //! | [`fact`] | [`Fact`], a numbered event of a unit |
 //! | [`request`] | [`Request`], a tracked wish, its delivery and its command hash |
-//! | [`domain`] | [`Domain`], [`Records`], [`RowChange`], [`Refusal`]: decide and observe |
+//! | [`kinds`] | [`fact_kinds`], by which a domain names what can happen |
+//! | [`refusal`] | [`Refusal`], and the problems that any domain may have |
+//! | [`rules`] | [`FieldProblem`], a field that breaks a rule of its own |
+//! | [`domain`] | [`Domain`], [`Records`], [`RowChange`]: decide and observe |
 
 pub mod domain;
 pub mod fact;
 pub mod ids;
+pub mod kinds;
+pub mod refusal;
 pub mod request;
+pub mod rules;
 pub mod seq;
 pub mod time;
 
 pub use domain::{
     Answer, Domain, Filter, Granted, Observed, PublicEvent, RecordRef, Records, RecordsError,
-    Refusal, RowChange, RowOperation, SchemaSource, Stored,
+    RowChange, RowOperation, SchemaSource, Stored,
 };
 pub use fact::Fact;
 pub use ids::{RequestId, UnitId, derived_id};
+pub use refusal::{Problem, Refusal};
 pub use request::{Delivery, Request, command_hash};
+pub use rules::FieldProblem;
 pub use seq::UnitSeq;
 pub use time::{Date, Timestamp};

@@ -10,6 +10,7 @@ use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::error::Act;
+use crate::rows::{self, ThingTable};
 use crate::{Step, StoreError};
 
 /// Work on the projector's connection.
@@ -140,19 +141,28 @@ pub trait Projection: Send + Sync + 'static {
         entries: &'a [Entry],
     ) -> Work<'a, Vec<Refused>>;
 
+    /// Its tables of things, which are withdrawn and stale by the usual columns.
+    fn things(&self) -> &'static [ThingTable] {
+        &[]
+    }
+
     /// Marks the rows of units that were not seen in the epoch; deletes none.
     fn withdraw<'a>(
         &'a self,
         connection: &'a mut PgConnection,
         seeded: &'a [Seeded],
-    ) -> Work<'a, ()>;
+    ) -> Work<'a, ()> {
+        Box::pin(rows::withdraw(connection, self.things(), seeded))
+    }
 
     /// Marks the rows of things whose newer state could not be taken up.
     fn mark_stale<'a>(
         &'a self,
         connection: &'a mut PgConnection,
         stale: &'a [Stale],
-    ) -> Work<'a, ()>;
+    ) -> Work<'a, ()> {
+        Box::pin(rows::mark_stale(connection, self.things(), stale))
+    }
 
     /// Writes the rows of requests; none but [`Projection::reads_requests`] gets any.
     fn accept<'a>(&'a self, connection: &'a mut PgConnection, asked: &'a [Asked]) -> Work<'a, ()> {

@@ -100,62 +100,71 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Marks rows of `table` that no fact of the seeded epoch has spoken of, where the epoch's end
-/// names their `thing`. The usual body of [`crate::Projection::withdraw`] for a table with the
-/// columns unit, epoch and withdrawn.
-///
-/// # Errors
-/// Postgres does not answer.
-pub async fn withdraw_rows(
+/// A table with a row for each thing of one kind: the columns unit, epoch, seq, withdrawn,
+/// stale_epoch and stale_seq, and a key beside the unit.
+#[derive(Debug, Clone, Copy)]
+pub struct ThingTable {
+    /// Its name.
+    pub name: &'static str,
+    /// The name of the kind, as `appointment`.
+    pub thing: &'static str,
+    /// The column of the thing's id.
+    pub key: &'static str,
+}
+
+/// Marks the rows that no fact of the seeded epoch has spoken of, in the tables whose things the
+/// epoch's end names.
+pub(crate) async fn withdraw(
     connection: &mut PgConnection,
-    table: &'static str,
-    thing: &str,
+    tables: &[ThingTable],
     seeded: &[Seeded],
 ) -> Result<(), StoreError> {
-    let meant = seeded.iter().filter(|one| one.things.iter().any(|named| named == thing));
-    let (units, epochs): (Vec<&str>, Vec<i64>) =
-        meant.map(|one| (one.unit.as_str(), i64::from(one.epoch))).unzip();
-    if units.is_empty() {
-        return Ok(());
+    for ThingTable { name, thing, .. } in tables {
+        let meant = seeded.iter().filter(|one| one.things.iter().any(|named| named == thing));
+        let (units, epochs): (Vec<&str>, Vec<i64>) =
+            meant.map(|one| (one.unit.as_str(), i64::from(one.epoch))).unzip();
+        if units.is_empty() {
+            continue;
+        }
+        sqlx::query(AssertSqlSafe(format!(
+            "update {name} t set withdrawn = true
+             from unnest($1::text[], $2::bigint[]) as n(unit, epoch)
+             where t.unit = n.unit and t.epoch < n.epoch and not t.withdrawn"
+        )))
+        .bind(units)
+        .bind(epochs)
+        .execute(&mut *connection)
+        .await
+        .writing("withdrawn")?;
     }
-    sqlx::query(AssertSqlSafe(format!(
-        "update {table} t set withdrawn = true
-         from unnest($1::text[], $2::bigint[]) as n(unit, epoch)
-         where t.unit = n.unit and t.epoch < n.epoch and not t.withdrawn"
-    )))
-    .bind(units)
-    .bind(epochs)
-    .execute(connection)
-    .await
-    .writing("withdrawn")?;
     Ok(())
 }
 
-/// Marks one row of `table`, whose key beside the unit is the column `key`. The usual body of
-/// [`crate::Projection::mark_stale`]; a row that is not there has nothing that could mislead, and
-/// one that is stale already stays so since its first.
-///
-/// # Errors
-/// Postgres does not answer.
-pub async fn mark_row_stale(
+/// Marks the rows of these things. A row that is not there has nothing that could mislead, and one
+/// that is stale already stays so since its first.
+pub(crate) async fn mark_stale(
     connection: &mut PgConnection,
-    table: &'static str,
-    key: &'static str,
-    stale: &Stale,
+    tables: &[ThingTable],
+    stale: &[Stale],
 ) -> Result<(), StoreError> {
-    let Ok(id) = stale.id.parse::<Uuid>() else { return Ok(()) };
-    let (epoch, seq) = to_columns(stale.since)?;
-    sqlx::query(AssertSqlSafe(format!(
-        "update {table} set stale_epoch = $3, stale_seq = $4
-         where unit = $1 and {key} = $2 and (epoch, seq) < ($3, $4) and stale_epoch is null"
-    )))
-    .bind(stale.unit.as_str())
-    .bind(id)
-    .bind(epoch)
-    .bind(seq)
-    .execute(connection)
-    .await
-    .writing("stale")?;
+    for one in stale {
+        let Ok(id) = one.id.parse::<Uuid>() else { continue };
+        let (epoch, seq) = to_columns(one.since)?;
+        for ThingTable { name, key, .. } in tables.iter().filter(|table| table.thing == one.thing) {
+            sqlx::query(AssertSqlSafe(format!(
+                "update {name} set stale_epoch = $3, stale_seq = $4
+                 where unit = $1 and {key} = $2 and (epoch, seq) < ($3, $4)
+                       and stale_epoch is null"
+            )))
+            .bind(one.unit.as_str())
+            .bind(id)
+            .bind(epoch)
+            .bind(seq)
+            .execute(&mut *connection)
+            .await
+            .writing("stale")?;
+        }
+    }
     Ok(())
 }
 

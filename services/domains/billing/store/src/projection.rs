@@ -1,8 +1,8 @@
 //! Facts of invoices and payments become rows.
 
 use billing::{Fact, Invoice, InvoiceFact, Payment, PaymentFact};
-use kit_store::rows::{Stated, last_of_each, mark_row_stale, withdraw_rows};
-use kit_store::{Entry, Projection, Refused, Seeded, Stale, Step, StoreError, Work};
+use kit_store::rows::{Stated, ThingTable, last_of_each};
+use kit_store::{Entry, Projection, Refused, Step, StoreError, Work};
 use sqlx::PgConnection;
 
 use crate::write;
@@ -21,9 +21,10 @@ const STEPS: &[Step] = &[
     Step { version: 1002, name: "payment", sql: include_str!("../migrations/1002_payment.sql") },
 ];
 
-/// The tables, with the name of their thing and their key beside the unit.
-const TABLES: &[(&str, &str, &str)] =
-    &[("invoice", Invoice::THING, "invoice_id"), ("payment", Payment::THING, "payment_id")];
+const THINGS: &[ThingTable] = &[
+    ThingTable { name: "invoice", thing: Invoice::THING, key: "invoice_id" },
+    ThingTable { name: "payment", thing: Payment::THING, key: "payment_id" },
+];
 
 impl Projection for Billing {
     fn schema(&self) -> &'static str {
@@ -32,6 +33,10 @@ impl Projection for Billing {
 
     fn steps(&self) -> &'static [Step] {
         STEPS
+    }
+
+    fn things(&self) -> &'static [ThingTable] {
+        THINGS
     }
 
     fn reads(&self, type_name: &str) -> bool {
@@ -44,34 +49,6 @@ impl Projection for Billing {
         entries: &'a [Entry],
     ) -> Work<'a, Vec<Refused>> {
         Box::pin(apply(connection, entries))
-    }
-
-    fn withdraw<'a>(
-        &'a self,
-        connection: &'a mut PgConnection,
-        seeded: &'a [Seeded],
-    ) -> Work<'a, ()> {
-        Box::pin(async move {
-            for (table, thing, _) in TABLES {
-                withdraw_rows(connection, table, thing, seeded).await?;
-            }
-            Ok(())
-        })
-    }
-
-    fn mark_stale<'a>(
-        &'a self,
-        connection: &'a mut PgConnection,
-        stale: &'a [Stale],
-    ) -> Work<'a, ()> {
-        Box::pin(async move {
-            for one in stale {
-                for (table, _, key) in TABLES.iter().filter(|(_, thing, _)| one.thing == *thing) {
-                    mark_row_stale(connection, table, key, one).await?;
-                }
-            }
-            Ok(())
-        })
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use kit_event::Date;
 use kit_store::json::searchable;
-use kit_store::rows::{Columns, Stated, last_of_each, mark_row_stale, withdraw_rows};
-use kit_store::{Act, Entry, Projection, Refused, Seeded, Stale, Step, StoreError, Work};
+use kit_store::rows::{Columns, Stated, ThingTable, last_of_each};
+use kit_store::{Act, Entry, Projection, Refused, Step, StoreError, Work};
 use patients::{Fact, Patient, PatientFact};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -39,6 +39,9 @@ const STEPS: &[Step] = &[
     },
 ];
 
+const THINGS: &[ThingTable] =
+    &[ThingTable { name: "patient", thing: Patient::THING, key: "patient_id" }];
+
 impl Projection for Patients {
     fn schema(&self) -> &'static str {
         Self::SCHEMA
@@ -46,6 +49,10 @@ impl Projection for Patients {
 
     fn steps(&self) -> &'static [Step] {
         STEPS
+    }
+
+    fn things(&self) -> &'static [ThingTable] {
+        THINGS
     }
 
     fn reads(&self, type_name: &str) -> bool {
@@ -58,27 +65,6 @@ impl Projection for Patients {
         entries: &'a [Entry],
     ) -> Work<'a, Vec<Refused>> {
         Box::pin(apply(connection, entries))
-    }
-
-    fn withdraw<'a>(
-        &'a self,
-        connection: &'a mut PgConnection,
-        seeded: &'a [Seeded],
-    ) -> Work<'a, ()> {
-        Box::pin(withdraw_rows(connection, "patient", Patient::THING, seeded))
-    }
-
-    fn mark_stale<'a>(
-        &'a self,
-        connection: &'a mut PgConnection,
-        stale: &'a [Stale],
-    ) -> Work<'a, ()> {
-        Box::pin(async move {
-            for one in stale.iter().filter(|one| one.thing == Patient::THING) {
-                mark_row_stale(connection, "patient", "patient_id", one).await?;
-            }
-            Ok(())
-        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Facts of the diary become rows.
 
-use kit_store::rows::{Stated, last_of_each, mark_row_stale, withdraw_rows};
-use kit_store::{Entry, Projection, Refused, Seeded, Stale, Step, StoreError, Work};
+use kit_store::rows::{Stated, ThingTable, last_of_each};
+use kit_store::{Entry, Projection, Refused, Step, StoreError, Work};
 use scheduling::facts::{AppointmentFact, Fact, PractitionerFact, WorkingHoursFact};
 use scheduling::{Appointment, Practitioner, WorkingHours};
 use sqlx::PgConnection;
@@ -30,11 +30,10 @@ const STEPS: &[Step] = &[
     },
 ];
 
-/// The tables, with the name of their thing and their key beside the unit.
-const TABLES: &[(&str, &str, &str)] = &[
-    ("appointment", Appointment::THING, "appointment_id"),
-    ("practitioner", Practitioner::THING, "practitioner_id"),
-    ("working_hours", WorkingHours::THING, "working_hours_id"),
+const THINGS: &[ThingTable] = &[
+    ThingTable { name: "appointment", thing: Appointment::THING, key: "appointment_id" },
+    ThingTable { name: "practitioner", thing: Practitioner::THING, key: "practitioner_id" },
+    ThingTable { name: "working_hours", thing: WorkingHours::THING, key: "working_hours_id" },
 ];
 
 impl Projection for Scheduling {
@@ -44,6 +43,10 @@ impl Projection for Scheduling {
 
     fn steps(&self) -> &'static [Step] {
         STEPS
+    }
+
+    fn things(&self) -> &'static [ThingTable] {
+        THINGS
     }
 
     fn reads(&self, type_name: &str) -> bool {
@@ -58,34 +61,6 @@ impl Projection for Scheduling {
         entries: &'a [Entry],
     ) -> Work<'a, Vec<Refused>> {
         Box::pin(apply(connection, entries))
-    }
-
-    fn withdraw<'a>(
-        &'a self,
-        connection: &'a mut PgConnection,
-        seeded: &'a [Seeded],
-    ) -> Work<'a, ()> {
-        Box::pin(async move {
-            for (table, thing, _) in TABLES {
-                withdraw_rows(connection, table, thing, seeded).await?;
-            }
-            Ok(())
-        })
-    }
-
-    fn mark_stale<'a>(
-        &'a self,
-        connection: &'a mut PgConnection,
-        stale: &'a [Stale],
-    ) -> Work<'a, ()> {
-        Box::pin(async move {
-            for one in stale {
-                for (table, _, key) in TABLES.iter().filter(|(_, thing, _)| one.thing == *thing) {
-                    mark_row_stale(connection, table, key, one).await?;
-                }
-            }
-            Ok(())
-        })
     }
 }
 
