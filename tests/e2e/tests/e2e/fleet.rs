@@ -108,12 +108,38 @@ async fn the_life_of_a_request_and_of_its_fact_is_told_from_the_log() {
     assert!(lines[0]["place"].as_str().unwrap().starts_with("unit.requests/"));
     assert!(life["now"][0].as_str().unwrap().starts_with("done"), "{life}");
 
-    let text = net.arteria(&["trace", &request]).await;
+    // Analysts hear of it a moment later: the appointment and the request, each on its own topic.
+    let text = eventually("both public events", || async {
+        let text = net.arteria(&["trace", &request]).await;
+        (text.matches(" published ").count() == 2).then_some(text)
+    })
+    .await;
+    assert!(text.contains("domain.scheduling/") && text.contains("domain.requests/"), "{text}");
     assert!(text.contains("scheduling.appointment_booked") && text.contains(" ms "), "{text}");
     assert!(!text.contains(&patient), "{text}");
     let fact = net.arteria(&["trace", &seq, "--unit", unit.id.as_str()]).await;
     assert!(fact.contains("requests.request_done") && fact.contains(&request), "{fact}");
     assert!(fact.contains("every read model holds"), "{fact}");
+}
+
+#[tokio::test]
+async fn the_life_of_a_cancelled_request_tells_of_the_cancel() {
+    let net = Net::own("cancelled").await;
+    let mut unit = net.unit("u").await;
+    let slot = unit.slots(1).await.remove(0);
+    let booking = unit.booking(&slot);
+    unit.cut_off().await;
+    let headers = [("prefer", "respond-async")];
+    let answer = unit.rest.post_with(&unit.path("appointments"), &headers, booking).await;
+    let answer = answer.expect(202);
+    let (request, location) = (answer.must("arteria-request"), answer.must("location"));
+    unit.rest.delete(&location).await.expect(202);
+    unit.connect().await;
+    unit.rest.settled(&location).await;
+    let text = net.arteria(&["trace", &request]).await;
+    let order = ["accepted", "cancel ", "requests.request_cancelled", "now: cancelled"];
+    let places: Vec<_> = order.iter().map(|word| text.find(word)).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{text}");
 }
 
 #[tokio::test]

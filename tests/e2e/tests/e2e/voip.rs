@@ -213,6 +213,10 @@ async fn a_refused_body_is_withheld_and_a_mended_row_is_stated_anew() {
     assert!(line.contains(seq) && line.contains(&type_name), "{parked}");
     assert!(parked.contains("$.duration_s is missing") && parked.ends_with("1 parked\n"));
     assert!(!parked.contains(NUMBER) && !parked.contains("four minutes"), "{parked}");
+    let life = net.arteria(&["trace", seq, "--unit", unit]).await;
+    let line = life.lines().find(|line| line.contains(" parked ")).expect("the parked record");
+    assert!(line.contains("$.duration_s is missing") && life.contains(WITHHELD), "{life}");
+    assert!(!life.contains(NUMBER) && !life.contains("four minutes"), "{life}");
 
     // Mended, the row is an event of its own; an operator may have it stated once more.
     let mended = "UPDATE phone_calls SET duration_s = 240 WHERE call_id = ?1";
