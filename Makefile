@@ -55,7 +55,8 @@ test: prerequisites ## Check everything: formatting, lints, schemas, laws, all t
 	@cargo test --workspace $(LOCKED) --no-run
 	@scripts/examples.sh
 	@$(if $(ARTERIA_SYNTHEA),,echo "ARTERIA_SYNTHEA is not set: tests use generated patients only")
-	@exec $(ARTERIA) with-network -- cargo test --workspace $(LOCKED)
+	@cargo test --workspace $(LOCKED) --doc --quiet
+	@exec $(ARTERIA) with-network -- cargo test --workspace $(LOCKED) --tests
 
 lint: prerequisites ## Check formatting and lints only.
 	@cargo fmt --all --check

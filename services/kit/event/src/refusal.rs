@@ -1,6 +1,7 @@
 //! Why a unit does not grant a wish, in the words that every domain shares.
 
 use crate::UnitSeq;
+use crate::rules::unquoted;
 
 /// A problem's slug, its title, and what a reader of its page should know. The slug is the last
 /// part of a problem's `type` and never changes.
@@ -53,12 +54,13 @@ impl Refusal {
         }
     }
 
-    /// The body does not read as the wish that its type names.
+    /// The body does not read as the wish that its type names. The detail says what kind of value
+    /// stood where, and not the value.
     pub fn malformed(type_name: &str, error: &serde_json::Error) -> Self {
         Self {
             slug: "request-malformed",
             title: "The request does not read as its type",
-            detail: format!("{type_name}: {error}"),
+            detail: format!("{type_name}: {}", unquoted(&error.to_string())),
         }
     }
 

@@ -92,22 +92,7 @@ fn explain(path: &str, sentence: &str) -> (String, String) {
         return (field, "is no field of this request".to_owned());
     }
     let field = if path == "." { "" } else { path };
-    (field.to_owned(), unquoted(sentence))
-}
-
-/// serde's sentence without the value that it quotes: what somebody typed into a field is theirs,
-/// and an error body ends up in logs. `invalid type: string "x", expected u32` keeps its kinds.
-fn unquoted(sentence: &str) -> String {
-    let Some((what, rest)) = sentence.split_once(": ") else { return sentence.to_owned() };
-    let Some((found, expected)) = rest.rsplit_once(", expected ") else {
-        return what.to_owned();
-    };
-    // The value may hold any character, so only words before its first sign are kept.
-    let kind = found.split(['"', '`', '\'']).next().unwrap_or_default().trim();
-    match kind {
-        "" => format!("{what}, expected {expected}"),
-        kind => format!("{what}: {kind}, expected {expected}"),
-    }
+    (field.to_owned(), kit_event::rules::unquoted(sentence))
 }
 
 #[cfg(test)]
