@@ -69,7 +69,7 @@ bench: prerequisites ## Measure a booking beside its floor, and commits until RE
 	@cargo build --workspace --release $(LOCKED)
 	@exec $(BUILT)/release/arteria with-network -- $(BUILT)/release/arteria-bench bench $(ARGS)
 
-growth: prerequisites ## Load 500 clinics of 10,000 patients through the path (hours, 60 GB); ARGS="--units 20".
+growth: prerequisites ## Load 500 clinics of 10,000 patients through the path (half an hour, 30 GB); ARGS="--units 20".
 	@cargo build --workspace --release $(LOCKED)
 	@exec $(BUILT)/release/arteria with-network -- $(BUILT)/release/arteria-bench growth $(ARGS)
 
