@@ -131,8 +131,8 @@ async fn the_life_of_a_cancelled_request_tells_of_the_cancel() {
     unit.cut_off().await;
     let headers = [("prefer", "respond-async")];
     let answer = unit.rest.post_with(&unit.path("appointments"), &headers, booking).await;
-    let answer = answer.expect(202);
-    let (request, location) = (answer.must("arteria-request"), answer.must("location"));
+    let location = answer.expect(202).must("location");
+    let request = location.rsplit('/').next().unwrap().to_owned();
     unit.rest.delete(&location).await.expect(202);
     unit.connect().await;
     unit.rest.settled(&location).await;
