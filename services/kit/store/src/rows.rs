@@ -6,8 +6,10 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use serde_json::Value;
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
 use sqlx::types::Json;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, PgConnection, Postgres};
 use uuid::Uuid;
 
 use crate::StoreError;
@@ -100,8 +102,8 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// A table with a row for each thing of one kind: the columns unit, epoch, seq, withdrawn,
-/// stale_epoch and stale_seq, and a key beside the unit.
+/// A table with a row for each thing of one kind: the columns unit, epoch, seq, removed, withdrawn,
+/// stale_epoch, stale_seq and state, a key beside the unit, and what rows are searched by.
 #[derive(Debug, Clone, Copy)]
 pub struct ThingTable {
     /// Its name.
@@ -110,6 +112,58 @@ pub struct ThingTable {
     pub thing: &'static str,
     /// The column of the thing's id.
     pub key: &'static str,
+    /// The other columns, in the order in which [`upsert`] is given their values.
+    pub searched: &'static [Searched],
+}
+
+/// A column by which rows are searched: its name and type.
+#[derive(Debug, Clone, Copy)]
+pub struct Searched(pub &'static str, pub &'static str);
+
+/// A statement that is being given its values.
+pub type Bound<'q> = Query<'q, Postgres, PgArguments>;
+
+/// Writes rows, each thing once, in one statement however many. A row yields only to a greater
+/// number, so that a fact read twice, late or by a rebuild does no harm; one that was withdrawn or
+/// stale is neither any more. `bind` adds an array for each searched column.
+///
+/// # Errors
+/// Postgres does not answer, or refuses a value.
+pub async fn upsert<'q>(
+    connection: &mut PgConnection,
+    table: &ThingTable,
+    columns: &'q Columns<'_>,
+    bind: impl FnOnce(Bound<'q>) -> Bound<'q>,
+) -> Result<(), StoreError> {
+    let query = sqlx::query(AssertSqlSafe(upsert_text(table)))
+        .bind(&columns.units)
+        .bind(&columns.ids)
+        .bind(&columns.epochs)
+        .bind(&columns.seqs)
+        .bind(&columns.removed)
+        .bind(&columns.states);
+    bind(query).execute(connection).await.writing(table.name)?;
+    Ok(())
+}
+
+fn upsert_text(table: &ThingTable) -> String {
+    let ThingTable { name, key, searched, .. } = table;
+    let (mut names, mut arrays, mut set) = (String::new(), String::new(), String::new());
+    for (n, Searched(column, kind)) in (7..).zip(*searched) {
+        names += &format!(", {column}");
+        arrays += &format!(", ${n}::{kind}[]");
+        set += &format!(", {column} = excluded.{column}");
+    }
+    format!(
+        "insert into {name} as t (unit, {key}, epoch, seq, removed, state{names})
+         select * from unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bool[],
+                              $6::jsonb[]{arrays})
+         on conflict (unit, {key}) do update set
+             epoch = excluded.epoch, seq = excluded.seq, removed = excluded.removed,
+             state = excluded.state, withdrawn = false, stale_epoch = null,
+             stale_seq = null{set}
+         where (t.epoch, t.seq) < (excluded.epoch, excluded.seq)"
+    )
 }
 
 /// Marks the rows that no fact of the seeded epoch has spoken of, in the tables whose things the

@@ -88,6 +88,29 @@ async fn patients_are_found_by_the_beginning_of_any_name_without_case_and_accent
     assert_eq!(home, Some(other.id));
 }
 
+/// Patients of a clinic that joins.
+const JOINING: u128 = 300;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn patients_of_a_clinic_that_joins_lie_beside_their_neighbours_of_the_list() {
+    let network = Network::bare(2).await;
+    let mut unit = Unit::open(&network.bus, "hcu-0001").await;
+    for n in 1..=JOINING {
+        // A stride without a common factor: no neighbours by id are neighbours by name.
+        let family = format!("Family {:03}", n * 89 % JOINING);
+        unit.say(patient_fact(PatientFact::Snapshot, &patient(n, &family, "Given"))).await;
+    }
+    network.start(None);
+    network.ready().await;
+    network.settle().await;
+    let backwards = "select count(*) from (
+                         select ctid, lag(ctid) over (order by sort_name, patient_id) as before
+                         from patients.patient) listed where ctid < before";
+    // Once where the batch ends; in the order of ids it is every second time.
+    let turns = network.count(backwards).await;
+    assert!(turns <= 10, "the list turns back {turns} times in {JOINING}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn appointments_are_listed_by_time_and_those_without_one_come_last() {
     let network = Network::running().await;

@@ -21,10 +21,7 @@ const STEPS: &[Step] = &[
     Step { version: 1002, name: "payment", sql: include_str!("../migrations/1002_payment.sql") },
 ];
 
-const THINGS: &[ThingTable] = &[
-    ThingTable { name: "invoice", thing: Invoice::THING, key: "invoice_id" },
-    ThingTable { name: "payment", thing: Payment::THING, key: "payment_id" },
-];
+const THINGS: &[ThingTable] = &[write::INVOICE, write::PAYMENT];
 
 impl Projection for Billing {
     fn schema(&self) -> &'static str {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use kit_event::Date;
 use kit_store::json::searchable;
-use kit_store::rows::{Columns, Stated, ThingTable, last_of_each};
+use kit_store::rows::{Columns, Searched, Stated, ThingTable, last_of_each, upsert};
 use kit_store::{Act, Entry, Projection, Refused, Step, StoreError, Work};
 use patients::{Fact, Patient, PatientFact};
 use sqlx::PgConnection;
@@ -39,8 +39,19 @@ const STEPS: &[Step] = &[
     },
 ];
 
-const THINGS: &[ThingTable] =
-    &[ThingTable { name: "patient", thing: Patient::THING, key: "patient_id" }];
+const PATIENT: ThingTable = ThingTable {
+    name: "patient",
+    thing: Patient::THING,
+    key: "patient_id",
+    searched: &[
+        Searched("sort_name", "text"),
+        Searched("words", "text"),
+        Searched("birth_date", "date"),
+        Searched("mrn", "text"),
+    ],
+};
+
+const THINGS: &[ThingTable] = &[PATIENT];
 
 impl Projection for Patients {
     fn schema(&self) -> &'static str {
@@ -102,7 +113,7 @@ async fn apply(
     });
     let states = last_of_each(stated.into_iter().map(|(_, state)| state).collect());
     if !states.is_empty() {
-        write(connection, &states).await?;
+        write(connection, in_order(states)).await?;
     }
     Ok(refused)
 }
@@ -132,14 +143,27 @@ async fn claim_homes(
     Ok(homes.into_iter().collect())
 }
 
+/// The states in the order of lists, each behind its name in that order. New rows are laid down as
+/// they come, so the neighbours of a list that one batch brings share pages from then on: a clinic
+/// states thousands of patients when it joins, in the order of their ids, and is read by name.
+fn in_order(states: Vec<Stated<'_, Patient>>) -> Vec<(String, Stated<'_, Patient>)> {
+    let named = states.into_iter().map(|state| (sort_name_of(&state.thing), state));
+    let mut named: Vec<_> = named.collect();
+    named.sort_by(|(a_name, a), (b_name, b)| {
+        let (a_unit, b_unit) = (a.entry.fact.unit.as_str(), b.entry.fact.unit.as_str());
+        (a_unit, a_name, a.id).cmp(&(b_unit, b_name, b.id))
+    });
+    named
+}
+
 /// Words first: the old row still tells which of them to take away.
 async fn write(
     connection: &mut PgConnection,
-    states: &[Stated<'_, Patient>],
+    named: Vec<(String, Stated<'_, Patient>)>,
 ) -> Result<(), StoreError> {
-    let columns = Columns::of(states)?;
+    let (sort_names, states): (Vec<String>, Vec<_>) = named.into_iter().unzip();
+    let columns = Columns::of(&states)?;
     let words: Vec<String> = states.iter().map(|s| words_of(&s.thing)).collect();
-    let sort_names: Vec<String> = states.iter().map(|s| sort_name_of(&s.thing)).collect();
     sqlx::query(
         "delete from patient_word w using (
              select p.unit, p.patient_id, p.sort_name, old.word
@@ -161,7 +185,13 @@ async fn write(
     .execute(&mut *connection)
     .await
     .writing("patient words")?;
-    upsert(connection, &columns, states, &words, &sort_names).await?;
+    let births = states.iter().map(|s| s.thing.birth_date.map(Date::to_naive));
+    let mrns = states.iter().map(|s| s.thing.mrn.as_deref().map(|m| searchable(m, MRN_CHARS_MAX)));
+    upsert(connection, &PATIENT, &columns, |query| {
+        let (births, mrns): (Vec<_>, Vec<_>) = (births.collect(), mrns.collect());
+        query.bind(&sort_names).bind(&words).bind(births).bind(mrns)
+    })
+    .await?;
     sqlx::query(
         "insert into patient_word (unit, word, sort_name, patient_id)
          select p.unit, new.word, p.sort_name, p.patient_id
@@ -180,43 +210,6 @@ async fn write(
     .execute(connection)
     .await
     .writing("patient words")?;
-    Ok(())
-}
-
-async fn upsert(
-    connection: &mut PgConnection,
-    columns: &Columns<'_>,
-    states: &[Stated<'_, Patient>],
-    words: &[String],
-    sort_names: &[String],
-) -> Result<(), StoreError> {
-    let births = states.iter().map(|s| s.thing.birth_date.map(Date::to_naive));
-    let mrns = states.iter().map(|s| s.thing.mrn.as_deref().map(|m| searchable(m, MRN_CHARS_MAX)));
-    sqlx::query(
-        "insert into patient as t (unit, patient_id, epoch, seq, sort_name, words, birth_date, mrn,
-                                   removed, state)
-         select * from unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[], $5::text[],
-                              $6::text[], $7::date[], $8::text[], $9::bool[], $10::jsonb[])
-         on conflict (unit, patient_id) do update set
-             epoch = excluded.epoch, seq = excluded.seq, sort_name = excluded.sort_name,
-             words = excluded.words, birth_date = excluded.birth_date, mrn = excluded.mrn,
-             removed = excluded.removed, withdrawn = false, stale_epoch = null,
-             stale_seq = null, state = excluded.state
-         where (t.epoch, t.seq) < (excluded.epoch, excluded.seq)",
-    )
-    .bind(&columns.units)
-    .bind(&columns.ids)
-    .bind(&columns.epochs)
-    .bind(&columns.seqs)
-    .bind(sort_names)
-    .bind(words)
-    .bind(births.collect::<Vec<_>>())
-    .bind(mrns.collect::<Vec<_>>())
-    .bind(&columns.removed)
-    .bind(&columns.states)
-    .execute(connection)
-    .await
-    .writing("patients")?;
     Ok(())
 }
 

@@ -30,11 +30,7 @@ const STEPS: &[Step] = &[
     },
 ];
 
-const THINGS: &[ThingTable] = &[
-    ThingTable { name: "appointment", thing: Appointment::THING, key: "appointment_id" },
-    ThingTable { name: "practitioner", thing: Practitioner::THING, key: "practitioner_id" },
-    ThingTable { name: "working_hours", thing: WorkingHours::THING, key: "working_hours_id" },
-];
+const THINGS: &[ThingTable] = &[write::APPOINTMENT, write::PRACTITIONER, write::WORKING_HOURS];
 
 impl Projection for Scheduling {
     fn schema(&self) -> &'static str {
