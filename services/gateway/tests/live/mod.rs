@@ -32,6 +32,7 @@ pub const SOON: Duration = Duration::from_secs(60);
 pub struct Live {
     pub desk: Desk,
     pub pool: PgPool,
+    pub url: String,
     pub addr: SocketAddr,
     stop: CancellationToken,
 }
@@ -89,7 +90,7 @@ impl Live {
         let (app, soft) = (desk.app.clone(), desk.soft.clone());
         tokio::spawn(kit_http::serve(listener, app, soft, stop.clone()));
         let pool = PgPool::connect(&url).await.unwrap();
-        Self { desk, pool, addr, stop }
+        Self { desk, pool, url, addr, stop }
     }
 
     pub fn unit() -> UnitId {

@@ -19,7 +19,7 @@ use crate::namespace::Namespace;
 /// Creating or describing topics; a broker under load takes a second for five of 64 partitions.
 pub const ADMIN_MS_MAX: u64 = 30_000;
 /// A created topic is seen by every client a moment later; this is how long that moment may be.
-pub const SEEN_MS_MAX: u64 = 15_000;
+pub const SEEN_MS_MAX: u64 = 30_000;
 /// The pause between two looks for created topics.
 const LOOK_EVERY_MS: u64 = 50;
 

@@ -23,6 +23,12 @@ const WRITE_LOCK_MS: u32 = 10_000;
 const IDLE_IN_TRANSACTION_MS: u32 = 30_000;
 /// A request that cannot have a connection within this time is better refused.
 const ACQUIRE_WITHIN_MS: u64 = 2_000;
+/// A read is planned once for each connection, not each time. Every combination of conditions is a
+/// statement of its own and finds its rows by an index whatever the values are, so a plan made for
+/// the values at hand is no better. Left to itself Postgres believes that it is, because it guesses
+/// fewer rows where it knows a range's ends, and spends as long planning a page of names as reading
+/// it (0.2 to 0.4 ms of 0.5 to 0.7).
+const READ_PLANS: &str = "force_generic_plan";
 /// Connections of a pool that only reads: about four for each of two cores.
 pub const READ_CONNECTIONS_MAX: u32 = 8;
 
@@ -45,6 +51,7 @@ pub fn read_pool(url: &str, application: &str, connections_max: u32) -> Result<P
     let options = options(url, application)?.options([
         ("default_transaction_read_only", "on".to_owned()),
         ("statement_timeout", READ_STATEMENT_MS.to_string()),
+        ("plan_cache_mode", READ_PLANS.to_owned()),
     ]);
     let pool = PgPoolOptions::new()
         .max_connections(connections_max)

@@ -119,7 +119,11 @@ fn select(filter: &PatientFilter, after: After) -> QueryBuilder<Postgres> {
 }
 
 /// The keys of those who have such a name, in order, from the words alone; then their rows, one by
-/// one until the page is full.
+/// one until the page is full. A row is found by its place in the order of names, not by its id:
+/// neighbours of a page then stand side by side in the index too, where ids would each open a part
+/// of it that no cache holds. Asking for the first at that place or after it, and then whether it
+/// is the one, leaves Postgres no other way: by equality it may choose the ids, or read a small
+/// table whole.
 fn push_named(query: &mut QueryBuilder<Postgres>, first: &str, others: &[String], after: After) {
     query.push(
         "(select distinct w.sort_name, w.patient_id from patients.patient_word w
@@ -137,8 +141,12 @@ fn push_named(query: &mut QueryBuilder<Postgres>, first: &str, others: &[String]
     push_after(query, "w", after);
     query.push(
         " order by w.sort_name, w.patient_id) k
-          join patients.patient p on p.unit = a.unit and p.patient_id = k.patient_id
-               and not p.removed and not p.withdrawn",
+          join lateral (
+              select * from patients.patient p
+              where p.unit = a.unit
+                    and (p.sort_name, p.patient_id) >= (k.sort_name, k.patient_id)
+                    and not p.removed and not p.withdrawn
+              order by p.sort_name, p.patient_id limit 1) p on p.patient_id = k.patient_id",
     );
 }
 
