@@ -111,8 +111,8 @@ pub async fn invoices(
 ) -> Result<Response, Problem> {
     let page = PageQuery::take(&mut query);
     let mut filter = InvoiceFilter {
-        patient_id: query.take("patient_id"),
-        appointment_id: query.take("appointment_id"),
+        patient_id: query.take_id("patient_id"),
+        appointment_id: query.take_id("appointment_id"),
     };
     query.finish()?;
     only_own(&scope, &mut filter.patient_id)?;

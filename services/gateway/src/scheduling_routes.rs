@@ -89,8 +89,8 @@ pub async fn appointments(
 ) -> Result<Response, Problem> {
     let page = PageQuery::take(&mut query);
     let mut filter = AppointmentFilter {
-        patient_id: query.take("patient_id"),
-        practitioner_id: query.take("practitioner_id"),
+        patient_id: query.take_id("patient_id"),
+        practitioner_id: query.take_id("practitioner_id"),
         from: query.take::<Instanted>("from").map(Timestamp::from),
         to: query.take::<Instanted>("to").map(Timestamp::from),
         status: query.take("status"),

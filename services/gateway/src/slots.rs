@@ -1,6 +1,5 @@
 //! Free slots: a live question to the unit itself, because only its own database knows now.
 
-use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use http::header::HeaderValue;
 use http::{HeaderMap, StatusCode};
 use kit_event::{Delivery, Request, RequestId, Timestamp, command_hash};
 use kit_http::problem::{INTERNAL, INVALID_PARAMETER, NOT_FOUND};
-use kit_http::{PageQuery, Problem, QueryText, cursor_text};
+use kit_http::{Limit, PageQuery, Problem, QueryText, cursor_text};
 use requests::Answer;
 use scheduling::{Command, FreeSlots, Slot, Slots};
 use uuid::Uuid;
@@ -50,7 +49,7 @@ pub async fn free(
     headers: HeaderMap,
     mut query: QueryText,
 ) -> Result<Response, Problem> {
-    let limit = query.take::<NonZeroU32>("limit");
+    let limit = query.take::<Limit>("limit");
     let question = question(&mut query);
     query.finish()?;
     // Without an error in the query, all three are there.
@@ -69,9 +68,9 @@ pub async fn free(
 }
 
 /// A month of slots is one page, unless the caller wants less.
-fn page(slots: Slots, limit: Option<NonZeroU32>) -> List<Slot> {
+fn page(slots: Slots, limit: Option<Limit>) -> List<Slot> {
     let Slots { mut items, mut next } = slots;
-    let most = limit.and_then(|limit| usize::try_from(limit.get()).ok()).unwrap_or(usize::MAX);
+    let most = limit.and_then(|limit| usize::try_from(limit.0).ok()).unwrap_or(usize::MAX);
     if let Some(first_left_out) = items.get(most) {
         next = Some(first_left_out.starts_at);
         items.truncate(most);
@@ -82,7 +81,7 @@ fn page(slots: Slots, limit: Option<NonZeroU32>) -> List<Slot> {
 /// Takes the parameters. A cursor stands for a later `from`.
 fn question(query: &mut QueryText) -> Option<FreeSlots> {
     let page = PageQuery::take(query);
-    let practitioner_id = query.require::<Uuid>("practitioner_id");
+    let practitioner_id = query.require_id("practitioner_id");
     let from = query.require::<Instanted>("from").map(Timestamp::from);
     let to = query.require::<Instanted>("to").map(Timestamp::from);
     let from = match page.after.map(|key| key.parse()) {
@@ -183,10 +182,10 @@ mod tests {
             ends_at: format!("2026-03-02T{hour:02}:30:00Z").parse().unwrap(),
         };
         let slots = || Slots { items: vec![slot(8), slot(9), slot(10)], next: None };
-        let cut = page(slots(), NonZeroU32::new(2));
+        let cut = page(slots(), Some(Limit(2)));
         assert_eq!(cut.items.len(), 2);
         assert_eq!(cut.next.unwrap(), cursor_text("2026-03-02T10:00:00Z"));
-        assert!(page(slots(), NonZeroU32::new(3)).next.is_none());
+        assert!(page(slots(), Some(Limit(3))).next.is_none());
         assert_eq!(page(slots(), None).items.len(), 3);
     }
 

@@ -13,6 +13,7 @@
 //! |---|---|
 //! | [`problem`] | [`Problem`], [`ProblemKind`] and the kinds that HTTP itself gives |
 //! | [`body`] | [`JsonObject`]: a bounded body, read strictly into a struct |
+//! | `members` | a body's members as they stood in it: none twice, none of an odd name |
 //! | [`query`] | [`QueryText`]: parameters taken by name, none left over |
 //! | [`page`] | limits and cursors of lists |
 //! | [`observe`] | request id, access line, metrics, caught panics around every route |
@@ -25,9 +26,11 @@ pub mod problem;
 pub mod query;
 pub mod serve;
 
+mod members;
+
 pub use body::{JsonObject, read_fields};
 pub use observe::{CallId, dress};
-pub use page::{PageQuery, cursor_text};
+pub use page::{Limit, PageQuery, cursor_text};
 pub use problem::{FieldError, Problem, ProblemKind};
 pub use query::QueryText;
 pub use serve::serve;

@@ -1,5 +1,7 @@
 //! Pages of lists: a limit, and a cursor that only we can read.
 
+use std::str::FromStr;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -22,14 +24,8 @@ pub struct PageQuery {
 impl PageQuery {
     /// Takes `limit` and `cursor`.
     pub fn take(query: &mut QueryText) -> Self {
-        let limit = match query.take::<u32>("limit") {
-            Some(0) => {
-                query.refuse("limit", "must be at least 1");
-                PAGE_ITEMS_DEFAULT
-            }
-            Some(asked) => asked.min(PAGE_ITEMS_MAX),
-            None => PAGE_ITEMS_DEFAULT,
-        };
+        let limit = query.take::<Limit>("limit");
+        let limit = limit.map_or(PAGE_ITEMS_DEFAULT, |asked| asked.0.min(PAGE_ITEMS_MAX));
         let after = query.take::<String>("cursor").and_then(|cursor| {
             let text = read_cursor(&cursor);
             if text.is_none() {
@@ -38,6 +34,24 @@ impl PageQuery {
             text
         });
         Self { limit, after }
+    }
+}
+
+/// Most items that a caller wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit(pub u32);
+
+/// A text that is no number of items.
+#[derive(Debug, thiserror::Error)]
+#[error("is a whole number from 1")]
+pub struct LimitError;
+
+impl FromStr for Limit {
+    type Err = LimitError;
+
+    fn from_str(text: &str) -> Result<Self, LimitError> {
+        let asked = text.parse::<u64>().ok().filter(|limit| *limit > 0).ok_or(LimitError)?;
+        Ok(Self(u32::try_from(asked).unwrap_or(u32::MAX)))
     }
 }
 
@@ -66,7 +80,9 @@ mod tests {
         let page_after = page(&format!("cursor={}&limit=7", cursor_text(key))).unwrap();
         assert_eq!(page_after, PageQuery { limit: 7, after: Some(key.to_owned()) });
         assert_eq!(page("").unwrap(), PageQuery { limit: PAGE_ITEMS_DEFAULT, after: None });
-        assert_eq!(page("limit=100000").unwrap().limit, PAGE_ITEMS_MAX);
+        for large in ["limit=100000", "limit=99999999999"] {
+            assert_eq!(page(large).unwrap().limit, PAGE_ITEMS_MAX);
+        }
         for bad in ["limit=0", "limit=-1", "limit=x", "cursor=%00", "cursor=!!", "cursor=_w"] {
             assert_eq!(page(bad).unwrap_err().slug(), "invalid-parameter", "{bad}");
         }

@@ -49,10 +49,13 @@ kinds! {
          somebody else is answered like what is not there.";
     METHOD_NOT_ALLOWED = 405 "method-not-allowed" "This address has no such method"
         "The route exists, but not for this method. `Allow` names those that it has.";
+    BODY_TOO_SLOW = 408 "body-too-slow" "The body did not arrive in time"
+        "A body that has begun must come whole within the time that the detail names. Nothing was \
+         sent to the unit.";
     BODY_TOO_LARGE = 413 "body-too-large" "The body is too large"
         "No body of this service is larger than 64 KiB.";
     WRONG_MEDIA_TYPE = 415 "wrong-media-type" "The body must be application/json"
-        "Send `Content-Type: application/json`.";
+        "Send `Content-Type: application/json`, and no `Content-Encoding`.";
     INVALID_FIELDS = 422 "invalid-fields" "Some fields are not as they must be"
         "A field is missing, unknown, of another type, or breaks a rule of its own. `errors` names \
          each field and the reason. Nothing was sent to the unit.";

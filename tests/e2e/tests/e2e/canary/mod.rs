@@ -92,6 +92,9 @@ async fn wrong_bodies(unit: &Unit, id: &Uuid, places: &mut Places) {
         let refused = unit.rest.patch(&path, &[], json!({ field: body[field] })).await;
         places.look_at_answer(&format!("nonsense patched into {field}"), &refused);
     }
+    // A careless client makes a field of it.
+    let refused = unit.rest.post(&patients, json!({ canary.family_name: 1 })).await;
+    places.look_at_answer("a field of that name", &refused.expect(422));
     // Cut in the middle, and no JSON at all.
     let text = canary.registration("CANARY-MRN-8844").to_string();
     for body in [text[..text.len() / 2].to_owned(), format!("{}={text}", WORDS[0])] {
@@ -111,6 +114,7 @@ async fn searches(net: &Net, unit: &Unit, id: &Uuid, places: &mut Places) {
         format!("patients?birth_date={word}"),
         format!("patients?cursor={word}"),
         format!("patients?limit={word}"),
+        format!("patients?{}=1", Canary::default().family_name),
         format!("patients/{word}"),
         format!("appointments?patient_id={word}"),
         format!("appointments?status={word}"),
