@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -53,7 +54,7 @@ pub struct Guard {
 /// has ever heard of.
 pub async fn guard(
     State(Guard { gateway, permission }): State<Guard>,
-    params: RawPathParams,
+    params: Result<RawPathParams, RawPathParamsRejection>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
@@ -68,6 +69,8 @@ pub async fn guard(
         return Err(NOT_FOUND.into());
     }
     let caller = Caller { verified: Arc::new(verified), reach };
+    // An address that is no text names nothing.
+    let params = params.map_err(|_| NOT_FOUND)?;
     if let Some((_, name)) = params.iter().find(|(key, _)| *key == "unit") {
         let unit = gateway.visible(&caller, name).await?;
         request.extensions_mut().insert(InUnit { caller: caller.clone(), unit });

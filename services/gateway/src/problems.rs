@@ -1,6 +1,7 @@
 //! The gateway's own problems, and a page for every problem that anybody here can name.
 
 use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::response::{Html, IntoResponse, Response};
 use http::header::{CACHE_CONTROL, HeaderValue};
 use kit_http::problem::{KINDS, NOT_FOUND};
@@ -95,7 +96,8 @@ pub fn refusal_status(slug: &str) -> http::StatusCode {
 const PAGE_KEPT: &str = "public, max-age=86400";
 
 /// `GET /problems/{name}`.
-pub async fn page(Path(name): Path<String>) -> Result<Response, Problem> {
+pub async fn page(name: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
+    let Path(name) = name.map_err(|_| NOT_FOUND)?;
     let kind = kinds().find(|kind| kind.slug == name).ok_or(NOT_FOUND)?;
     let ProblemKind { slug, status, title, meaning } = kind;
     let html = format!(
@@ -126,8 +128,8 @@ mod tests {
     #[tokio::test]
     async fn every_problem_has_a_page_and_no_other_name_has() {
         for kind in kinds() {
-            assert!(page(Path(kind.slug.to_owned())).await.is_ok(), "{}", kind.slug);
+            assert!(page(Ok(Path(kind.slug.to_owned()))).await.is_ok(), "{}", kind.slug);
         }
-        assert!(page(Path("no-such-problem".to_owned())).await.is_err());
+        assert!(page(Ok(Path("no-such-problem".to_owned()))).await.is_err());
     }
 }

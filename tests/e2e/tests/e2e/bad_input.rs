@@ -62,7 +62,7 @@ async fn headers_and_parameters_that_are_wrong_are_named() {
         assert!([400, 422].contains(&answer.status), "{name}: {value}: {answer:?}");
         assert!(answer.body.to_string().to_lowercase().contains(name), "{answer:?}");
     }
-    for query in ["limit=0", "limit=many", "cursor=%00", "birth_date=yesterday"] {
+    for query in ["limit=0", "limit=many", "cursor=%00", "name=%ff", "birth_date=yesterday"] {
         let answer = unit.rest.get(&unit.path(&format!("patients?{query}"))).await;
         assert!([400, 422].contains(&answer.status), "{query}: {answer:?}");
         let name = query.split('=').next().unwrap();
@@ -71,8 +71,26 @@ async fn headers_and_parameters_that_are_wrong_are_named() {
     // A page is as long as pages get, whatever is asked for.
     let page = unit.rest.get(&unit.path("patients?limit=100000")).await.expect(200);
     assert!(page.items().len() <= 200);
+    let nul = unit.rest.get(&unit.path("events?type=%00")).await;
+    nul.expect_problem(400, "invalid-parameter");
     unit.rest.get(&unit.path("patients/not-a-uuid")).await.expect(404);
+    unit.rest.get(&unit.path("patients/%ff")).await.expect_problem(404, "not-found");
+    unit.rest.get("/problems/%ff").await.expect_problem(404, "not-found");
     unit.rest.get(&unit.path(&format!("patients/{}", Uuid::new_v4()))).await.expect(404);
+}
+
+#[tokio::test]
+async fn a_name_of_a_field_or_parameter_that_may_be_a_persons_is_not_repeated() {
+    let net = Net::shared();
+    let unit = net.unit("names").await;
+    let body = r#"{"family_name": "X", "birth_date": "1990-01-01", "Björk Ólafsdóttir": 1}"#;
+    let refused = raw(&unit, "application/json", body).await;
+    let refused = refused.expect_problem(422, "invalid-fields");
+    assert!(refused.body.to_string().contains("member 3"), "{refused:?}");
+    assert!(!refused.body.to_string().contains("Björk"), "{refused:?}");
+    let refused = unit.rest.get(&unit.path("patients?Bj%C3%B6rk=1")).await;
+    let refused = refused.expect_problem(400, "invalid-parameter");
+    assert!(!refused.body.to_string().contains("Björk"), "{refused:?}");
 }
 
 #[tokio::test]
