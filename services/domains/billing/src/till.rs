@@ -154,9 +154,12 @@ fn refund(wish: &RefundPayment, till: &Till, now: Timestamp) -> Result<Granted, 
 /// What can still be given back of a payment: it less the refunds that name it, and never more than
 /// all that came in for its invoice, because the desk's refunds name nothing.
 fn left_of(payment: &Payment, amount: i64, currency: Currency, till: &Till) -> i128 {
-    let named = till.payments.iter().filter(|it| it.refunds() == Some(payment.payment_id));
-    let back = Tally::of(named).paid(currency);
-    let own = i128::from(amount).saturating_add(back.min(0));
+    let is_refund = |it: &&Payment| {
+        it.refunds() == Some(payment.payment_id) && it.amount_minor.is_some_and(|amount| amount < 0)
+    };
+    // A payer's note may look like a refund's reference; what came in gives nothing back.
+    let back = Tally::of(till.payments.iter().filter(is_refund)).paid(currency);
+    let own = i128::from(amount).saturating_add(back);
     own.min(Tally::of(&till.payments).paid(currency))
 }
 

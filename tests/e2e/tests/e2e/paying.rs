@@ -1,5 +1,6 @@
 //! Payments and refunds through REST: the unit alone decides, on its own rows.
 
+use kit_token::Kind;
 use practice::{Table, differences};
 use serde_json::{Value, json};
 use tests_e2e::{Answer, Net, Unit};
@@ -129,6 +130,41 @@ async fn a_payment_is_given_back_once() {
         let answer = unit.rest.post(&path, body).await.expect_problem(422, "invalid-fields");
         assert!(answer.body.to_string().contains(field), "{answer:?}");
     }
+}
+
+#[tokio::test]
+async fn an_invoice_that_moves_to_another_patient_takes_its_payments_along() {
+    let net = Net::shared();
+    let unit = net.unit("moves").await;
+    let id = invoice(&unit, 9_000);
+    let paid = pay(&unit, &id, 4_000).await.expect(201);
+    let before = balance(&unit.rest, &unit, &id, 5_000).await.text("patient_id");
+    let unit_has = |patient: &Uuid| patient.to_string() != before;
+    let all = unit.desk().rows(Table::Patients).unwrap();
+    let ids = all.iter().filter_map(|row| row["patient_id"].as_str()?.parse::<Uuid>().ok());
+    let after = ids.into_iter().find(unit_has).unwrap();
+    unit.desk().amend(Table::Invoices, &id, &[("patient_id", &after.to_string())]).unwrap();
+    let own = |id: Uuid| net.rest(Kind::Patient, std::slice::from_ref(&unit.id), Some(id));
+    let (old, new) = (own(before.parse().unwrap()), own(after));
+    let statement = new.record(&unit.path(&format!("invoices/{id}"))).await;
+    assert_eq!(statement.body["payments"][0]["patient_id"], after.to_string());
+    assert!(!statement.body.to_string().contains(&before), "whose it was is nobody's business now");
+    let at = unit.path(&format!("payments/{}", paid.text("payment_id")));
+    assert_eq!(new.get(&at).await.expect(200).text("patient_id"), after.to_string());
+    old.get(&at).await.expect(404);
+}
+
+#[tokio::test]
+async fn an_amount_that_stands_twice_is_not_paid() {
+    let net = Net::shared();
+    let unit = net.unit("twice").await;
+    let id = invoice(&unit, 10_000);
+    let body = format!(
+        r#"{{"invoice_id": "{id}", "currency": "EUR", "amount_minor": 1, "amount_minor": 777}}"#
+    );
+    let refused = raw(&unit, &body).await.expect_problem(422, "invalid-fields");
+    assert_eq!(refused.body["errors"][0]["field"], "amount_minor", "{refused:?}");
+    assert_eq!(payments_of(&unit, &id).len(), 0);
 }
 
 #[tokio::test]

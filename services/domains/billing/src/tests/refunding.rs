@@ -67,6 +67,21 @@ fn no_more_goes_back_than_came_in() {
 }
 
 #[test]
+fn a_payers_note_that_looks_like_a_refunds_gives_nothing_back() {
+    let first = give_back(&paid(), &refund(Some(6_000))).unwrap();
+    let note = format!("refund:{PAID}");
+    let clinic = paid().after(&first).with(
+        "payment",
+        json!({"payment_id": STRANGER, "invoice_id": INVOICE, "currency": "EUR",
+            "amount_minor": 6_000, "reference": note}),
+    );
+    let mut again = refund(Some(1));
+    again["refund_id"] = json!(Uuid::from_u128(9));
+    let refusal = give_back(&clinic, &again).unwrap_err();
+    assert_eq!(refusal.slug, "refund-exceeds-payment", "all of it went back");
+}
+
+#[test]
 fn a_voided_invoice_gives_back_what_was_paid_for_it() {
     let voided = paid().invoice("status", json!("voided"));
     assert_eq!(voided.balance().balance_minor, Some(-6_000));

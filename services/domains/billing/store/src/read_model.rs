@@ -117,7 +117,8 @@ pub async fn invoices(
     })
 }
 
-/// One payment. Where the clinic could not tell whose it is, it is that of its invoice's patient.
+/// One payment. It is its invoice's patient's: the desk may have moved the invoice since, and then
+/// no fact of the payment says so.
 ///
 /// # Errors
 /// Postgres does not answer.
@@ -129,7 +130,7 @@ pub async fn payment(
     let rows = sqlx::query(
         "select a.epoch as fresh_epoch, a.seq as fresh_seq, a.time as fresh_time, t.epoch, t.seq,
                 t.stale_epoch, t.stale_seq,
-                case when t.state ? 'patient_id' or i.patient_id is null then t.state
+                case when i.patient_id is null then t.state
                      else t.state || jsonb_build_object('patient_id', i.patient_id) end as state
          from billing.applied a
          left join billing.payment t on t.unit = a.unit and t.payment_id = $2
@@ -188,6 +189,13 @@ fn with_balance(row: &PgRow) -> Result<Row, StoreError> {
 
 fn put_payments(state: &mut Value, payments: Value) {
     let (Value::Object(state), Value::Array(mut payments)) = (state, payments) else { return };
+    // The desk may have moved the invoice since they were stated: who reads it now must not learn
+    // whose it was before.
+    if let Some(patient) = state.get("patient_id") {
+        for payment in payments.iter_mut().filter_map(Value::as_object_mut) {
+            payment.insert("patient_id".to_owned(), patient.clone());
+        }
+    }
     if payments.len() > PAYMENTS_SHOWN_MAX {
         payments.truncate(PAYMENTS_SHOWN_MAX);
         state.insert("payments_more".to_owned(), Value::Bool(true));
