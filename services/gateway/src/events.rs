@@ -34,7 +34,7 @@ pub const SCHEMA: &str = "timeline";
 /// The schema of the read model that tells which facts speak of a patient's requests.
 pub const REQUESTS_SCHEMA: &str = "requests";
 /// Types that one call may ask for; a page of every type costs the same.
-const TYPES_MAX: usize = 20;
+pub const TYPES_MAX: usize = 20;
 
 /// A fact at REST; the same members as on the link and in the log.
 #[derive(Debug, Serialize, ToSchema)]

@@ -29,8 +29,9 @@
 //! | [`streams`], [`watch`] | the places of all streams, and who wakes them |
 //! | [`as_of`] | what a record said at some moment |
 //! | [`counts`] | what is counted of requests |
-//! | [`problems`], [`openapi`] | pages for callers |
+//! | [`problems`], [`openapi`], [`answers`] | pages for callers; what is promised to them |
 
+pub mod answers;
 pub mod as_of;
 pub mod asked;
 pub mod billing_routes;

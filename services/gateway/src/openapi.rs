@@ -11,21 +11,22 @@ use utoipa::openapi::path::{
 };
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::schema::{
-    AdditionalProperties, ArrayBuilder, ComponentsBuilder, KnownFormat, Object, ObjectBuilder, Ref,
-    Schema, SchemaFormat, SchemaType, Type,
+    AdditionalProperties, ArrayBuilder, ComponentsBuilder, KnownFormat, Object, ObjectBuilder,
+    OneOfBuilder, Ref, Schema, SchemaFormat, SchemaType, Type,
 };
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    ContentBuilder, InfoBuilder, OpenApiBuilder, RefOr, Required, Response as ApiResponse,
-    ResponseBuilder, ResponsesBuilder,
+    ContentBuilder, InfoBuilder, OpenApiBuilder, RefOr, Required, ResponsesBuilder, Server,
 };
 
+use crate::answers::{self, PROBLEM};
+use crate::events::TYPES_MAX;
+use crate::headers::EXPIRES_SECONDS_MAX;
+use crate::patients_routes::SEARCH_CHARS_MAX;
 use crate::permission::Permission;
 use crate::route::{BodyDoc, Doc, Gives, Method, NamedSchema, Route};
-use crate::sse::EVENT_STREAM;
 
 const BEARER: &str = "bearer";
-const PROBLEM: &str = "Problem";
 const ABOUT: &str = "Reads are answered from read models and say how fresh they are \
     (`Arteria-Unit-Seq`, `Arteria-As-Of`, `Arteria-Unit-Online`). Writes are requests to the unit, \
     which alone decides: they want an `Idempotency-Key`, and give the unit's word where it comes \
@@ -52,7 +53,9 @@ pub fn openapi() -> String {
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     let components = schemas
         .into_iter()
-        .fold(ComponentsBuilder::new(), |all, (name, schema)| all.schema(name, schema))
+        .fold(answers::shared(ComponentsBuilder::new()), |all, (name, schema)| {
+            all.schema(name, schema)
+        })
         .security_scheme(BEARER, bearer);
     let info = InfoBuilder::new()
         .title("Arteria")
@@ -60,6 +63,7 @@ pub fn openapi() -> String {
         .description(Some(ABOUT));
     let document = OpenApiBuilder::new()
         .info(info.build())
+        .servers(Some([Server::new("/")]))
         .paths(paths.build())
         .components(Some(components.build()));
     // Texts and maps of texts always have a JSON form.
@@ -85,8 +89,9 @@ const fn method_of(method: Method) -> HttpMethod {
     }
 }
 
-fn operation(route: Route, schemas: &mut BTreeMap<String, RefOr<Schema>>) -> OperationBuilder {
-    let Route { path, permission, doc, .. } = route;
+fn operation(mut route: Route, schemas: &mut BTreeMap<String, RefOr<Schema>>) -> OperationBuilder {
+    let problems = answers::problems(&route);
+    let (path, permission, doc) = (route.path, route.permission, &route.doc);
     let permission_name = permission.as_str();
     let extension = ExtensionsBuilder::new().add("x-arteria-permission", permission_name).build();
     let mut operation = OperationBuilder::new()
@@ -94,27 +99,32 @@ fn operation(route: Route, schemas: &mut BTreeMap<String, RefOr<Schema>>) -> Ope
         .summary(Some(doc.summary))
         .extensions(Some(extension));
     for name in names_in(path) {
-        operation = operation.parameter(parameter(name, ParameterIn::Path, true, "string", ""));
+        let form =
+            if name == "id" && !path.starts_with("/v1/requests") { "uuid" } else { "string" };
+        operation = operation.parameter(parameter(name, ParameterIn::Path, true, form, ""));
     }
-    for (name, parameter_in, required, form, says) in parameters(&doc) {
+    for (name, parameter_in, required, form, says) in parameters(path, doc) {
         operation = operation.parameter(parameter(name, parameter_in, required, form, says));
     }
     if let Some(body) = &doc.body {
         operation = operation.request_body(Some(request_body(body, schemas)));
     }
-    if permission != Permission::Public {
-        let none: [&str; 0] = [];
-        operation = operation.security(SecurityRequirement::new(BEARER, none));
-    }
-    let mut responses = ResponsesBuilder::new();
-    for (status, mut response) in gives(doc.gives, schemas) {
-        if doc.streams {
-            response.description = STREAM_SAYS.to_owned();
-            response.content.insert(EVENT_STREAM.to_owned(), stream_content());
-        }
-        responses = responses.response(status, response);
-    }
-    operation.responses(responses.response("default", problem_response()).build())
+    let none: [&str; 0] = [];
+    let token = (permission != Permission::Public).then(|| SecurityRequirement::new(BEARER, none));
+    operation = operation.securities(Some(token));
+    let held = |named: NamedSchema| {
+        let reference = Ref::from_schema_name(&named.name);
+        schemas.insert(named.name, named.schema);
+        reference
+    };
+    let given = answers::successes(&mut route, held);
+    let responses = given
+        .into_iter()
+        .fold(ResponsesBuilder::new(), |all, (status, response)| all.response(status, response));
+    let responses = problems
+        .into_iter()
+        .fold(responses, |all, (status, problem)| all.response(status, problem));
+    operation.responses(responses.build())
 }
 
 fn names_in(path: &str) -> impl Iterator<Item = &str> {
@@ -124,7 +134,7 @@ fn names_in(path: &str) -> impl Iterator<Item = &str> {
 type Said = (&'static str, ParameterIn, bool, &'static str, &'static str);
 
 /// Query parameters and headers of an operation.
-fn parameters(doc: &Doc) -> Vec<Said> {
+fn parameters(path: &str, doc: &Doc) -> Vec<Said> {
     let header = |name, required, form, says| (name, ParameterIn::Header, required, form, says);
     let query = |name, form, says| (name, ParameterIn::Query, false, form, says);
     let mut all: Vec<Said> = doc
@@ -133,24 +143,25 @@ fn parameters(doc: &Doc) -> Vec<Said> {
         .map(|q| (q.name, ParameterIn::Query, q.required, q.form, q.says))
         .collect();
     match &doc.gives {
-        Gives::Record(_) | Gives::Page(_) => {
-            all.push(header("Arteria-Min-Seq", false, "string", MIN_SEQ_SAYS));
+        Gives::Record(_) => {
+            all.push(header("Arteria-Min-Seq", false, "seq", MIN_SEQ_SAYS));
+            all.push(header("If-None-Match", false, "string", "ETags that the caller has."));
+        }
+        // A list of many units has no number that is one unit's.
+        Gives::Page(_) if !path.contains('{') => {}
+        Gives::State(_) | Gives::Page(_) => {
+            all.push(header("Arteria-Min-Seq", false, "seq", MIN_SEQ_SAYS));
         }
         Gives::Outcome { .. } => {
-            all.push(header(
-                "Idempotency-Key",
-                true,
-                "string",
-                "The caller's name for the request.",
-            ));
+            all.push(header("Idempotency-Key", true, "key", "The caller's name for the request."));
             all.push(header(
                 "Prefer",
                 false,
                 "string",
                 "wait=N (10, at most 60) or respond-async.",
             ));
-            all.push(header("Arteria-Delivery", false, "string", "queue or online-only."));
-            all.push(header("Arteria-Expires", false, "integer", EXPIRES_SAYS));
+            all.push(header("Arteria-Delivery", false, "queue|online-only", "queue if absent."));
+            all.push(header("Arteria-Expires", false, "seconds", EXPIRES_SAYS));
         }
         Gives::Tracked(_) => {
             all.push(header("Prefer", false, "string", "wait=N (0, at most 60)."));
@@ -161,11 +172,11 @@ fn parameters(doc: &Doc) -> Vec<Said> {
         Gives::Document { .. } => {}
     }
     if matches!(doc.gives, Gives::Page(_) | Gives::Live(_)) {
-        all.push(query("limit", "integer", "Most items of a page (50, at most 200)."));
+        all.push(query("limit", "count", "Most items of a page (50, at most 200)."));
         all.push(query("cursor", "string", "`next` of the page before."));
     }
     if doc.streams {
-        all.push(header("Last-Event-ID", false, "string", LAST_EVENT_ID_SAYS));
+        all.push(header("Last-Event-ID", false, "seq", LAST_EVENT_ID_SAYS));
     }
     if doc.if_match {
         all.push(header("If-Match", false, "string", "The ETag that the record must still have."));
@@ -174,10 +185,6 @@ fn parameters(doc: &Doc) -> Vec<Said> {
 }
 
 const LAST_EVENT_ID_SAYS: &str = "Of a stream: goes on after this event, E-S, before `after`.";
-const STREAM_SAYS: &str = "A page; for `Accept: text/event-stream` a live stream: history after \
-    the cursor, then what comes. Each event has `id` (E-S), `event` (the type) and `data` (the \
-    item); comments are signs of life; a stream that the server ends says so in a last event \
-    `closed` with `reason` and `after`.";
 const MIN_SEQ_SAYS: &str = "Wait up to 2 s until the read model holds this fact, E-S.";
 const EXPIRES_SAYS: &str =
     "Seconds that the request may wait for its unit (86400, at most 604800; online-only 30).";
@@ -189,21 +196,42 @@ fn parameter(
     form: &str,
     says: &str,
 ) -> ParameterBuilder {
-    let format = match form {
-        "date" => Some(SchemaFormat::KnownFormat(KnownFormat::Date)),
-        "date-time" => Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)),
-        "uuid" => Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)),
-        _ => None,
-    };
-    let kind = if form == "integer" { Type::Integer } else { Type::String };
-    let schema = ObjectBuilder::new().schema_type(SchemaType::Type(kind)).format(format);
     ParameterBuilder::new()
         .name(name)
         .parameter_in(parameter_in)
         .required(if required { Required::True } else { Required::False })
         .description((!says.is_empty()).then_some(says))
-        .schema(Some(schema.build()))
+        .schema(Some(schema_of_form(form)))
 }
+
+/// The schema of a parameter; words with a stroke between are all that it may be.
+fn schema_of_form(form: &str) -> RefOr<Schema> {
+    let kind = |kind| ObjectBuilder::new().schema_type(SchemaType::Type(kind));
+    let string = || kind(Type::String);
+    let format = |format| SchemaFormat::KnownFormat(format);
+    match form {
+        "date" => string().format(Some(format(KnownFormat::Date))).into(),
+        "date-time" => string().format(Some(format(KnownFormat::DateTime))).into(),
+        "uuid" => string().format(Some(format(KnownFormat::Uuid))).into(),
+        "seq" => string().pattern(Some(SEQ_PATTERN)).into(),
+        "key" => string().pattern(Some("^[!-~]([ -~]{0,253}[!-~])?$")).into(),
+        "search" => string().max_length(Some(SEARCH_CHARS_MAX)).into(),
+        "count" => kind(Type::Integer).minimum(Some(1)).into(),
+        "seconds" => {
+            let most = i64::try_from(EXPIRES_SECONDS_MAX).unwrap_or(i64::MAX);
+            kind(Type::Integer).minimum(Some(1)).maximum(Some(most)).into()
+        }
+        "moment" => {
+            OneOfBuilder::new().item(schema_of_form("seq")).item(schema_of_form("date-time")).into()
+        }
+        "texts" => ArrayBuilder::new().items(string()).max_items(Some(TYPES_MAX)).into(),
+        words if words.contains('|') => string().enum_values(Some(words.split('|'))).into(),
+        _ => string().into(),
+    }
+}
+
+/// The number of a fact, E-S.
+const SEQ_PATTERN: &str = "^[0-9]{1,10}-[0-9]{1,18}$";
 
 /// The wish without what the gateway sets.
 fn request_body(body: &BodyDoc, schemas: &mut BTreeMap<String, RefOr<Schema>>) -> RequestBody {
@@ -225,76 +253,9 @@ fn request_body(body: &BodyDoc, schemas: &mut BTreeMap<String, RefOr<Schema>>) -
         .build()
 }
 
-/// What an operation gives, by status.
-fn gives(
-    gives: Gives,
-    schemas: &mut BTreeMap<String, RefOr<Schema>>,
-) -> Vec<(&'static str, ApiResponse)> {
-    let mut held = |named: NamedSchema| {
-        let reference = Ref::from_schema_name(&named.name);
-        schemas.insert(named.name, named.schema);
-        reference
-    };
-    match gives {
-        Gives::Record(named) => vec![("200", json("The record.", held(named).into()))],
-        Gives::Page(named) | Gives::Live(named) => {
-            vec![("200", json("A page.", list_of(held(named))))]
-        }
-        Gives::Tracked(named) => vec![
-            ("200", json("The request.", held(named).into())),
-            (
-                "202",
-                json(
-                    "The unit's word is still out.",
-                    Ref::from_schema_name("TrackedRequest").into(),
-                ),
-            ),
-        ],
-        Gives::Outcome { record, created } => {
-            let status = if created { "201" } else { "200" };
-            let tracked = Ref::from_schema_name("TrackedRequest").into();
-            vec![
-                (status, json("The unit granted it: the record.", held(record).into())),
-                ("202", json("The unit's word is still out: the tracked request.", tracked)),
-            ]
-        }
-        Gives::Document { media_type } => {
-            let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).build();
-            let content = ContentBuilder::new().schema(Some(text)).build();
-            vec![("200", ResponseBuilder::new().content(media_type, content).build())]
-        }
-    }
-}
-
-fn json(says: &str, schema: RefOr<Schema>) -> ApiResponse {
-    let content = ContentBuilder::new().schema(Some(schema)).build();
-    ResponseBuilder::new().description(says).content("application/json", content).build()
-}
-
-fn list_of(item: Ref) -> RefOr<Schema> {
-    ObjectBuilder::new()
-        .property("items", ArrayBuilder::new().items(item))
-        .required("items")
-        .property("next", text("Give it back as `cursor` for the next page; absent on the last."))
-        .into()
-}
-
-fn stream_content() -> RefOr<utoipa::openapi::Content> {
-    let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
-    ContentBuilder::new().schema(Some(text.build())).build().into()
-}
-
 fn text(says: &str) -> Object {
     let kind = SchemaType::Type(Type::String);
     ObjectBuilder::new().schema_type(kind).description(Some(says)).build()
-}
-
-fn problem_response() -> ApiResponse {
-    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(PROBLEM))).build();
-    ResponseBuilder::new()
-        .description("A problem (RFC 9457).")
-        .content("application/problem+json", content)
-        .build()
 }
 
 fn problem_schema() -> RefOr<Schema> {

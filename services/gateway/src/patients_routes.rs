@@ -28,7 +28,7 @@ pub const REGISTER_SET: &[&str] = &["patient_id"];
 /// Fields of the wish to change that the gateway sets.
 pub const UPDATE_SET: &[&str] = &["patient_id", "if_match", "fields"];
 /// Longest text that a list is searched for; no name is longer.
-const SEARCH_CHARS_MAX: usize = 200;
+pub const SEARCH_CHARS_MAX: usize = 200;
 
 /// `GET /v1/units/{unit}/patients`.
 ///

@@ -92,6 +92,8 @@ pub fn schema_of<T: ToSchema>() -> NamedSchema {
 pub enum Gives {
     /// One record, with ETag and freshness.
     Record(NamedSchema),
+    /// How something stands now: no record, so without an ETag.
+    State(NamedSchema),
     /// A page of records.
     Page(NamedSchema),
     /// The unit's word on a write: the record.
@@ -116,7 +118,7 @@ pub enum Gives {
 pub struct QueryDoc {
     /// Its name.
     pub name: &'static str,
-    /// `string`, `date`, `date-time`, `uuid`, `integer`.
+    /// A form of [`crate::openapi`], as `uuid`, or the words that it may be, as `a|b`.
     pub form: &'static str,
     /// Whether it must be there.
     pub required: bool,

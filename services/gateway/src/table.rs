@@ -61,9 +61,9 @@ fn patients() -> Vec<Route> {
             Permission::ListPatients,
             patients_at::list,
             Doc::new("listPatients", "Patients of a unit", Gives::Page(schema_of::<Patient>()))
-                .query("name", "string", "Begins a word of the name; without case and accents.")
+                .query("name", "search", "Begins a word of the name; without case and accents.")
                 .query("birth_date", "date", "Born on that day.")
-                .query("mrn", "string", "The unit's own number for the patient, exactly."),
+                .query("mrn", "search", "The unit's own number for the patient, exactly."),
         ),
         Route::new(
             Post,
@@ -85,7 +85,7 @@ fn patients() -> Vec<Route> {
             Permission::ReadPatient,
             patients_at::one,
             Doc::new("getPatient", "One patient", Gives::Record(schema_of::<Patient>()))
-                .query("as_of", "string", AS_OF_SAYS),
+                .query("as_of", "moment", AS_OF_SAYS),
         ),
         Route::new(
             Patch,
@@ -111,7 +111,7 @@ fn patients() -> Vec<Route> {
                 "One patient, wherever it is registered",
                 Gives::Record(schema_of::<Patient>()),
             )
-            .query("as_of", "string", AS_OF_SAYS),
+            .query("as_of", "moment", AS_OF_SAYS),
         ),
     ]
 }
@@ -128,7 +128,7 @@ fn practitioners() -> Vec<Route> {
                 "Practitioners of a unit",
                 Gives::Page(schema_of::<Practitioner>()),
             )
-            .query("specialty", "string", "As the unit writes it."),
+            .query("specialty", "search", "As the unit writes it."),
         ),
         Route::new(
             Get,
@@ -170,11 +170,7 @@ fn appointments() -> Vec<Route> {
             .query("practitioner_id", "uuid", "With this practitioner.")
             .query("from", "date-time", "Beginning at this instant or later.")
             .query("to", "date-time", "Beginning before this instant.")
-            .query(
-                "status",
-                "string",
-                "booked, arrived, fulfilled, cancelled or noshow.",
-            ),
+            .query("status", APPOINTMENT_STATES, "Only those in this status."),
         ),
         Route::new(
             Post,
@@ -196,7 +192,7 @@ fn appointments() -> Vec<Route> {
             Permission::ReadAppointments,
             scheduling_at::appointment,
             Doc::new("getAppointment", "One appointment", record::<Appointment>())
-                .query("as_of", "string", AS_OF_SAYS),
+                .query("as_of", "moment", AS_OF_SAYS),
         ),
         Route::new(
             Post,
@@ -282,7 +278,7 @@ fn requests() -> Vec<Route> {
                 "Requests to a unit, the newest first",
                 Gives::Page(schema_of::<TrackedRequest>()),
             )
-            .query("state", "string", "Only those in this state."),
+            .query("state", REQUEST_STATES, "Only those in this state."),
         ),
     ]
 }
@@ -301,7 +297,11 @@ fn network() -> Vec<Route> {
             "/v1/units/{unit}",
             Permission::ReadUnits,
             units_at::one,
-            Doc::new("getUnit", "A unit: presence, freshness, time zone", record::<Unit>()),
+            Doc::new(
+                "getUnit",
+                "A unit: presence, freshness, time zone",
+                Gives::State(schema_of::<Unit>()),
+            ),
         ),
     ]
 }
@@ -350,13 +350,15 @@ fn pages() -> Vec<Route> {
     ]
 }
 
-const AS_OF_SAYS: &str = "What it said then: right after a fact, E-S, or at an RFC 3339 time; `Arteria-Record-Seq` and \
-     `Arteria-Record-Time` say when it had last been spoken of.";
+const APPOINTMENT_STATES: &str = "booked|arrived|fulfilled|cancelled|noshow";
+const REQUEST_STATES: &str = "accepted|delivered|overdue|done|rejected|expired|cancelled|undone";
+const AS_OF_SAYS: &str = "What it said then: right after a fact, E-S, or at an RFC 3339 time; \
+     `Arteria-Record-Seq` and `Arteria-Record-Time` say when it had last been spoken of.";
 
 fn events_doc(id: &'static str, summary: &'static str) -> Doc {
     Doc::new(id, summary, Gives::Page(schema_of::<Event>()))
-        .query("after", "string", "Only facts after this number, E-S.")
-        .query("type", "string", "Only this type; may stand several times.")
+        .query("after", "seq", "Only facts after this number, E-S.")
+        .query("type", "texts", "Only this type; may stand several times.")
         .streams()
 }
 
