@@ -12,8 +12,9 @@ use kit_body::schema::SCHEMA_BYTES_MAX;
 use kit_body::{Candidate, Listed, Offered, Schemas, name};
 use kit_config::Settings;
 
-/// Domains whose types come with a release, beside those that have facts.
-const RESERVED: [&str; 2] = ["control", name::PUBLIC];
+/// Domains whose types come with a release, beside those that have facts; no clinic's mapping may
+/// name them either.
+const RESERVED: [&str; 5] = ["control", "cloud", "arteria", "audit", name::PUBLIC];
 
 #[derive(clap::Args)]
 pub struct Register {
@@ -65,6 +66,8 @@ fn said(candidate: &Candidate, offered: Offered) -> String {
 /// Reads and checks one file; `carried` are the domains of this binary.
 fn read(path: &Path, carried: &[&str]) -> Result<Candidate> {
     let candidate = text(path).and_then(|text| Ok(Candidate::read(&text)?));
+    // Whoever wrote the file chose the names that an error quotes, and it goes to a terminal.
+    let candidate = candidate.map_err(|error| anyhow::Error::msg(plain(&format!("{error:#}"))));
     let candidate = candidate.with_context(|| path.display().to_string())?;
     let domain = candidate.type_name.split('.').next().unwrap_or_default();
     if carried.contains(&domain) || RESERVED.contains(&domain) {
@@ -76,6 +79,11 @@ fn read(path: &Path, carried: &[&str]) -> Result<Candidate> {
         );
     }
     Ok(candidate)
+}
+
+/// A text without what moves a terminal.
+fn plain(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect()
 }
 
 /// A file's text, never more of it than a schema may have.
@@ -157,8 +165,12 @@ mod tests {
         assert!(refused("cut.avsc", &GOOD.as_bytes()[..90]).contains("parsing an Avro schema"));
         let of_ours = GOOD.replace("arteria.voip", "arteria.patients");
         assert!(refused("ours.avsc", of_ours.as_bytes()).contains("come with a release"));
-        let control = GOOD.replace("arteria.voip", "arteria.control");
-        assert!(refused("control.avsc", control.as_bytes()).contains("come with a release"));
+        for reserved in ["control", "cloud", "arteria", "audit"] {
+            let reserved = GOOD.replace("arteria.voip", &format!("arteria.{reserved}"));
+            assert!(refused("own.avsc", reserved.as_bytes()).contains("come with a release"));
+        }
+        let moving = GOOD.replace("CallEnded", "Call\\u001b[2JEnded");
+        assert!(refused("moving.avsc", moving.as_bytes()).contains("Call?[2JEnded"));
         let map = GOOD.replace(r#""string""#, r#"{"type":"map","values":"int"}"#);
         assert!(refused("map.avsc", map.as_bytes()).contains("$.call_id: Map has no place"));
     }
