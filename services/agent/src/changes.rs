@@ -83,9 +83,9 @@ fn field_values(
 ) -> Result<Values, ChangeError> {
     let refuse = |why| Err(ChangeError::Refused(not_writable(change.record.thing, field, why)));
     let Some(column) = table.column(field) else {
-        let constant = table.constants.iter().find(|(name, _)| name == field);
+        let constant = table.constants.iter().find(|constant| constant.name == field);
         return match constant {
-            Some((_, always)) if always == value => Ok(Vec::new()),
+            Some(constant) if constant.value == *value => Ok(Vec::new()),
             Some(_) => refuse("it is the same in all records of the practice"),
             // Empty is what it is without a column.
             None if value.is_null() => Ok(Vec::new()),
@@ -129,32 +129,19 @@ fn insert(
     change: &RowChange,
     mut named: Values,
 ) -> Result<Uuid, ChangeError> {
-    let new_key = table.new_key.unwrap_or(NewKey::PublicId);
-    let id_column = match (table.column(&table.id), table.key.as_slice()) {
-        (Some(column), _) => column.parts.first().cloned(),
-        (None, [only]) => Some(only.clone()),
-        (None, _) => None,
-    };
-    let is_beside = table.has_id_beside_key();
-    if is_beside
-        && new_key == NewKey::Next
-        && let [only] = table.key.as_slice()
+    let id = SqlValue::Text(change.record.id.to_string());
+    if table.has_id_beside_key()
+        && let Some(column) = table.column(&table.id).and_then(|column| column.parts.first())
+        && !named.iter().any(|(name, _)| name == column)
     {
-        named.push((only.clone(), SqlValue::Integer(next_key(records, table, only)?)));
+        named.push((column.clone(), id.clone()));
     }
-    if let Some(column) = id_column.filter(|_| is_beside || new_key != NewKey::Assigned) {
-        if new_key == NewKey::Next && !is_beside {
-            named.retain(|(name, _)| *name != column);
-            named.push((column.clone(), SqlValue::Integer(next_key(records, table, &column)?)));
-        } else if !named.iter().any(|(name, _)| *name == column) {
-            named.push((column, SqlValue::Text(change.record.id.to_string())));
+    for given in &table.defaults {
+        if !named.iter().any(|(name, _)| *name == given.name) {
+            named.push((given.name.clone(), crate::rows::sql_value(&given.value)));
         }
     }
-    for (column, value) in &table.defaults {
-        if !named.iter().any(|(name, _)| name == column) {
-            named.push((column.clone(), crate::rows::sql_value(value)));
-        }
-    }
+    give_key(records, table, change, id, &mut named)?;
     let (names, values): (Vec<String>, Vec<SqlValue>) = named.iter().cloned().unzip();
     let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
     let marks = vec!["?"; names.len()].join(", ");
@@ -164,6 +151,36 @@ fn insert(
     let assigned = records.clinic.last_insert_rowid();
     let key = key_of_new(table, &named, assigned);
     Ok(remember(records, table, change, key))
+}
+
+/// Gives a new row what its key still lacks. Of several columns one may be left open, as the number
+/// within a tenant that is always the same; two would be a guess.
+fn give_key(
+    records: &ClinicRecords<'_>,
+    table: &Table,
+    change: &RowChange,
+    id: SqlValue,
+    named: &mut Values,
+) -> Result<(), ChangeError> {
+    let new_key = table.new_key.unwrap_or(NewKey::PublicId);
+    if new_key == NewKey::Next && table.key.len() == 1 && !table.has_id_beside_key() {
+        named.retain(|(name, _)| *name != table.key[0]);
+    }
+    let is_open = |column: &&String| !named.iter().any(|(name, _)| name == *column);
+    let open: Vec<&String> = table.key.iter().filter(is_open).collect();
+    match (new_key, open.as_slice()) {
+        (_, []) | (NewKey::Assigned, [_]) => {}
+        (NewKey::Next, [only]) => {
+            let next = SqlValue::Integer(next_key(records, table, only)?);
+            named.push(((*only).clone(), next));
+        }
+        (NewKey::PublicId, [only]) => named.push(((*only).clone(), id)),
+        (_, [_, _, ..]) => {
+            let why = "its key has several parts, which only the practice's software gives";
+            return Err(ChangeError::Refused(not_writable(change.record.thing, "", why)));
+        }
+    }
+    Ok(())
 }
 
 /// One more than the greatest key; the database is ours until the transaction ends.

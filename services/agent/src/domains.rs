@@ -1,8 +1,9 @@
 //! The domains that this agent links, and who of them speaks for a thing, a wish or a query.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use kit_event::Domain;
+use serde_json::Value;
 
 /// Every domain, in one list.
 pub static ALL: [&dyn Domain; 5] = [
@@ -23,13 +24,51 @@ pub fn things() -> impl Iterator<Item = &'static str> {
     ALL.into_iter().flat_map(|domain| domain.things()).copied()
 }
 
+/// What a domain expects in a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Promised {
+    /// Any text.
+    Text,
+    /// A day.
+    Date,
+    /// An instant.
+    Instant,
+    /// Yes or no.
+    Bool,
+    /// A whole number.
+    Integer,
+    /// An id.
+    Id,
+    /// Something else, which only the domain can judge.
+    Other,
+}
+
+impl Promised {
+    fn of(schema: &Value) -> Self {
+        let is = |word: &str| match &schema["type"] {
+            Value::Array(types) => types.iter().any(|it| it == word),
+            one => one == word,
+        };
+        match schema["format"].as_str() {
+            Some("date") => Self::Date,
+            Some("date-time") => Self::Instant,
+            Some("uuid") => Self::Id,
+            _ if is("boolean") => Self::Bool,
+            _ if is("integer") => Self::Integer,
+            _ if is("string") => Self::Text,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// The fields of a thing, as its domain's snapshot promises them; none where it promises nothing.
-pub fn fields_of(thing: &str) -> Option<BTreeSet<String>> {
+pub fn fields_of(thing: &str) -> Option<BTreeMap<String, Promised>> {
     let domain = of_thing(thing)?;
     let snapshot = format!("{}.{thing}_snapshot", domain.name());
     let source = domain.schemas().into_iter().find(|source| source.type_name == snapshot)?;
     let schema = serde_json::to_value(&source.schema).ok()?;
-    Some(schema.get("properties")?.as_object()?.keys().cloned().collect())
+    let fields = schema.get("properties")?.as_object()?;
+    Some(fields.iter().map(|(name, field)| (name.clone(), Promised::of(field))).collect())
 }
 
 /// The domain that decides this wish.
@@ -66,8 +105,15 @@ mod tests {
     #[test]
     fn a_domain_tells_the_fields_of_its_things() {
         let fields = fields_of("patient").unwrap();
-        assert!(fields.contains("family_name") && fields.contains("birth_date_raw"));
+        assert_eq!(fields["family_name"], Promised::Text);
+        assert_eq!((fields["birth_date"], fields["active"]), (Promised::Date, Promised::Bool));
+        assert_eq!((fields["patient_id"], fields["merged_into"]), (Promised::Id, Promised::Id));
+        assert_eq!(fields_of("appointment").unwrap()["starts_at"], Promised::Instant);
+        assert_eq!(fields_of("payment").unwrap()["amount_minor"], Promised::Integer);
+        assert!(fields.contains_key("birth_date_raw"));
         assert!(things().all(|thing| thing == "request" || fields_of(thing).is_some()));
+        let all = things().filter_map(fields_of).flatten();
+        assert_eq!(all.filter(|(_, promised)| *promised == Promised::Other).count(), 0);
     }
 
     #[test]

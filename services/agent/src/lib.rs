@@ -12,7 +12,8 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`mapping`], [`rows`], [`values`], [`identity`] | what columns mean, and public ids |
-//! | [`clinic`], [`triggers`], [`gate`], [`outbox`], [`ledger`] | the clinic database |
+//! | [`clinic`], [`declared`] | the clinic database |
+//! | [`triggers`], [`gate`], [`outbox`], [`ledger`] | what is ours in it |
 //! | [`spool`], [`naming`], [`facts`], [`shadow`], [`fit`], [`nonces`] | the spool |
 //! | [`books`] | both files together |
 //! | [`drain`], [`lookups`], [`publish`], [`reemit`] | from rows to numbered facts |
@@ -34,6 +35,7 @@ pub mod cli;
 pub mod clinic;
 pub mod command;
 pub mod config;
+pub mod declared;
 pub mod domains;
 pub mod drain;
 pub mod epoch;

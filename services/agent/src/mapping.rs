@@ -1,7 +1,8 @@
 //! The mapping: which tables are captured and what their columns mean to the domains.
 //!
 //! One file generates the triggers, the row readers and the row writers, so a new table is an entry
-//! in it and a schema, and no code. [`file`] reads it and tells every mistake by its line;
+//! in it and a schema, and no code. [`file`] reads it and tells every mistake by its line, with
+//! [`together`] those that only the whole shows;
 //! [`source`] finds it and sees it change; [`format`] and [`money`] know how people write dates and
 //! amounts.
 
@@ -12,6 +13,7 @@ pub mod format;
 pub mod generic;
 pub mod money;
 pub mod source;
+pub mod together;
 pub mod tree;
 
 use std::collections::BTreeSet;
@@ -87,9 +89,9 @@ pub struct Table {
     /// Where the key of a new row comes from; as the table is made, where nothing is said.
     pub new_key: Option<NewKey>,
     /// Fields that every row has alike.
-    pub constants: Vec<(String, Value)>,
+    pub constants: Vec<Given>,
     /// What a new row has in columns that no domain knows.
-    pub defaults: Vec<(String, Value)>,
+    pub defaults: Vec<Given>,
     /// By which word in which column the practice marks a row as gone.
     pub gone: Option<Gone>,
     /// Its mapped columns.
@@ -113,6 +115,17 @@ pub enum NewKey {
     Next,
 }
 
+/// A value that the mapping gives for all rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Given {
+    /// Of which field, or column.
+    pub name: String,
+    /// The value.
+    pub value: Value,
+    /// The line of the mapping file at which it stands.
+    pub line: usize,
+}
+
 /// A row that the practice keeps and does not mean any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gone {
@@ -120,6 +133,8 @@ pub struct Gone {
     pub column: String,
     /// The words that mean it.
     pub words: Vec<String>,
+    /// The line of the mapping file at which it stands.
+    pub line: usize,
 }
 
 impl Mapping {
@@ -171,6 +186,14 @@ impl Table {
             ([only], Some(_)) => {
                 let text = values::text_of(only).unwrap_or_default();
                 ids.of_text(&self.ids_of, &text)
+            }
+            // One column of several is the id, as the others are the same in every row.
+            (parts, Some(column)) if parts.len() == self.key.len() && column.parts.len() == 1 => {
+                let at = self.key.iter().position(|name| *name == column.parts[0]);
+                match at.and_then(|at| values::text_of(&parts[at])) {
+                    Some(text) => ids.of_text(&self.ids_of, &text),
+                    None => ids.of_key(&self.ids_of, key),
+                }
             }
             _ => ids.of_key(&self.ids_of, key),
         }

@@ -158,15 +158,18 @@ pub struct Row {
 }
 
 impl RowReader<'_> {
-    /// The row that an image shows; none where it has no id, or where the practice says by a word
-    /// that it is gone.
+    /// The row that an image shows; none where it has no key or no id, or where the practice says
+    /// by a word that it is gone. SQLite lets many rows have the same empty key, so it names none.
     pub fn row_of(&self, table: &Table, key: &str, image: &Image) -> Option<Row> {
+        if table.key.iter().any(|name| image.get(name).is_none_or(Value::is_null)) {
+            return None;
+        }
         if table.gone.as_ref().is_some_and(|gone| is_gone(gone, image)) {
             return None;
         }
         let mut state = Map::new();
-        for (field, value) in &table.constants {
-            state.insert(field.clone(), value.clone());
+        for constant in &table.constants {
+            state.insert(constant.name.clone(), constant.value.clone());
         }
         for column in &table.columns {
             self.read(table, column, image, &mut state);
@@ -305,6 +308,21 @@ mod tests {
         let row = read("working_hours", r#"["p",1,"08:00"]"#, &image);
         assert_eq!(row.state["working_hours_id"], json!(row.id));
         assert_eq!((&row.state["weekday"], &row.state["slot_min"]), (&json!(1), &json!(30)));
+    }
+
+    #[test]
+    fn a_row_with_an_empty_part_of_its_key_is_none() {
+        let mapping = Mapping::reference().unwrap();
+        let ids = Ids::new("hcu-0001".parse().unwrap(), [1; 32]);
+        let reader = RowReader { mapping: &mapping, ids: &ids };
+        let hours = mapping.by_thing("working_hours").unwrap();
+        for image in [
+            json!({"practitioner_id": "p", "weekday": null, "starts": "08:00"}),
+            json!({"practitioner_id": "p", "starts": "08:00"}),
+        ] {
+            let key = r#"["p",null,"08:00"]"#;
+            assert_eq!(reader.row_of(hours, key, image.as_object().unwrap()), None);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::Connection;
 
+use crate::declared::{self, Columns, columns_of};
 use crate::error::{Act, StationError, is_busy};
 use crate::ledger;
 use crate::mapping::{Mapping, NewKey, Table};
@@ -209,7 +210,8 @@ pub fn survey(conn: &Connection, mapping: &Mapping) -> Result<Installed, Station
     for table in &mapping.tables {
         let columns = columns_of(conn, &table.name)?;
         if columns.is_empty() {
-            found.paused.insert(table.name.clone(), "the table is missing".to_owned());
+            let cause = declared::unfit(conn, &table.name)?.unwrap_or("the table is missing");
+            found.paused.insert(table.name.clone(), cause.to_owned());
             continue;
         }
         let mut lacking: Vec<String> =
@@ -237,39 +239,22 @@ pub fn survey(conn: &Connection, mapping: &Mapping) -> Result<Installed, Station
         let left = table.images.iter().filter(|name| !captured.images.contains(name));
         found.missing.extend(left.map(|name| format!("{}.{name}", table.name)));
         captured.new_key.get_or_insert_with(|| new_key(&captured.key, &columns));
+        for column in &mut captured.columns {
+            let is_generated = |name: &String| columns[&name.to_ascii_lowercase()].is_generated;
+            column.read_only |= column.parts.iter().any(is_generated);
+        }
         found.tables.push(captured);
     }
     Ok(found)
 }
 
-/// Where keys come from, as the table is made: SQLite assigns a sole `INTEGER PRIMARY KEY`.
-fn new_key(key: &[String], columns: &BTreeMap<String, String>) -> NewKey {
+/// Where keys come from, as the table is made.
+fn new_key(key: &[String], columns: &Columns) -> NewKey {
     let is_assigned = match key {
-        [only] => columns.get(&only.to_ascii_lowercase()).is_some_and(|it| it == "integer key"),
+        [only] => columns.get(&only.to_ascii_lowercase()).is_some_and(|it| it.is_assigned),
         _ => false,
     };
     if is_assigned { NewKey::Assigned } else { NewKey::PublicId }
-}
-
-/// A table's columns in lower case with their declared types, ` key` behind that of the sole
-/// column of a primary key; none where there is no such table.
-pub fn columns_of(
-    conn: &Connection,
-    table: &str,
-) -> Result<BTreeMap<String, String>, StationError> {
-    let read = || -> rusqlite::Result<BTreeMap<String, String>> {
-        // A view cannot carry our triggers, so it counts as missing.
-        conn.prepare_cached(
-            "SELECT lower(c.name), lower(c.type) || CASE WHEN c.pk = 1 AND
-                 (SELECT count(*) FROM pragma_table_info(t.name) k WHERE k.pk > 0) = 1
-                 THEN ' key' ELSE '' END
-             FROM sqlite_master t JOIN pragma_table_info(t.name) c
-             WHERE t.type = 'table' AND t.name = ?1 COLLATE NOCASE",
-        )?
-        .query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect()
-    };
-    read().clinic("reading a table's columns")
 }
 
 /// The three triggers of a table, by name, exactly as SQLite keeps their text.

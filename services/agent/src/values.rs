@@ -45,7 +45,7 @@ pub fn text_of(value: &Value) -> Option<String> {
 
 /// What a column holds in an image.
 pub fn read(column: &Column, image: &Image) -> Read {
-    let Some(text) = whole_text(column, image) else {
+    let Some(text) = text_in(column, image) else {
         // An empty column may be a word of the practice too.
         return column.decoded("").cloned().map_or(Read::Nothing, Read::Value);
     };
@@ -72,7 +72,7 @@ pub fn read(column: &Column, image: &Image) -> Read {
 }
 
 /// The text of a column, or of the several that make one; none where the first is empty.
-fn whole_text(column: &Column, image: &Image) -> Option<String> {
+pub fn text_in(column: &Column, image: &Image) -> Option<String> {
     if column.parts.len() < 2 {
         return text_of(image.get(&column.name).or_else(|| image.get(column.parts.first()?))?);
     }
@@ -152,7 +152,7 @@ fn read_amount(column: &Column, text: &str, image: &Image) -> Option<i64> {
         Currency::Column(name) => image.get(name).and_then(text_of)?.trim().to_ascii_uppercase(),
     };
     let exponent = money::exponent(&code)?;
-    money::minor_units(text, amount.point, exponent)
+    money::minor_units(text, amount.signs, exponent)
 }
 
 /// A domain's value as the column's parts hold it; ids are the caller's.
@@ -243,5 +243,5 @@ fn written_amount(
     let exponent = code.and_then(money::exponent);
     let exponent = exponent.ok_or(Unwritable("the currency of the row is not known"))?;
     let minor = value.as_i64().ok_or(Unwritable("it is no whole number of minor units"))?;
-    Ok(money::amount_text(minor, amount.point, exponent))
+    Ok(money::amount_text(minor, amount.signs, exponent))
 }

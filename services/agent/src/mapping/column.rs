@@ -3,7 +3,9 @@
 use chrono_tz::Tz;
 use serde_json::Value;
 
+use crate::domains::Promised;
 use crate::mapping::format::Format;
+use crate::mapping::money::Signs;
 
 /// One mapped column.
 #[derive(Debug, Clone)]
@@ -70,6 +72,27 @@ impl Kind {
         ("uuid", Self::Uuid),
     ];
 
+    /// Whether what a column of this kind says is what a domain expects. A text may be made of
+    /// anything that is written as one.
+    pub fn gives(self, promised: Promised) -> bool {
+        match promised {
+            Promised::Text => !matches!(self, Self::Bool | Self::Integer | Self::Money),
+            Promised::Date => self == Self::Date,
+            Promised::Instant => self == Self::Timestamp,
+            Promised::Bool => self == Self::Bool,
+            Promised::Integer => matches!(self, Self::Integer | Self::Money),
+            Promised::Id => self == Self::Uuid,
+            Promised::Other => true,
+        }
+    }
+
+    /// The kinds that give what a domain expects, in words.
+    pub fn words_for(promised: Promised) -> String {
+        let fitting = Self::WORDS.iter().filter(|(_, kind)| kind.gives(promised));
+        let words: Vec<&str> = fitting.map(|(word, _)| *word).collect();
+        words.join(" or ")
+    }
+
     /// The word in the file.
     pub fn word(self) -> &'static str {
         Self::WORDS.into_iter().find(|(_, kind)| *kind == self).map_or("", |(word, _)| word)
@@ -105,8 +128,8 @@ pub struct Code {
 pub struct Amount {
     /// Of which currency.
     pub currency: Currency,
-    /// The sign before the decimals.
-    pub point: char,
+    /// The signs within them.
+    pub signs: Signs,
 }
 
 /// Where a currency stands.

@@ -3,21 +3,18 @@
 use crate::mapping::column::{Amount, Code, Column, Currency, Kind, Through};
 use crate::mapping::file::{Zones, check_name, zone_of};
 use crate::mapping::format::{Format, Holds};
-use crate::mapping::money;
+use crate::mapping::money::{self, Signs};
 use crate::mapping::tree::{Found, Mistakes, Part, shown};
 
 /// How local times are written where only their zone is told.
 const LOCAL_FORMAT: &str = "YYYY-MM-DD HH:MM:SS";
+/// Signs that people put between thousands.
+const THOUSANDS: [char; 5] = ['.', ',', ' ', '\'', '’'];
 /// Words of one code list.
 const CODES_MAX: usize = 1_000;
 
 /// Reads a column: `name = "type"`, or a table.
-pub fn read(
-    name: &str,
-    found: Found<'_, '_>,
-    zones: Zones,
-    mistakes: &Mistakes<'_>,
-) -> Option<Column> {
+pub fn read(name: &str, found: Found<'_, '_>, zones: Zones, mistakes: &Mistakes) -> Option<Column> {
     check_name(name, found.at, mistakes);
     if let Some(word) = found.text() {
         let kind = kind(word, found.at, mistakes)?;
@@ -71,7 +68,7 @@ fn bare(name: &str, kind: Kind, line: usize) -> Column {
     }
 }
 
-fn kind(word: &str, at: usize, mistakes: &Mistakes<'_>) -> Option<Kind> {
+fn kind(word: &str, at: usize, mistakes: &Mistakes) -> Option<Kind> {
     let kind = Kind::WORDS.into_iter().find(|(known, _)| *known == word).map(|(_, kind)| kind);
     if kind.is_none() {
         let known: Vec<&str> = Kind::WORDS.iter().map(|(known, _)| *known).collect();
@@ -81,7 +78,7 @@ fn kind(word: &str, at: usize, mistakes: &Mistakes<'_>) -> Option<Kind> {
 }
 
 /// Where the value stands: in several columns, in another table, or under the name itself.
-fn places(column: &mut Column, part: &Part<'_, '_>, mistakes: &Mistakes<'_>) {
+fn places(column: &mut Column, part: &Part<'_, '_>, mistakes: &Mistakes) {
     if let Some((columns, at)) = part.texts("columns") {
         columns.iter().for_each(|name| check_name(name, at, mistakes));
         if columns.is_empty() {
@@ -104,7 +101,7 @@ fn places(column: &mut Column, part: &Part<'_, '_>, mistakes: &Mistakes<'_>) {
     column.through = Some(Through { column: own, table, key, value });
 }
 
-fn codes(part: &Part<'_, '_>, kind: Kind, mistakes: &Mistakes<'_>) -> Vec<Code> {
+fn codes(part: &Part<'_, '_>, kind: Kind, mistakes: &Mistakes) -> Vec<Code> {
     let Some(listed) = part.part("codes") else { return Vec::new() };
     if !matches!(kind, Kind::Text | Kind::Bool | Kind::Integer) {
         mistakes.at(listed.at, "codes are for text, bool and integer");
@@ -112,6 +109,7 @@ fn codes(part: &Part<'_, '_>, kind: Kind, mistakes: &Mistakes<'_>) -> Vec<Code> 
     let entries = listed.entries();
     if entries.len() > CODES_MAX {
         mistakes.at(listed.at, format!("a code list has at most {CODES_MAX} words"));
+        return Vec::new();
     }
     let mut codes: Vec<Code> = Vec::new();
     for (word, found) in entries {
@@ -135,7 +133,7 @@ fn codes(part: &Part<'_, '_>, kind: Kind, mistakes: &Mistakes<'_>) -> Vec<Code> 
     codes
 }
 
-fn format(part: &Part<'_, '_>, kind: Kind, mistakes: &Mistakes<'_>) -> Option<Format> {
+fn format(part: &Part<'_, '_>, kind: Kind, mistakes: &Mistakes) -> Option<Format> {
     let (text, at) = part.text("format")?;
     let holds = match kind {
         Kind::Date => Holds::Date,
@@ -156,7 +154,7 @@ fn local_times(
     zone: Option<chrono_tz::Tz>,
     zones: Zones,
     at: usize,
-    mistakes: &Mistakes<'_>,
+    mistakes: &Mistakes,
 ) {
     let named = zone.or(zones.named);
     column.format = format;
@@ -172,23 +170,18 @@ fn local_times(
     }
 }
 
-fn amount(column: &mut Column, part: &Part<'_, '_>, mistakes: &Mistakes<'_>) {
+fn amount(column: &mut Column, part: &Part<'_, '_>, mistakes: &Mistakes) {
     let point = part.text("decimal_point");
+    let thousands = part.text("thousands");
     let currency = part.take("currency");
     if column.kind != Kind::Money {
-        for at in currency.map(|it| it.at).into_iter().chain(point.map(|(_, at)| at)) {
-            mistakes.at(at, "only an amount of money has a currency and a decimal point");
+        let signs = point.iter().chain(&thousands).map(|(_, at)| *at);
+        for at in currency.map(|it| it.at).into_iter().chain(signs) {
+            mistakes.at(at, "only an amount of money has a currency and signs within it");
         }
         return;
     }
-    let point = match point.as_ref().map(|(sign, at)| (sign.as_str(), *at)) {
-        None | Some((".", _)) => '.',
-        Some((",", _)) => ',',
-        Some((_, at)) => {
-            mistakes.at(at, "decimal_point is \".\" or \",\"");
-            '.'
-        }
-    };
+    let signs = signs(point, thousands, mistakes);
     let Some(found) = currency else {
         mistakes.at(part.at, "an amount says its currency");
         return;
@@ -211,10 +204,34 @@ fn amount(column: &mut Column, part: &Part<'_, '_>, mistakes: &Mistakes<'_>) {
             return;
         }
     };
-    column.amount = Some(Amount { currency, point });
+    column.amount = Some(Amount { currency, signs });
 }
 
-fn check_parts(column: &Column, at: usize, mistakes: &Mistakes<'_>) {
+/// The signs before the decimals and between the thousands of an amount.
+fn signs(
+    point: Option<(String, usize)>,
+    thousands: Option<(String, usize)>,
+    mistakes: &Mistakes,
+) -> Signs {
+    let point = match point.as_ref().map(|(sign, at)| (sign.as_str(), *at)) {
+        None | Some((".", _)) => '.',
+        Some((",", _)) => ',',
+        Some((_, at)) => {
+            mistakes.at(at, "decimal_point is \".\" or \",\"");
+            '.'
+        }
+    };
+    let Some((text, at)) = thousands else { return Signs { point, thousands: None } };
+    let thousands = THOUSANDS.into_iter().find(|sign| text == sign.to_string());
+    if thousands.is_none_or(|sign| sign == point) {
+        let known: Vec<String> = THOUSANDS.iter().map(|sign| format!("\"{sign}\"")).collect();
+        let known = known.join(", ");
+        mistakes.at(at, format!("thousands is one of {known}, and not the decimal_point"));
+    }
+    Signs { point, thousands }
+}
+
+fn check_parts(column: &Column, at: usize, mistakes: &Mistakes) {
     if column.of.is_some() && column.kind != Kind::Uuid {
         mistakes.at(at, "only a uuid is of a thing");
     }

@@ -1,15 +1,14 @@
 //! Reads a mapping file: every mistake in it, each by its line, or the mapping.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono_tz::Tz;
 use toml::de::DeTable;
 
 use crate::domains;
-use crate::mapping::column::Column;
 use crate::mapping::tree::{Found, Mistakes, Part, shown};
 use crate::mapping::{
-    COLUMNS_MAX, Gone, Mapping, MappingError, NewKey, Table, column_file, generic,
+    Given, Gone, Mapping, MappingError, NewKey, Table, column_file, generic, together,
 };
 
 /// Largest file that is read: ten thousand columns of it.
@@ -21,7 +20,7 @@ const NAME_CHARS_MAX: usize = 120;
 /// What begins the names of the agent's own tables.
 const OWN_PREFIX: &str = "arteria_";
 /// The first part of types that are not a practice's to name, beside those of the domains.
-const RESERVED_DOMAINS: [&str; 4] = ["control", "cloud", "arteria", "audit"];
+const RESERVED_DOMAINS: [&str; 5] = ["control", "public", "cloud", "arteria", "audit"];
 
 /// Who wrote the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,10 +32,13 @@ pub enum Author {
 }
 
 /// One table, and where in the file what must be checked against others stands.
-struct Entry {
-    table: Table,
-    at: usize,
-    columns_at: BTreeMap<String, usize>,
+pub struct Entry {
+    /// The table.
+    pub table: Table,
+    /// Where its name stands.
+    pub at: usize,
+    /// Where each field's column stands.
+    pub columns_at: BTreeMap<String, usize>,
 }
 
 /// Reads a mapping file.
@@ -51,14 +53,17 @@ pub fn read(text: &str, zone: Tz, author: Author) -> Result<Mapping, MappingErro
     }
     let (tree, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
-        mistakes.at(error.span().map_or(0, |span| span.start), error.message());
+        let span = error.span().unwrap_or_default();
+        let named = text.get(span.clone()).filter(|_| error.message() == "duplicate key");
+        let named = named.map_or_else(String::new, |name| format!(" {}", shown(name)));
+        mistakes.at(span.start, format!("{}{named}", error.message()));
     }
     if !errors.is_empty() {
         // What such a file would mean is a guess, and mistakes in it would be too.
         return Err(MappingError::Mistakes(mistakes.into_all()));
     }
     let entries = entries(tree.get_ref(), zone, author, &mistakes);
-    check_together(&entries, &mistakes);
+    together::check(&entries, &mistakes);
     let found = mistakes.into_all();
     if !found.is_empty() {
         return Err(MappingError::Mistakes(found));
@@ -67,7 +72,7 @@ pub fn read(text: &str, zone: Tz, author: Author) -> Result<Mapping, MappingErro
     Ok(Mapping { tables })
 }
 
-fn entries(tree: &DeTable<'_>, zone: Tz, author: Author, mistakes: &Mistakes<'_>) -> Vec<Entry> {
+fn entries(tree: &DeTable<'_>, zone: Tz, author: Author, mistakes: &Mistakes) -> Vec<Entry> {
     let root = Part::new(tree, 0, mistakes);
     let named = zone_of(&root, mistakes);
     let tables = root.take("table");
@@ -95,7 +100,7 @@ pub struct Zones {
 }
 
 /// The zone of a part of the file.
-pub fn zone_of(part: &Part<'_, '_>, mistakes: &Mistakes<'_>) -> Option<Tz> {
+pub fn zone_of(part: &Part<'_, '_>, mistakes: &Mistakes) -> Option<Tz> {
     let (name, at) = part.text("zone")?;
     let zone = name.parse().ok();
     if zone.is_none() {
@@ -105,7 +110,7 @@ pub fn zone_of(part: &Part<'_, '_>, mistakes: &Mistakes<'_>) -> Option<Tz> {
 }
 
 /// Tells a name that cannot be one.
-pub fn check_name(name: &str, at: usize, mistakes: &Mistakes<'_>) {
+pub fn check_name(name: &str, at: usize, mistakes: &Mistakes) {
     if name.trim().is_empty() {
         mistakes.at(at, "a name is not empty");
     } else if name.chars().count() > NAME_CHARS_MAX {
@@ -115,12 +120,7 @@ pub fn check_name(name: &str, at: usize, mistakes: &Mistakes<'_>) {
     }
 }
 
-fn entry(
-    part: &Part<'_, '_>,
-    zones: Zones,
-    author: Author,
-    mistakes: &Mistakes<'_>,
-) -> Option<Entry> {
+fn entry(part: &Part<'_, '_>, zones: Zones, author: Author, mistakes: &Mistakes) -> Option<Entry> {
     let (name, name_at) = part.wanted("name")?;
     check_name(&name, name_at, mistakes);
     if author == Author::Practice && name.to_ascii_lowercase().starts_with(OWN_PREFIX) {
@@ -167,22 +167,26 @@ fn entry(
     Some(Entry { table, at: name_at, columns_at })
 }
 
-fn key_of(part: &Part<'_, '_>, mistakes: &Mistakes<'_>) -> Vec<String> {
-    if part.take("key").is_none() {
-        mistakes.at(part.at, "key is missing: the columns that name a row");
-    }
-    let Some((key, at)) = part.texts("key") else { return Vec::new() };
+fn key_of(part: &Part<'_, '_>, mistakes: &Mistakes) -> Vec<String> {
+    let Some((key, at)) = part.texts("key") else {
+        if part.take("key").is_none() {
+            mistakes.at(part.at, "key is missing: the columns that name a row");
+        }
+        return Vec::new();
+    };
     if key.is_empty() {
         mistakes.at(at, "a key has at least one column");
     }
-    key.iter().for_each(|name| check_name(name, at, mistakes));
+    for (n, name) in key.iter().enumerate() {
+        check_name(name, at, mistakes);
+        if key[..n].iter().any(|other| other.eq_ignore_ascii_case(name)) {
+            mistakes.at(at, format!("the key names {} twice", shown(name)));
+        }
+    }
     key
 }
 
-fn thing_of(
-    part: &Part<'_, '_>,
-    mistakes: &Mistakes<'_>,
-) -> Option<(String, Option<generic::Facts>)> {
+fn thing_of(part: &Part<'_, '_>, mistakes: &Mistakes) -> Option<(String, Option<generic::Facts>)> {
     let owned: Vec<&str> =
         domains::ALL.iter().map(|domain| domain.name()).chain(RESERVED_DOMAINS).collect();
     let before = mistakes.count();
@@ -211,7 +215,7 @@ fn thing_of(
     }
 }
 
-fn new_key(part: &Part<'_, '_>, mistakes: &Mistakes<'_>) -> Option<NewKey> {
+fn new_key(part: &Part<'_, '_>, mistakes: &Mistakes) -> Option<NewKey> {
     let (word, at) = part.text("new_key")?;
     match word.as_str() {
         "public_id" => Some(NewKey::PublicId),
@@ -224,7 +228,7 @@ fn new_key(part: &Part<'_, '_>, mistakes: &Mistakes<'_>) -> Option<NewKey> {
     }
 }
 
-fn gone(part: &Part<'_, '_>, mistakes: &Mistakes<'_>) -> Option<Gone> {
+fn gone(part: &Part<'_, '_>, mistakes: &Mistakes) -> Option<Gone> {
     let listed = part.part("gone")?;
     let column = listed.wanted("column");
     let words = listed.texts("words");
@@ -234,14 +238,10 @@ fn gone(part: &Part<'_, '_>, mistakes: &Mistakes<'_>) -> Option<Gone> {
         return None;
     };
     check_name(&column, at, mistakes);
-    Some(Gone { column, words })
+    Some(Gone { column, words, line: mistakes.line_of(at) })
 }
 
-fn plain_entries(
-    part: &Part<'_, '_>,
-    key: &'static str,
-    mistakes: &Mistakes<'_>,
-) -> Vec<(String, serde_json::Value)> {
+fn plain_entries(part: &Part<'_, '_>, key: &'static str, mistakes: &Mistakes) -> Vec<Given> {
     let Some(listed) = part.part(key) else { return Vec::new() };
     let plain = |(name, found): (&str, Found<'_, '_>)| {
         check_name(name, found.at, mistakes);
@@ -249,87 +249,8 @@ fn plain_entries(
         if value.is_none() {
             mistakes.at(found.at, "a value here is a text, a whole number, true or false");
         }
-        value.map(|value| (name.to_owned(), value))
+        let line = mistakes.line_of(found.at);
+        value.map(|value| Given { name: name.to_owned(), value, line })
     };
     listed.entries().into_iter().filter_map(plain).collect()
-}
-
-/// What only all tables together tell.
-fn check_together(entries: &[Entry], mistakes: &Mistakes<'_>) {
-    let things: BTreeSet<&str> = entries.iter().map(|entry| entry.table.thing.as_str()).collect();
-    let mut names = BTreeSet::new();
-    let mut words = BTreeSet::new();
-    for entry in entries {
-        let table = &entry.table;
-        if !names.insert(table.name.to_lowercase()) {
-            mistakes.at(entry.at, format!("{} is mapped twice", shown(&table.name)));
-        }
-        if !words.insert(table.subject_word()) {
-            mistakes.at(entry.at, format!("two tables hold {}", table.subject_word()));
-        }
-        let tables: Vec<&Table> = entries.iter().map(|entry| &entry.table).collect();
-        check_columns(entry, &tables, &things, mistakes);
-        check_fields(entry, mistakes);
-    }
-}
-
-fn check_columns(
-    entry: &Entry,
-    tables: &[&Table],
-    things: &BTreeSet<&str>,
-    mistakes: &Mistakes<'_>,
-) {
-    let table = &entry.table;
-    let at = |column: &Column| entry.columns_at.get(&column.field).copied().unwrap_or(entry.at);
-    let own: BTreeSet<&str> = table.columns.iter().flat_map(Column::own).collect();
-    let own = own.into_iter().chain(table.key.iter().map(String::as_str)).collect::<BTreeSet<_>>();
-    if own.len() > COLUMNS_MAX {
-        mistakes.at(entry.at, format!("a trigger carries at most {COLUMNS_MAX} columns"));
-    }
-    let mut spelt = BTreeSet::new();
-    for name in own.iter().filter(|name| !spelt.insert(name.to_lowercase())) {
-        let problem = format!("{} is spelt in two ways; SQLite minds no case", shown(name));
-        mistakes.at(entry.at, problem);
-    }
-    for column in &table.columns {
-        if let Some(of) = column.of.as_deref().filter(|of| !things.contains(of)) {
-            mistakes.at(at(column), format!("no table of this mapping holds {}", shown(of)));
-        }
-        let named = tables.iter().find(|other| Some(&other.thing) == column.of.as_ref());
-        if named.is_some_and(|other| other.has_id_beside_key()) && column.field != table.id {
-            let of = column.of.as_deref().unwrap_or_default();
-            let problem = format!("the id of {of} is not its key, so no other row can name it");
-            mistakes.at(at(column), problem);
-        }
-        let Some(through) = &column.through else { continue };
-        let looked_up = table.looked_up().any(|(other, _)| other.name == through.column);
-        if looked_up {
-            let problem = format!("{} is looked up itself", shown(&through.column));
-            mistakes.at(at(column), problem);
-        }
-    }
-}
-
-/// Fields are those of the domain, and each is mapped once.
-fn check_fields(entry: &Entry, mistakes: &Mistakes<'_>) {
-    let table = &entry.table;
-    let known = if table.facts.is_none() { domains::fields_of(&table.thing) } else { None };
-    let mut seen = BTreeSet::new();
-    let columns = table.columns.iter().map(|column| (&column.field, column.line));
-    let constants = table.constants.iter().map(|(field, _)| (field, table.line));
-    for (field, line) in columns.chain(constants) {
-        let at = mistakes.byte_of(line);
-        if !seen.insert(field) {
-            mistakes.at(at, format!("the field {} is mapped twice", shown(field)));
-        }
-        let Some(known) = known.as_ref().filter(|known| !known.contains(field)) else { continue };
-        let of = &table.thing;
-        let fields: Vec<&str> =
-            known.iter().filter(|name| !name.ends_with("_raw")).map(String::as_str).collect();
-        let problem = format!("{of} has no field {}; it has {}", shown(field), fields.join(", "));
-        mistakes.at(at, problem);
-    }
-    if known.is_some_and(|known| !known.contains(&table.id)) {
-        mistakes.at(entry.at, format!("id {} is no field of {}", shown(&table.id), table.thing));
-    }
 }

@@ -73,6 +73,8 @@ impl Format {
             ("unix", Holds::Instant) => return Ok(Self::UnixSeconds),
             ("unix_ms", Holds::Instant) => return Ok(Self::UnixMs),
             ("minutes", Holds::Time) => return Ok(Self::Minutes),
+            ("unix" | "unix_ms", _) => return Err("unix and unix_ms are for timestamps".to_owned()),
+            ("minutes", _) => return Err("minutes is for the type time".to_owned()),
             _ => {}
         }
         let tokens = tokens(text)?;

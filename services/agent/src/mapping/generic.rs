@@ -34,7 +34,7 @@ impl Facts {
 pub fn read(
     table: &Part<'_, '_>,
     owned_domains: &[&str],
-    mistakes: &Mistakes<'_>,
+    mistakes: &Mistakes,
 ) -> Option<(String, Facts)> {
     let typed = table.text("type");
     let named = table.part("facts");
@@ -93,7 +93,7 @@ pub fn read(
     Some((thing, Facts { word, inserted, changed, removed, version }))
 }
 
-fn version(named: &Part<'_, '_>, mistakes: &Mistakes<'_>) -> u32 {
+fn version(named: &Part<'_, '_>, mistakes: &Mistakes) -> u32 {
     let Some(found) = named.take("version") else { return 1 };
     match found.integer().and_then(|number| u32::try_from(number).ok()).filter(|&it| it > 0) {
         Some(version) => version,
@@ -104,7 +104,7 @@ fn version(named: &Part<'_, '_>, mistakes: &Mistakes<'_>) -> u32 {
     }
 }
 
-fn check_type(name: &str, at: usize, owned_domains: &[&str], mistakes: &Mistakes<'_>) {
+fn check_type(name: &str, at: usize, owned_domains: &[&str], mistakes: &Mistakes) {
     let is_word = |word: &str| {
         word.starts_with(|c: char| c.is_ascii_lowercase())
             && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
@@ -119,7 +119,8 @@ fn check_type(name: &str, at: usize, owned_domains: &[&str], mistakes: &Mistakes
     }
     let domain = name.split('.').next().unwrap_or_default();
     if owned_domains.contains(&domain) {
-        let problem = format!("the domain {domain} names its own facts; say thing = instead");
+        let problem =
+            format!("{domain} names its own facts; say thing = instead, or choose another name");
         mistakes.at(at, problem);
     }
 }

@@ -105,6 +105,7 @@ fn the_agents_own_tables_and_other_domains_facts_are_not_a_practices_to_name() {
         ("type='patients.patient'", 4, "names its own facts"),
         ("type='requests.request_done'", 4, "names its own facts"),
         ("type='control.cancel'", 4, "names its own facts"),
+        ("type='public.call'", 4, "names its own facts"),
         ("type='Voip.Call'", 4, "is no type"),
         ("type='voip'", 4, "is no type"),
         ("type='voip.call'\nthing='patient'", 5, "not both"),
@@ -186,8 +187,86 @@ fn columns_that_cannot_be_meant_are_told() {
     let spelt = patients("v={type='text',field='mrn'}\nV={type='text',field='city'}");
     assert_told(&spelt, 2, "spelt in two ways");
     let constant = patients("v={type='text',field='mrn'}\n[table.constants]\nmrn='x'\nage=1.5");
-    assert_told(&constant, 2, "mapped twice");
+    assert_told(&constant, 8, "mapped twice");
     assert_told(&constant, 9, "a value here is");
+}
+
+#[test]
+fn a_column_of_another_type_than_the_domain_expects_is_told() {
+    for (column, words) in [
+        ("v={type='text',field='birth_date'}", "birth_date wants the type date, not text"),
+        ("v={type='timestamp',field='birth_date'}", "not timestamp"),
+        ("v={type='text',field='active'}", "active wants the type bool"),
+        (
+            "v={type='integer',field='mrn'}",
+            "mrn wants the type text or date or time or timestamp or uuid",
+        ),
+        ("v={type='text',field='patient_id'}", "patient_id wants the type uuid"),
+        ("v={type='uuid',field='patient_id'}", "names a patient: say of = \"patient\""),
+        ("v='uuid'\n[table.constants]\nactive='ja'", "\"active\" wants a value of bool"),
+    ] {
+        let line = 6 + column.matches('\n').count();
+        assert_told(&patients(column), line, words);
+    }
+    let visits = |columns: &str| {
+        let name = "[[table]]\nname='v'\nthing='appointment'\nkey=['n']\n[table.columns]\n";
+        format!("{name}{columns}\n{}", patients("w={type='text',field='mrn'}"))
+    };
+    let date = visits("b={type='date',field='starts_at',format='dd/mm/yyyy'}");
+    assert_told(&date, 6, "starts_at wants the type timestamp, not date");
+    let other = visits("p={type='uuid',of='appointment',field='patient_id'}");
+    assert_told(&other, 6, "patient_id names a patient");
+    assert!(mistakes(&visits("p={type='uuid',of='patient',field='patient_id'}")).is_empty());
+    // A practice whose patients are not mapped may name them by ids of their own.
+    let alone = visits("p={type='uuid',field='patient_id'}");
+    let alone = &alone[..alone.rfind("[[table]]").unwrap()];
+    assert!(mistakes(alone).is_empty(), "{:?}", mistakes(alone));
+}
+
+#[test]
+fn a_key_that_no_new_row_could_be_given_is_told() {
+    let keyed = |key: &str, rest: &str| {
+        format!(
+            "[[table]]\nname='t'\nthing='patient'\nkey={key}\nnew_key={rest}\n[table.columns]\n\
+             v={{type='text',field='mrn'}}\n"
+        )
+    };
+    assert_told(&keyed("['a','b']", "'next'"), 2, "is for one column");
+    assert_told(&keyed("['a','b']", "'assigned'"), 2, "assigns no key of several");
+    assert_told(&keyed("['a','A']", "'public_id'"), 4, "names \"A\" twice");
+    let fixed = keyed("['a','b']", "'next'") + "[table.defaults]\na=7\n";
+    assert!(mistakes(&fixed).is_empty());
+}
+
+#[test]
+fn signs_within_amounts_are_told_apart() {
+    let invoice = |signs: &str| {
+        format!(
+            "[[table]]\nname='t'\nthing='invoice'\nkey=['k']\n[table.columns]\n\
+             v={{type='money',field='total_minor',currency='BRL',{signs}}}\n"
+        )
+    };
+    assert!(mistakes(&invoice("decimal_point=',',thousands='.'")).is_empty());
+    assert!(mistakes(&invoice("thousands=' '")).is_empty());
+    assert_told(&invoice("decimal_point=',',thousands=','"), 6, "not the decimal_point");
+    assert_told(&invoice("thousands='-'"), 6, "thousands is one of");
+    assert_told(&patients("v={type='text',field='mrn',thousands='.'}"), 6, "only an amount");
+}
+
+#[test]
+fn what_is_written_twice_is_named_and_a_mistake_in_every_line_takes_a_moment() {
+    let twice = patients("nome='text'\nnome='text'");
+    assert_told(&twice, 7, "duplicate key \"nome\"");
+    assert_told(&patients("v={type='date',field='birth_date',format='unix'}"), 6, "for timestamps");
+    let many: String = (0..60_000).map(|n| format!("c{n}=1\n")).collect();
+    let begun = std::time::Instant::now();
+    assert_eq!(mistakes(&patients(&many)).len(), 60_000);
+    let words: String = (0..60_000).map(|n| format!("w{n}='a',")).collect();
+    let coded = patients(&format!("v={{type='text',field='mrn',codes={{{words}}}}}"));
+    assert_eq!(mistakes(&coded), ["line 6: a code list has at most 1000 words"]);
+    // Looking for each line from the beginning of the file, and for each word among all others,
+    // would grow with the square of them.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{:?}", begun.elapsed());
 }
 
 #[test]

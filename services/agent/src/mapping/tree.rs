@@ -34,15 +34,19 @@ pub fn shown(text: &str) -> String {
 }
 
 /// Collects mistakes by line.
-pub struct Mistakes<'t> {
-    text: &'t str,
+pub struct Mistakes {
+    /// Where each line begins, so that a file with a mistake in each of its lines is told in a
+    /// moment.
+    lines: Vec<usize>,
     found: RefCell<Vec<Mistake>>,
 }
 
-impl<'t> Mistakes<'t> {
+impl Mistakes {
     /// None found yet.
-    pub fn of(text: &'t str) -> Self {
-        Self { text, found: RefCell::new(Vec::new()) }
+    pub fn of(text: &str) -> Self {
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let lines = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
+        Self { lines, found: RefCell::new(Vec::new()) }
     }
 
     /// A mistake at a byte of the file.
@@ -53,13 +57,12 @@ impl<'t> Mistakes<'t> {
 
     /// The line of a byte, from 1.
     pub fn line_of(&self, byte: usize) -> usize {
-        let before = &self.text.as_bytes()[..byte.min(self.text.len())];
-        1 + before.iter().filter(|&&byte| byte == b'\n').count()
+        self.lines.partition_point(|&begin| begin <= byte)
     }
 
     /// The first byte of a line.
     pub fn byte_of(&self, line: usize) -> usize {
-        self.text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum()
+        self.lines.get(line.saturating_sub(1)).copied().unwrap_or_default()
     }
 
     /// How many were found so far.
@@ -82,7 +85,7 @@ pub struct Part<'a, 't> {
     /// Where it begins.
     pub at: usize,
     taken: RefCell<Vec<&'a str>>,
-    mistakes: &'a Mistakes<'t>,
+    mistakes: &'a Mistakes,
 }
 
 /// One value of the file, and where it stands.
@@ -95,13 +98,15 @@ pub struct Found<'a, 't> {
 
 impl<'a, 't> Part<'a, 't> {
     /// A part of the file.
-    pub fn new(table: &'a DeTable<'t>, at: usize, mistakes: &'a Mistakes<'t>) -> Self {
+    pub fn new(table: &'a DeTable<'t>, at: usize, mistakes: &'a Mistakes) -> Self {
         Self { table, at, taken: RefCell::new(Vec::new()), mistakes }
     }
 
     /// The value of a key.
     pub fn take(&self, key: &'static str) -> Option<Found<'a, 't>> {
-        self.taken.borrow_mut().push(key);
+        if !self.taken.borrow().contains(&key) {
+            self.taken.borrow_mut().push(key);
+        }
         let (name, value) = self.table.get_key_value(key)?;
         Some(Found { value: value.get_ref(), at: name.span().start })
     }
@@ -199,12 +204,12 @@ impl<'a, 't> Found<'a, 't> {
     }
 
     /// Its table.
-    pub fn part(&self, mistakes: &'a Mistakes<'t>) -> Option<Part<'a, 't>> {
+    pub fn part(&self, mistakes: &'a Mistakes) -> Option<Part<'a, 't>> {
         self.value.as_table().map(|table| Part::new(table, self.at, mistakes))
     }
 
     /// Its tables, where it is a list of them.
-    pub fn parts(&self, mistakes: &'a Mistakes<'t>) -> Option<Vec<Part<'a, 't>>> {
+    pub fn parts(&self, mistakes: &'a Mistakes) -> Option<Vec<Part<'a, 't>>> {
         let items = self.value.as_array()?;
         let part = |item: &'a Spanned<DeValue<'t>>| {
             let table = item.get_ref().as_table()?;

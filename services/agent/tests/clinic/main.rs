@@ -14,5 +14,6 @@ mod hostile;
 mod link;
 mod mapped;
 mod pace;
+mod third;
 mod till;
 mod walkthrough;
