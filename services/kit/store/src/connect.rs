@@ -39,8 +39,9 @@ const READ_CONNECTIONS_MIN: u32 = 2;
 const PING_AFTER_IDLE_MS: u64 = 1_000;
 
 /// What a pool does with a connection that comes back: sqlx 0.9.0 may return one whose `BEGIN` was
-/// cancelled half-way, and the next write on it would vanish (sqlx #4393).
-const CLEAN: &str = "ROLLBACK; RESET ALL";
+/// cancelled half-way, and the next write on it would vanish (sqlx #4393). The `BEGIN` is there
+/// because Postgres logs a warning for each `ROLLBACK` outside a transaction: one for each read.
+const CLEAN: &str = "BEGIN; ROLLBACK; RESET ALL";
 
 /// A pool for reading, which connects when it is first used. Writing through it is refused by
 /// Postgres itself.
@@ -116,7 +117,7 @@ fn options(url: &str, application: &str) -> Result<PgConnectOptions, StoreError>
     let options = PgConnectOptions::from_str(url).map_err(StoreError::Url)?;
     let options = options.application_name(application).options([
         ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_MS.to_string()),
-        // ROLLBACK outside a transaction is a warning each time a pooled connection comes back.
+        // BEGIN within a transaction is a warning when such a connection comes back.
         ("client_min_messages", "error".to_owned()),
         ("timezone", "UTC".to_owned()),
     ]);
