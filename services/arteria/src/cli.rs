@@ -120,7 +120,9 @@ impl Command {
             | Self::Down
             | Self::Reset
             | Self::Demo { .. }
-            | Self::WithNetwork { .. } => Some("error,librdkafka=off,rdkafka=off"),
+            | Self::WithNetwork { .. } => {
+                Some("error,librdkafka=off,rdkafka=off,kit_bus::client=off")
+            }
         }
     }
 }

@@ -169,8 +169,9 @@ pub async fn find(bus: &Bus, unit: &UnitId, seq: UnitSeq) -> Result<Option<Line>
 
 /// Puts `control.reemit` on `unit.requests`, and gives a word on it.
 pub async fn reemit(args: &Again, settings: &Settings) -> Result<String> {
-    let bus = Bus::connect(&bus_config(settings)).await?;
     let (unit, seq) = (&args.unit, args.seq);
+    check_known(unit, settings).await?;
+    let bus = Bus::connect(&bus_config(settings)).await?;
     let subject = match &args.subject {
         Some(subject) => Some(subject.clone()),
         None => {
@@ -187,6 +188,15 @@ pub async fn reemit(args: &Again, settings: &Settings) -> Result<String> {
         "asked {unit} to state {about} of {seq} anew: unit.requests partition {}, offset {}",
         placed.partition, placed.offset
     ))
+}
+
+/// A name with a slip in it would be asked for a week. Where the list of units does not answer, who
+/// asks is believed.
+async fn check_known(unit: &UnitId, settings: &Settings) -> Result<()> {
+    let pool = kit_store::read_pool(&settings.postgres_url, "arteria-reemit", 1)?;
+    let found = units_store::unit(&pool, unit).await;
+    ensure!(!matches!(found, Ok(None)), "{unit} has never stated anything: is its name right?");
+    Ok(())
 }
 
 fn control(unit: &UnitId, seq: UnitSeq, subject: Option<String>, clock: &Clock) -> Result<Request> {

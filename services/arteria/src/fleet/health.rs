@@ -1,8 +1,9 @@
 //! A unit's state as the fleet's view shows it, and what ails it. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use kit_event::{Timestamp, UnitId, UnitSeq};
+use requests_store::OpenRequests;
 use serde::Serialize;
 
 use super::metrics_text::Vitals;
@@ -55,7 +56,7 @@ impl Ail {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct UnitView {
     pub unit: UnitId,
-    pub online: bool,
+    pub online: Option<bool>,
     pub since: Option<Timestamp>,
     pub agent_version: Option<String>,
     /// The last fact on the log, as its edge said.
@@ -70,17 +71,18 @@ pub struct UnitView {
     pub paused_tables: Option<u64>,
     /// The domains that hold it.
     pub on_hold: Vec<&'static str>,
-    pub open_requests: u64,
-    pub overdue_requests: u64,
+    pub open_requests: Option<u64>,
+    pub overdue_requests: Option<u64>,
     pub oldest_open_at: Option<Timestamp>,
     pub ails: BTreeSet<Ail>,
 }
 
 /// Every unit that anybody knows, the sickest first, then by name.
 pub fn units(found: &Found) -> Vec<UnitView> {
-    let mut names: BTreeSet<&UnitId> = found.rows.keys().chain(found.presence.keys()).collect();
-    names.extend(found.open.keys());
-    names.extend(found.standings.iter().flat_map(|(_, standing)| standing.keys()));
+    let mut names: BTreeSet<&UnitId> = found.rows.iter().flat_map(HashMap::keys).collect();
+    names.extend(found.presence.iter().flat_map(HashMap::keys));
+    names.extend(found.open.iter().flat_map(HashMap::keys));
+    names.extend(found.standings.iter().flatten().flat_map(|(_, standing)| standing.keys()));
     let mut units: Vec<UnitView> = names.into_iter().map(|unit| view(found, unit)).collect();
     // The order of the names stands where nothing else decides.
     units.sort_by(|a, b| {
@@ -91,22 +93,25 @@ pub fn units(found: &Found) -> Vec<UnitView> {
 }
 
 fn view(found: &Found, unit: &UnitId) -> UnitView {
-    let (presence, online) = match found.presence.get(unit) {
-        Some((presence, online)) => (Some(presence), *online),
-        None => (None, false),
-    };
-    let row = found.rows.get(unit);
+    let told = found.presence.as_ref().map(|units| units.get(unit));
+    let online = told.map(|told| told.is_some_and(|(_, online)| *online));
+    let presence = told.flatten().map(|(presence, _)| presence);
+    let row = found.rows.as_ref().and_then(|rows| rows.get(unit));
     let standings: Vec<_> = found
         .standings
         .iter()
+        .flatten()
         .filter_map(|(domain, of)| of.get(unit).map(|standing| (*domain, standing)))
         .collect();
     let last = standings.iter().min_by_key(|(_, standing)| standing.applied);
     let on_hold = standings.iter().filter(|(_, it)| it.is_on_hold()).map(|(domain, _)| *domain);
-    let open = found.open.get(unit);
+    let open = found.open.as_ref().map(|open| open.get(unit));
     // A unit without a link has nobody at the edges to tell of its spool.
-    let vitals = found.vitals.get(unit).filter(|_| online);
+    let vitals = found.vitals.get(unit).filter(|_| online != Some(false));
     let count = |number: f64| number as u64;
+    let requests = |count: fn(&OpenRequests) -> i64| {
+        open.map(|open| open.map_or(0, |it| count(it).unsigned_abs()))
+    };
     let mut view = UnitView {
         unit: unit.clone(),
         online,
@@ -122,14 +127,15 @@ fn view(found: &Found, unit: &UnitId) -> UnitView {
         oldest_unsent_seconds: vitals.map(|it| it.oldest_unsent_seconds),
         paused_tables: vitals.map(|it| count(it.paused_tables)),
         on_hold: on_hold.collect(),
-        open_requests: open.map_or(0, |it| it.open.unsigned_abs()),
-        overdue_requests: open.map_or(0, |it| it.overdue.unsigned_abs()),
-        oldest_open_at: open.and_then(|it| it.oldest),
+        open_requests: requests(|it| it.open),
+        overdue_requests: requests(|it| it.overdue),
+        oldest_open_at: open.flatten().and_then(|it| it.oldest),
         ails: BTreeSet::new(),
     };
     view.lag_facts = lag(view.durable_seq, view.applied_seq);
     let is_seeded = row.is_none_or(|row| row.seeded);
-    view.ails = ails(&view, vitals, is_seeded).into_iter().collect();
+    let has_standings = found.standings.is_some();
+    view.ails = ails(&view, vitals, is_seeded, has_standings).into_iter().collect();
     view
 }
 
@@ -139,23 +145,30 @@ fn lag(durable: Option<UnitSeq>, applied: Option<UnitSeq>) -> Option<u64> {
     (durable.epoch == applied.epoch).then(|| durable.seq.saturating_sub(applied.seq))
 }
 
-fn ails(view: &UnitView, vitals: Option<&Vitals>, is_seeded: bool) -> Vec<Ail> {
+/// What is not known ails nobody.
+fn ails(
+    view: &UnitView,
+    vitals: Option<&Vitals>,
+    is_seeded: bool,
+    has_standings: bool,
+) -> Vec<Ail> {
     let is_behind = match (view.durable_seq, view.applied_seq) {
         (Some(durable), Some(applied)) => {
             durable > applied && view.lag_facts.is_none_or(|facts| facts >= BEHIND_FACTS)
         }
-        (Some(_), None) => true,
+        (Some(_), None) => has_standings,
         (None, _) => false,
     };
     let is_unsent = vitals.is_some_and(|it| it.oldest_unsent_seconds >= UNSENT_SECONDS);
+    let is_away = view.online == Some(false);
     [
         (!is_seeded, Ail::Opening),
-        (!view.online, Ail::Away),
+        (is_away, Ail::Away),
         (is_behind, Ail::Behind),
         (is_unsent, Ail::Unsent),
-        (view.overdue_requests > 0, Ail::Overdue),
-        (!view.online && view.open_requests > 0, Ail::Awaited),
-        (view.paused_tables.is_some_and(|tables| tables > 0), Ail::Paused),
+        (view.overdue_requests > Some(0), Ail::Overdue),
+        (is_away && view.open_requests > Some(0), Ail::Awaited),
+        (view.paused_tables > Some(0), Ail::Paused),
         (!view.on_hold.is_empty(), Ail::OnHold),
     ]
     .into_iter()

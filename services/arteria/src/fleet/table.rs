@@ -11,12 +11,14 @@ const NONE: &str = "-";
 #[derive(Serialize)]
 struct Fleet<'a> {
     at: Timestamp,
+    /// What did not answer: a program must not take its gap for health.
+    missing: &'a [String],
     units: &'a [UnitView],
 }
 
 /// The view as JSON.
-pub fn json(units: &[UnitView], at: Timestamp) -> serde_json::Result<String> {
-    serde_json::to_string_pretty(&Fleet { at, units })
+pub fn json(units: &[UnitView], missing: &[String], at: Timestamp) -> serde_json::Result<String> {
+    serde_json::to_string_pretty(&Fleet { at, missing, units })
 }
 
 const HEAD: [&str; 13] = [
@@ -24,16 +26,21 @@ const HEAD: [&str; 13] = [
     "OLDEST", "AILS",
 ];
 
-/// The view as a table: a line of sums, a head, a line for each unit.
-pub fn text(units: &[UnitView], now: Timestamp) -> String {
-    let rows: Vec<[String; HEAD.len()]> = units.iter().map(|unit| row(unit, now)).collect();
+/// The view as a table: a line of sums over all, a head, a line for each unit that is shown.
+pub fn text(units: &[UnitView], only_sick: bool, now: Timestamp) -> String {
+    let shown = units.iter().filter(|unit| !(only_sick && unit.ails.is_empty()));
+    let rows: Vec<[String; HEAD.len()]> = shown.map(|unit| row(unit, now)).collect();
     let mut widths = HEAD.map(str::len);
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let online = units.iter().filter(|unit| unit.online).count();
+    let is_known = units.iter().any(|unit| unit.online.is_some()) || units.is_empty();
+    let online = match is_known {
+        true => units.iter().filter(|unit| unit.online == Some(true)).count().to_string(),
+        false => "?".to_owned(),
+    };
     let sick = units.iter().filter(|unit| !unit.ails.is_empty()).count();
     let mut text = format!("{} units, {online} online, {sick} ailing\n", units.len());
     text.push_str(&line(&HEAD.map(str::to_owned), &widths));
@@ -51,7 +58,7 @@ fn row(unit: &UnitView, now: Timestamp) -> [String; HEAD.len()] {
     let ails: Vec<_> = unit.ails.iter().rev().map(|ail| ail.as_str()).collect();
     [
         unit.unit.to_string(),
-        if unit.online { "yes" } else { "no" }.to_owned(),
+        or_none(unit.online.map(|online| if online { "yes" } else { "no" }.to_owned())),
         since(unit.since),
         or_none(unit.agent_version.clone()),
         or_none(unit.applied_seq.map(|seq| seq.to_string())),
@@ -60,7 +67,7 @@ fn row(unit: &UnitView, now: Timestamp) -> [String; HEAD.len()] {
         or_none(unsent.map(|seconds| age(seconds as u64))),
         number(unit.paused_tables),
         or_none(Some(unit.on_hold.join(",")).filter(|domains| !domains.is_empty())),
-        unit.open_requests.to_string(),
+        number(unit.open_requests),
         since(unit.oldest_open_at),
         or_none(Some(ails.join(" ")).filter(|ails| !ails.is_empty())),
     ]
@@ -97,7 +104,7 @@ mod tests {
         let now = Timestamp::from_unix_ms(1_772_366_400_000);
         let unit = UnitView {
             unit: "hcu-0001".parse().unwrap(),
-            online: false,
+            online: Some(false),
             since: Some(now.plus_ms(-7_200_000)),
             agent_version: None,
             durable_seq: None,
@@ -108,12 +115,16 @@ mod tests {
             oldest_unsent_seconds: None,
             paused_tables: None,
             on_hold: vec!["billing", "timeline"],
-            open_requests: 3,
-            overdue_requests: 0,
+            open_requests: Some(3),
+            overdue_requests: None,
             oldest_open_at: Some(now.plus_ms(-90_000)),
             ails: BTreeSet::from([Ail::Away, Ail::OnHold]),
         };
-        let text = text(std::slice::from_ref(&unit), now);
+        let well = UnitView { ails: BTreeSet::new(), ..unit.clone() };
+        let sums = text(&[well], true, now);
+        assert_eq!(sums.lines().next(), Some("1 units, 0 online, 0 ailing"));
+        assert_eq!(sums.lines().count(), 2, "a head and nobody");
+        let text = text(std::slice::from_ref(&unit), true, now);
         let mut lines = text.lines();
         assert_eq!(lines.next(), Some("1 units, 0 online, 1 ailing"));
         let words: Vec<_> = lines.nth(1).unwrap().split_whitespace().collect();
@@ -134,7 +145,10 @@ mod tests {
             "away",
         ];
         assert_eq!(words, expected);
-        let json: serde_json::Value = serde_json::from_str(&json(&[unit], now).unwrap()).unwrap();
+        let missing = ["not known: x".to_owned()];
+        let json = json(&[unit], &missing, now).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["missing"], serde_json::json!(["not known: x"]));
         assert_eq!(json["units"][0]["ails"], serde_json::json!(["away", "on_hold"]));
         assert_eq!(json["units"][0]["applied_seq"], "1-42");
     }

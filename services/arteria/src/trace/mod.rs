@@ -18,7 +18,7 @@ mod story;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use kit_bus::Bus;
 use kit_clock::Clock;
 use kit_config::Settings;
@@ -65,7 +65,24 @@ impl std::str::FromStr for What {
     }
 }
 
+/// Numbers begin anew in each unit.
+const NAME_THE_UNIT: &str = "a fact's number is of a unit: name it with --unit";
+
+impl Args {
+    /// What can be said before anybody is asked.
+    fn check(&self) -> Result<()> {
+        match (&self.what, &self.unit) {
+            (What::Fact(_), None) => bail!(NAME_THE_UNIT),
+            (What::Request(id), Some(unit)) if id.unit() != *unit => {
+                bail!("{id} is a request to {}, not to {unit}", id.unit())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 pub async fn run(args: Args, settings: Settings) -> Result<ExitCode> {
+    args.check()?;
     let bus = Bus::connect(&bus_config(&settings)).await?;
     let pool = kit_store::read_pool(&settings.postgres_url, "arteria-trace", CONNECTIONS_MAX)?;
     let earliest = Clock::system().now().plus_ms(-i64::from(args.hours) * 3_600_000);
@@ -73,7 +90,7 @@ pub async fn run(args: Args, settings: Settings) -> Result<ExitCode> {
     let (name, story) = match args.what {
         What::Request(id) => (id.to_string(), of_request::find(&log, &pool, &id, earliest).await?),
         What::Fact(seq) => {
-            let unit = args.unit.context("a fact's number is of a unit: name it with --unit")?;
+            let unit = args.unit.context(NAME_THE_UNIT)?;
             let name = format!("{unit} {seq}");
             (name, of_fact::find(&log, &pool, &unit, seq, earliest).await?)
         }

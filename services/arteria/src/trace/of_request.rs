@@ -1,6 +1,7 @@
 //! The life of a request: accepted, delivered, answered, the facts that it caused.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Result;
 use kit_bus::{RawRecord, Topic, headers};
@@ -25,8 +26,9 @@ pub async fn find(
     id: &RequestId,
     earliest: Timestamp,
 ) -> Result<Option<Story>> {
-    let life =
-        Life { log, id, unit: id.unit(), partition: log.bus.partition_of(id.unit().as_str()) };
+    let unit = id.unit();
+    let partition = log.bus.partition_of(unit.as_str());
+    let life = Life { log, id, unit, partition, unread: AtomicUsize::new(0) };
     let row = requests_store::request(pool, id).await.ok().flatten();
     let accepted = life.accepted(row.as_ref(), earliest).await?;
     let told = row.as_ref().and_then(|row| row.accepted_at);
@@ -55,7 +57,14 @@ pub async fn find(
     if let Some(last) = numbers(&facts).last() {
         now.push(visible(pool, &life.unit, *last).await);
     }
+    now.extend(unread(life.unread.load(Ordering::Relaxed)));
     Ok(Some(Story::new(id.to_string(), lines, now)))
+}
+
+/// A line that could not be looked for must not read as one that is not there.
+fn unread(records: usize) -> Option<String> {
+    let why = "the schema registry does not answer for them";
+    (records > 0).then(|| format!("not read, {why}: {records} records on delivery or cancels"))
 }
 
 struct Life<'a> {
@@ -63,9 +72,23 @@ struct Life<'a> {
     id: &'a RequestId,
     unit: UnitId,
     partition: i32,
+    /// Records whose bodies were asked for and whose schema is not at hand.
+    unread: AtomicUsize,
 }
 
 impl Life<'_> {
+    /// The body of a record that only its body can tell of, where it reads.
+    async fn open(&self, record: &RawRecord) -> Option<serde_json::Value> {
+        match self.log.bus.open(record).await {
+            Ok(opened) => Some(opened.body),
+            Err(error) => {
+                let is_away = usize::from(error.is_worth_waiting());
+                self.unread.fetch_add(is_away, Ordering::Relaxed);
+                None
+            }
+        }
+    }
+
     fn lane(&self, topic: Topic) -> Lane {
         Lane { topic, partition: self.partition }
     }
@@ -127,8 +150,8 @@ impl Life<'_> {
         let after = accepted.offset + 1;
         let mut lines = Vec::new();
         for record in self.log.after(self.lane(Topic::Requests), after, look).await? {
-            let Ok(opened) = self.log.bus.open(&record).await else { continue };
-            if Cancel::deserialize(&opened.body).is_ok_and(|it| it.request_id == *self.id) {
+            let Some(body) = self.open(&record).await else { continue };
+            if Cancel::deserialize(&body).is_ok_and(|it| it.request_id == *self.id) {
                 lines.push(Line::of(&record, "cancel", "asked for".to_owned()));
             }
         }
@@ -147,8 +170,8 @@ impl Life<'_> {
             if record.timestamp_ms < accepted.timestamp_ms {
                 continue;
             }
-            let Ok(opened) = self.log.bus.open(&record).await else { continue };
-            let Ok(presence) = Presence::deserialize(&opened.body) else { continue };
+            let Some(body) = self.open(&record).await else { continue };
+            let Ok(presence) = Presence::deserialize(&body) else { continue };
             let next = presence.applied_next.filter(|next| *next > accepted.offset);
             if let (Some(next), true) = (next, presence.log.as_ref() == Some(&here)) {
                 let edge = presence.edge_id.unwrap_or_else(|| "no edge".to_owned());

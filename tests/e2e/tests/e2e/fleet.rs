@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use kit_bus::{Outgoing, Topic};
 use kit_clock::Clock;
+use kit_event::{Fact, UnitSeq};
 use serde_json::Value;
-use tests_e2e::{Net, eventually};
+use tests_e2e::{Net, Unit, eventually};
 use units::Presence;
 use uuid::Uuid;
 
@@ -50,6 +51,108 @@ async fn the_fleet_shows_the_sick_first_and_is_quick_with_five_hundred() {
     assert!(took.as_secs() < 10, "{took:?}");
     let sick = net.arteria(&["fleet", "--sick"]).await;
     assert!(!sick.contains(well.id.as_str()), "{sick}");
+}
+
+/// A registration that stands on the log `ahead` numbers above the last one of a unit that is away,
+/// as if the log had lost what is between.
+async fn registration_ahead(net: &Net, unit: &Unit, ahead: u64) -> Fact {
+    let last = unit.rest.get(&format!("/v1/units/{}", unit.id)).await.expect(200);
+    let last: UnitSeq = last.text("unit_seq").parse().unwrap();
+    let events = unit.rest.get(&unit.path("events?limit=1&type=patients.patient_registered")).await;
+    let event = events.expect(200).items().remove(0);
+    let text = |member: &str| event[member].as_str().unwrap().to_owned();
+    let fact = Fact {
+        unit: unit.id.clone(),
+        seq: UnitSeq::new(last.epoch, last.seq + ahead),
+        id: Uuid::new_v4(),
+        type_name: text("type"),
+        version: 1,
+        time: Clock::system().now(),
+        subject: Some(text("subject")),
+        patient_id: Some(text("patient_id").parse().unwrap()),
+        causation_id: None,
+        traceparent: None,
+        body: event["body"].clone(),
+    };
+    net.bus().await.publish_fact(&fact).await.expect("the log");
+    fact
+}
+
+/// Cuts a unit off, and leaves a hole in its numbers on the log; the fact that stands above it.
+pub async fn leave_a_hole(net: &Net, unit: &mut Unit) -> Fact {
+    unit.desk().register_patient(&practice::Patient::named("Ana", "Before")).unwrap();
+    eventually("her registration", || async {
+        let path = unit.path("events?limit=1&type=patients.patient_registered");
+        (!unit.rest.get(&path).await.expect(200).items().is_empty()).then_some(())
+    })
+    .await;
+    unit.cut_off().await;
+    registration_ahead(net, unit, 2).await
+}
+
+#[tokio::test]
+async fn a_unit_with_a_number_missing_is_on_hold_until_the_number_is_there() {
+    let net = Net::own("hold").await;
+    let (mut unit, well) = (net.unit("hole").await, net.unit("well").await);
+    let late = leave_a_hole(&net, &mut unit).await;
+    let held = |seen: &[Value]| seen[0]["on_hold"].as_array().unwrap().len();
+    let seen = eventually("every read model to hold the unit", || async {
+        let seen = fleet(&net).await;
+        (held(&seen) == 6).then_some(seen)
+    })
+    .await;
+    assert_eq!(seen[0]["unit"], unit.id.as_str());
+    assert_eq!(seen[0]["ails"], serde_json::json!(["away", "on_hold"]));
+    assert_eq!((held(&seen[1..]), &seen[1]["unit"]), (0, &well.id.as_str().into()));
+    let sick = net.arteria(&["fleet", "--sick"]).await;
+    assert!(sick.contains("timeline") && sick.contains("on-hold away"), "{sick}");
+    let seq = late.seq.to_string();
+    let told = net.arteria(&["trace", &seq, "--unit", unit.id.as_str()]).await;
+    assert!(told.contains("not everywhere visible") && told.contains("timeline (at "), "{told}");
+
+    // What is asked of the log again and again comes at last.
+    registration_ahead(&net, &unit, 1).await;
+    eventually("the hold to be over", || async {
+        let seen = fleet(&net).await;
+        seen.iter().all(|unit| unit["on_hold"] == serde_json::json!([])).then_some(())
+    })
+    .await;
+    let told = net.arteria(&["trace", &seq, "--unit", unit.id.as_str()]).await;
+    assert!(told.contains("every read model holds"), "{told}");
+}
+
+#[tokio::test]
+async fn what_does_not_answer_is_a_gap_in_the_fleet_and_never_an_ailment() {
+    const NOWHERE: &str = "127.0.0.1:1";
+    let net = Net::own("gaps").await;
+    let unit = net.unit("u").await;
+    let view = async |variables: &[&str]| {
+        let mut command = net.command("arteria");
+        variables.iter().for_each(|name| {
+            command.env(name, NOWHERE);
+        });
+        let output = command.args(["fleet", "--json"]).output().await.unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        let view: Option<Value> = serde_json::from_slice(&output.stdout).ok();
+        (output.status.success(), view, errors)
+    };
+    for (variable, gap) in [
+        ("ARTERIA_KAFKA", "online"),
+        ("ARTERIA_REGISTRY", "online"),
+        ("ARTERIA_POSTGRES", "open_requests"),
+    ] {
+        let begun = Instant::now();
+        let (is_fine, view, errors) = view(&[variable]).await;
+        assert!(is_fine && begun.elapsed().as_secs() < 30, "{variable}: {errors}");
+        let view = view.expect("JSON");
+        let of_it = &view["units"][0];
+        assert_eq!((&of_it["unit"], &of_it[gap]), (&unit.id.as_str().into(), &Value::Null));
+        assert_eq!(of_it["ails"], serde_json::json!([]), "{variable}");
+        assert_eq!(view["missing"].as_array().unwrap().len(), 1, "{variable}: {view}");
+        assert!(errors.contains("not known: "), "{variable}: {errors}");
+    }
+    let (is_fine, view, errors) = view(&["ARTERIA_KAFKA", "ARTERIA_POSTGRES"]).await;
+    assert!(!is_fine && view.is_none() && errors.contains("not known: "), "{errors}");
 }
 
 /// Presence of units that nobody knows otherwise.
@@ -151,6 +254,9 @@ async fn what_the_log_does_not_hold_is_said_clearly_and_with_a_status() {
         (vec!["trace", "1-42", "--unit", "hcu-0001"], "holds nothing of"),
         (vec!["trace", "1-42"], "name it with --unit"),
         (vec!["trace", "nonsense"], "is no number of a fact"),
+        (vec!["trace", unknown, "--unit", "hcu-0002"], "is a request to hcu-0001"),
+        (vec!["reemit", "--unit", "nobody", "--seq", "1-2", "--subject", "a/b"], "its name right"),
+        (vec!["fleet", "--edge", "http://edge-a"], "a host and a port"),
     ] {
         let output = net.command("arteria").args(&args).output().await.unwrap();
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
