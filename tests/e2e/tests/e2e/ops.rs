@@ -4,18 +4,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use promql_parser::label::Matchers;
-use promql_parser::parser::{Expr, LabelModifier, parse};
+use promql_parser::parser::{Call, Expr, LabelModifier, VectorSelector, parse};
 use serde_json::Value;
 use tests_e2e::{Net, eventually};
 
+use crate::fleet;
+
 /// Labels that a histogram's buckets have, and those that Prometheus adds.
 const LABELS_OF_PROMETHEUS: [&str; 3] = ["le", "job", "instance"];
+/// What Prometheus tells of each process that it asks.
+const METRICS_OF_PROMETHEUS: [&str; 1] = ["up"];
+/// Functions that mean nothing over a gauge, and how names of what they are for end.
+const OVER_COUNTERS: [&str; 3] = ["rate", "irate", "increase"];
+const COUNTERS_END: [&str; 4] = ["_total", "_bucket", "_count", "_sum"];
 
 #[tokio::test]
 async fn every_alert_and_panel_asks_for_metrics_that_exist() {
     let net = Net::own("ops").await;
-    let unit = net.unit("ops").await;
+    let (unit, mut held) = (net.unit("ops").await, net.unit("held").await);
+    fleet::leave_a_hole(&net, &mut held).await;
     let slot = unit.slots(1).await.remove(0);
     unit.rest.post(&unit.path("appointments"), unit.booking(&slot)).await.expect(201);
     unit.desk().register_patient(&practice::Patient::named("Ana", "Ops")).unwrap();
@@ -60,6 +67,14 @@ fn a_metric_that_nobody_tells_is_missed() {
     assert_eq!(missing("here", "sum by (mood) (a_total)", &told).len(), 1);
     assert_eq!(missing("here", "a_total{mood=\"x\"}", &told).len(), 1);
     assert_eq!(missing("here", "sum by (", &told).len(), 1);
+    assert!(missing("here", "sum by (job) (up)", &told).is_empty());
+    let gauge = BTreeMap::from([("a_gauge".to_owned(), BTreeSet::new())]);
+    assert!(missing("here", "max_over_time(a_gauge[5m])", &gauge).is_empty());
+    assert_eq!(missing("here", "sum(rate(a_gauge[5m]))", &gauge).len(), 1);
+    let buckets = BTreeMap::from([("a_bucket".to_owned(), BTreeSet::from(["le".to_owned()]))]);
+    let quantile = |of: &str| missing("here", &format!("histogram_quantile(0.5, {of})"), &buckets);
+    assert!(quantile("sum by (le) (rate(a_bucket[5m]))").is_empty());
+    assert_eq!(quantile("sum(rate(a_bucket[5m]))").len(), 1);
 }
 
 /// Every expression of ops/, and where it stands.
@@ -107,64 +122,90 @@ async fn told(net: &Net) -> BTreeMap<String, BTreeSet<String>> {
     told
 }
 
-/// What one expression asks for and nobody tells.
+/// What one expression asks for and nobody tells, and what it asks in a way that means nothing.
 fn missing(place: &str, expr: &str, told: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
     let parsed = match parse(expr) {
         Ok(parsed) => parsed,
         Err(error) => return vec![format!("{place}: does not parse: {error}")],
     };
-    let (mut metrics, mut labels) = (BTreeSet::new(), BTreeSet::new());
-    walk(&parsed, &mut metrics, &mut labels);
-    let mut missing: Vec<String> = metrics
-        .iter()
-        .filter(|name| !told.contains_key(*name))
-        .map(|name| format!("{place}: nobody tells {name}"))
-        .collect();
-    let known: BTreeSet<&str> = metrics
-        .iter()
-        .filter_map(|name| told.get(name))
-        .flatten()
-        .map(String::as_str)
-        .chain(LABELS_OF_PROMETHEUS)
-        .collect();
-    if missing.is_empty() {
-        let strange = labels.iter().filter(|label| !known.contains(label.as_str()));
-        missing.extend(strange.map(|label| format!("{place}: no series has the label {label}")));
+    let mut asked = Asked::default();
+    asked.walk(&parsed);
+    let is_told = |name: &str| told.contains_key(name) || METRICS_OF_PROMETHEUS.contains(&name);
+    let unknown = asked.metrics.iter().filter(|name| !is_told(name));
+    let mut wrong: Vec<String> = unknown.map(|name| format!("nobody tells {name}")).collect();
+    if wrong.is_empty() {
+        let of_it = asked.metrics.iter().filter_map(|name| told.get(name)).flatten();
+        let known: BTreeSet<&str> = of_it.map(String::as_str).chain(LABELS_OF_PROMETHEUS).collect();
+        let strange = asked.labels.iter().filter(|label| !known.contains(label.as_str()));
+        wrong.extend(strange.map(|label| format!("no series has the label {label}")));
     }
-    missing
+    wrong.extend(asked.wrong);
+    wrong.into_iter().map(|what| format!("{place}: {what}")).collect()
 }
 
-fn walk(expr: &Expr, metrics: &mut BTreeSet<String>, labels: &mut BTreeSet<String>) {
-    let named = |matchers: &Matchers, labels: &mut BTreeSet<String>| {
-        labels.extend(matchers.matchers.iter().map(|matcher| matcher.name.clone()));
-    };
-    match expr {
-        Expr::VectorSelector(selector) => {
-            metrics.extend(selector.name.clone());
-            named(&selector.matchers, labels);
-        }
-        Expr::MatrixSelector(matrix) => {
-            metrics.extend(matrix.vs.name.clone());
-            named(&matrix.vs.matchers, labels);
-        }
-        Expr::Aggregate(aggregate) => {
-            if let Some(LabelModifier::Include(by) | LabelModifier::Exclude(by)) =
-                &aggregate.modifier
-            {
-                labels.extend(by.labels.iter().cloned());
+/// What stands in an expression.
+#[derive(Default)]
+struct Asked {
+    metrics: BTreeSet<String>,
+    labels: BTreeSet<String>,
+    wrong: Vec<String>,
+}
+
+impl Asked {
+    fn walk(&mut self, expr: &Expr) {
+        match expr {
+            Expr::VectorSelector(selector) => self.selects(selector),
+            Expr::MatrixSelector(matrix) => self.selects(&matrix.vs),
+            Expr::Aggregate(aggregate) => {
+                self.labels.extend(labels_of(aggregate.modifier.as_ref()));
+                self.walk(&aggregate.expr);
             }
-            walk(&aggregate.expr, metrics, labels);
+            Expr::Binary(binary) => {
+                self.walk(&binary.lhs);
+                self.walk(&binary.rhs);
+            }
+            Expr::Call(call) => {
+                self.wrong.extend(wrong_call(call));
+                call.args.args.iter().for_each(|arg| self.walk(arg));
+            }
+            Expr::Paren(paren) => self.walk(&paren.expr),
+            Expr::Unary(unary) => self.walk(&unary.expr),
+            Expr::Subquery(subquery) => self.walk(&subquery.expr),
+            Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::Extension(_) => {}
         }
-        Expr::Binary(binary) => {
-            walk(&binary.lhs, metrics, labels);
-            walk(&binary.rhs, metrics, labels);
-        }
-        Expr::Call(call) => call.args.args.iter().for_each(|arg| walk(arg, metrics, labels)),
-        Expr::Paren(paren) => walk(&paren.expr, metrics, labels),
-        Expr::Unary(unary) => walk(&unary.expr, metrics, labels),
-        Expr::Subquery(subquery) => walk(&subquery.expr, metrics, labels),
-        Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::Extension(_) => {}
     }
+
+    fn selects(&mut self, selector: &VectorSelector) {
+        self.metrics.extend(selector.name.clone());
+        let matchers = selector.matchers.matchers.iter();
+        self.labels.extend(matchers.map(|matcher| matcher.name.clone()));
+    }
+}
+
+fn labels_of(modifier: Option<&LabelModifier>) -> Vec<String> {
+    match modifier {
+        Some(LabelModifier::Include(by) | LabelModifier::Exclude(by)) => by.labels.clone(),
+        None => Vec::new(),
+    }
+}
+
+/// A rate of what is no counter, or a quantile of what has lost its buckets.
+fn wrong_call(call: &Call) -> Option<String> {
+    let name = call.func.name;
+    for arg in &call.args.args {
+        if let (true, Expr::MatrixSelector(matrix)) = (OVER_COUNTERS.contains(&name), &**arg) {
+            let metric = matrix.vs.name.as_deref().unwrap_or_default();
+            if !COUNTERS_END.iter().any(|end| metric.ends_with(end)) {
+                return Some(format!("{name} of {metric}, which is no counter"));
+            }
+        }
+        if let ("histogram_quantile", Expr::Aggregate(aggregate)) = (name, &**arg)
+            && !labels_of(aggregate.modifier.as_ref()).contains(&"le".to_owned())
+        {
+            return Some("a quantile of buckets without their bounds".to_owned());
+        }
+    }
+    None
 }
 
 fn root() -> PathBuf {
