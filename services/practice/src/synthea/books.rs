@@ -1,7 +1,7 @@
 //! The clinic's side of an import: ids of its own, and rows that are written once.
 
 use kit_event::UnitId;
-use rusqlite::{Connection, ToSql};
+use rusqlite::{Connection, OptionalExtension, ToSql};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -12,6 +12,19 @@ use crate::error::{PracticeError, during};
 pub(super) struct Books<'c> {
     pub connection: &'c Connection,
     pub unit: &'c UnitId,
+}
+
+/// How an explanation of benefits was paid; no table of Synthea has the word.
+pub(super) const BY_INSURANCE: &str = "insurance";
+
+/// What Synthea tells payments in. Its explanations of benefits and its tables tell different sums
+/// of the same claim, so that a claim is paid by one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// FHIR's explanations of benefits.
+    Benefits,
+    /// The lines of `claims_transactions.csv`.
+    Transactions,
 }
 
 /// Why a record became no row.
@@ -60,6 +73,32 @@ impl Books<'_> {
     /// The row's id, where the clinic has it.
     pub fn known(&self, table: Table, id: Uuid) -> Result<Option<Uuid>, PracticeError> {
         Ok(self.holds(table, &id)?.then_some(id))
+    }
+
+    /// Whose invoice it is.
+    pub fn patient_of(&self, invoice: Uuid) -> Result<Option<Uuid>, PracticeError> {
+        let act = "looking for the patient of an invoice";
+        let sql = "SELECT patient_id FROM invoices WHERE invoice_id = ?1";
+        let mut statement = self.connection.prepare_cached(sql).map_err(during(act))?;
+        let found = statement.query_row([invoice.to_string()], |row| row.get::<_, String>(0));
+        Ok(found.optional().map_err(during(act))?.and_then(|id| id.parse().ok()))
+    }
+
+    /// Whether an import has written payments of this form for an invoice. Those of the desk have
+    /// no id that follows from their reference.
+    pub fn paid_by(&self, invoice: Uuid, form: Form) -> Result<bool, PracticeError> {
+        let act = "looking for the payments of an invoice";
+        let sql = "SELECT payment_id, reference, method FROM payments WHERE invoice_id = ?1";
+        let mut statement = self.connection.prepare_cached(sql).map_err(during(act))?;
+        let mut rows = statement.query([invoice.to_string()]).map_err(during(act))?;
+        while let Some(row) = rows.next().map_err(during(act))? {
+            let text = |at| row.get::<_, Option<String>>(at).ok().flatten().unwrap_or_default();
+            let ours = text(0) == self.id(Table::Payments, &text(1)).to_string();
+            if ours && (text(2) == BY_INSURANCE) == (form == Form::Benefits) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Writes a row, its columns in the order of [`Table::columns`], unless one with its key is

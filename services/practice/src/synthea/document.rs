@@ -8,6 +8,7 @@ use super::books::Refused;
 use super::fhir::{self, Document, Kind};
 use super::reference::Aliases;
 use super::resources::{NO_ID, Taker};
+use super::stage::Stage;
 use crate::Table;
 use crate::error::PracticeError;
 
@@ -20,6 +21,20 @@ enum Placed {
     Encounter,
     Claim,
     Benefit,
+}
+
+impl Placed {
+    /// When it is read where a file holds kinds that refer to each other.
+    fn stage(self) -> Stage {
+        match self {
+            Self::Role => Stage::Roles,
+            Self::Practitioner => Stage::Practitioners,
+            Self::Patient => Stage::Patients,
+            Self::Encounter => Stage::Encounters,
+            Self::Claim => Stage::Claims,
+            Self::Benefit => Stage::Payments,
+        }
+    }
 }
 
 const KINDS: [(&str, Placed); 6] = [
@@ -36,6 +51,25 @@ const MISSHAPEN: Refused = Refused::Skip("its fields have other types than FHIR'
 struct Found<'a> {
     full_url: Option<String>,
     json: &'a str,
+    /// Its number in its bundle; nothing where it stands alone.
+    entry: Option<usize>,
+}
+
+/// Why a document holds nothing.
+#[derive(Debug)]
+pub(super) enum Unread {
+    /// Somebody's JSON, which does not say that it is a resource.
+    Untyped,
+    Broken(String),
+}
+
+impl Unread {
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Untyped => "JSON, but no FHIR: it has no resourceType",
+            Self::Broken(why) => why,
+        }
+    }
 }
 
 /// What a document holds, by kind.
@@ -45,17 +79,19 @@ pub(super) struct Contents<'a> {
 }
 
 /// Looks through a document; the reason where it is none.
-pub(super) fn read(bytes: &[u8]) -> Result<Contents<'_>, &'static str> {
-    let text = std::str::from_utf8(bytes).map_err(|_| "not UTF-8")?;
+pub(super) fn read(bytes: &[u8]) -> Result<Contents<'_>, Unread> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        Unread::Broken(format!("not UTF-8 after {} bytes", error.valid_up_to()))
+    })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let document: Document<'_> = serde_json::from_str(text).map_err(reason)?;
+    let document: Document<'_> = serde_json::from_str(text).map_err(|error| reason(&error))?;
     let mut contents = Contents { found: Default::default(), passed_over: Vec::new() };
-    let kind = document.resource_type.ok_or("no FHIR")?;
+    let kind = document.resource_type.ok_or(Unread::Untyped)?;
     if kind != "Bundle" {
-        contents.sort_in(None, text, Some(&kind));
+        contents.sort_in(None, None, text, Some(&kind));
         return Ok(contents);
     }
-    for entry in document.entry.unwrap_or_default() {
+    for (entry, number) in document.entry.unwrap_or_default().into_iter().zip(1..) {
         let Some(resource) = entry.resource else {
             contents.passed_over.push("entry without a resource".to_owned());
             continue;
@@ -63,35 +99,45 @@ pub(super) fn read(bytes: &[u8]) -> Result<Contents<'_>, &'static str> {
         let kind = serde_json::from_str::<Kind<'_>>(resource.get()).ok();
         let kind = kind.and_then(|kind| kind.resource_type);
         let full_url = entry.full_url.map(std::borrow::Cow::into_owned);
-        contents.sort_in(full_url, resource.get(), kind.as_deref());
+        contents.sort_in(Some(number), full_url, resource.get(), kind.as_deref());
     }
     Ok(contents)
 }
 
-fn reason(error: serde_json::Error) -> &'static str {
-    match error.classify() {
+/// What is wrong, and where; never what stands there.
+fn reason(error: &serde_json::Error) -> Unread {
+    let what = match error.classify() {
         Category::Eof => "JSON, cut short",
         Category::Data => "JSON, but no FHIR",
         Category::Syntax | Category::Io => "no JSON",
-    }
+    };
+    Unread::Broken(format!("{what} (line {}, column {})", error.line(), error.column()))
 }
 
 impl<'a> Contents<'a> {
-    fn sort_in(&mut self, full_url: Option<String>, json: &'a str, kind: Option<&str>) {
+    fn sort_in(
+        &mut self,
+        entry: Option<usize>,
+        full_url: Option<String>,
+        json: &'a str,
+        kind: Option<&str>,
+    ) {
         match KINDS.iter().position(|(name, _)| Some(*name) == kind) {
-            Some(at) => self.found[at].push(Found { full_url, json }),
+            Some(at) => self.found[at].push(Found { full_url, json, entry }),
             None => self.passed_over.push(kind.unwrap_or("resource without a type").to_owned()),
         }
     }
 
-    /// Writes what it holds.
-    pub fn take(self, taker: &mut Taker<'_>) -> Result<(), PracticeError> {
-        for kind in &self.passed_over {
+    /// Writes what it holds, or the part of it that one stage takes; what has no place is counted
+    /// with the patients.
+    pub fn take(self, taker: &mut Taker<'_>, only: Option<Stage>) -> Result<(), PracticeError> {
+        let takes = |stage: Stage| only.is_none_or(|only| only == stage);
+        for kind in self.passed_over.iter().filter(|_| takes(Stage::Patients)) {
             taker.report.pass_over(kind);
         }
         let mut aliases = Aliases::default();
         for ((_, kind), found) in KINDS.into_iter().zip(self.found) {
-            for found in found {
+            for found in found.iter().filter(|_| takes(kind.stage())) {
                 found.take(kind, taker, &mut aliases)?;
             }
         }
@@ -121,7 +167,12 @@ impl Found<'_> {
             Placed::Claim => (Table::Invoices, self.claim(taker, aliases)),
             Placed::Benefit => (Table::Payments, self.benefit(taker, aliases)),
         };
-        taker.report.count(table, taken)
+        let place = taker.place;
+        let name = || match self.entry {
+            Some(number) => format!("{place}, entry {number}"),
+            None => place.to_owned(),
+        };
+        taker.report.count(table, taken, name)
     }
 
     fn practitioner(&self, taker: &mut Taker<'_>, aliases: &mut Aliases) -> Result<bool, Refused> {

@@ -78,6 +78,7 @@ pub(super) struct Reference {
 pub(super) struct HumanName {
     pub r#use: Option<String>,
     pub family: Option<String>,
+    pub text: Option<String>,
     pub given: Vec<Option<String>>,
 }
 

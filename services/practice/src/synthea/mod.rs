@@ -9,9 +9,10 @@
 //!   reason that the [`Report`] counts; what could not be read is named.
 //! - **Never half a file.** A bundle, which is one patient, and a table or a file of lines is one
 //!   transaction each. An import that dies leaves whole files behind, and running it again
-//!   completes it.
+//!   completes it. A document that names what is in none yet waits until the others were read.
 //! - **Twice is once.** Ids follow from the unit and the source's own ids, and a row that is there
-//!   is left alone, whatever has become of it since.
+//!   is left alone, whatever has become of it since. Where FHIR and tables tell of the same people,
+//!   as they do where Synthea writes both, each visit and each bill is taken from one of them.
 //!
 //! The input is somebody else's: every size has a bound, no name of a file is ever written to, and
 //! a damaged part costs itself alone.
@@ -20,14 +21,16 @@
 //! |---|---|
 //! | `source` | files of the folder and entries of archives, rationed |
 //! | `stage` | what is read when |
-//! | `document`, `fhir`, `reference` | JSON: bundles, resources, what refers to what |
+//! | `lines`, `document`, `fhir`, `reference` | JSON: bundles, resources, what refers to what |
 //! | `resources`, `people` | resources as rows; practitioners that were met |
-//! | `sheets` | CSV as rows |
+//! | `rows`, `sheets` | CSV, and its rows as the clinic's |
+//! | `charges` | what the lines of CSV claims add up to |
 //! | `amount`, `text` | money, text and times, one value at a time |
 //! | `books` | ids and rows of the clinic |
 //! | `report` | what was done, counted |
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::collections::BTreeSet;
+use std::io::Read;
 use std::path::Path;
 
 use kit_event::UnitId;
@@ -38,12 +41,15 @@ use crate::{Desk, Table, seed};
 
 mod amount;
 mod books;
+mod charges;
 mod document;
 mod fhir;
+mod lines;
 mod people;
 mod reference;
 mod report;
 mod resources;
+mod rows;
 mod sheets;
 mod source;
 mod stage;
@@ -52,16 +58,14 @@ mod text;
 pub use report::{Report, Tally};
 
 use books::Books;
-use people::Practitioners;
+use charges::Charges;
+use document::Unread;
+use lines::{lines, whole};
+use people::{Practitioners, Told};
 use resources::Taker;
-use sheets::{Charges, Rows};
-use source::{Halt, Item, find, why};
+use sheets::Clerk;
+use source::{Halt, Item, Sources, find, why};
 use stage::{Form, Sheet, Stage};
-
-/// The largest JSON document. Synthea's largest patients have 30 MB; a document is kept in memory
-/// while it is looked through.
-const DOCUMENT_BYTES_MAX: u64 = 128 << 20;
-const TOO_LARGE: &str = "larger than a document can be";
 
 /// Imports a folder of Synthea's output, or one file of it, into the clinic database at `clinic`,
 /// made with the reference schema where it is missing or empty.
@@ -76,23 +80,35 @@ pub fn import(dir: &Path, clinic: &Path, unit: &UnitId) -> Result<Report, Practi
         unit,
         people: Practitioners::default(),
         charges: Charges::default(),
+        told: Told::default(),
         report: Report::default(),
+        turn: Turn::First,
+        waiting: BTreeSet::new(),
+        settled: 0,
+        met: Vec::new(),
     };
-    for name in &sources.passed_over {
-        let ending = name.rsplit_once('.').map_or("without an ending", |(_, ending)| ending);
-        import.report.pass_over(&format!("file .{ending}"));
+    for kind in &sources.passed_over {
+        import.report.pass_over(kind);
     }
     for (name, why) in &sources.unreadable {
         import.report.unreadable(name, why);
     }
+    if sources.is_empty() && sources.unreadable.is_empty() {
+        let why = "nothing there that Synthea writes (.json, .ndjson or .csv)";
+        import.report.unreadable(&dir.display().to_string(), why);
+    }
     for stage in Stage::ALL {
-        for source in &sources.found {
-            match source.visit(stage, |item, bytes| import.take(stage, item, bytes)) {
-                Ok(()) => {}
-                Err(Halt::Read(error)) => import.report.unreadable(source.name(), why(&error)),
-                Err(Halt::Clinic(error)) => return Err(error),
-            }
+        import.settled = 0;
+        for at in 0..sources.found.len() {
+            import.visit(stage, &sources, at)?;
         }
+        if stage == Stage::Patients {
+            import.settle(&sources)?;
+        }
+    }
+    if import.met.contains(&Sheet::Encounters) && !import.met.contains(&Sheet::Claims) {
+        // Synthea 2 writes no claims: what a visit cost stands beside it, and nobody is billed.
+        import.report.pass_over("table of encounters' costs, without claims.csv");
     }
     import.report.overpaid = overpaid(&import.desk)?;
     Ok(import.report)
@@ -125,13 +141,34 @@ fn overpaid(desk: &Desk) -> Result<u64, PracticeError> {
     Ok(count.map_err(during("comparing payments with invoices"))?.unsigned_abs())
 }
 
+/// How often a document is looked at that names something of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    First,
+    /// What waits is tried again, since more is known.
+    Again,
+    /// Nothing more will be known.
+    Last,
+}
+
+/// A claim names a visit and a visit a patient: each may lie in a document of its own.
+const TURNS_MAX: usize = 4;
+
 /// An import under way.
 struct Import<'a> {
     desk: Desk,
     unit: &'a UnitId,
     people: Practitioners,
     charges: Charges,
+    told: Told,
     report: Report,
+    turn: Turn,
+    /// Documents that name something that was not there: the number of the source, and the name.
+    waiting: BTreeSet<(usize, String)>,
+    /// Documents that were written in this stage.
+    settled: u64,
+    /// Tables that were met.
+    met: Vec<Sheet>,
 }
 
 /// What a transaction works with.
@@ -139,45 +176,102 @@ struct Within<'t> {
     books: Books<'t>,
     people: &'t mut Practitioners,
     charges: &'t mut Charges,
+    known: &'t Told,
+    told: Told,
     report: Report,
+    waits: bool,
 }
 
 impl Import<'_> {
+    fn visit(&mut self, stage: Stage, sources: &Sources, at: usize) -> Result<(), PracticeError> {
+        let source = &sources.found[at];
+        match source.visit(stage, |item, bytes| self.take(stage, at, item, bytes)) {
+            Ok(()) => Ok(()),
+            Err(Halt::Read(error)) => {
+                self.report.unreadable(source.name(), why(&error));
+                Ok(())
+            }
+            Err(Halt::Clinic(error)) => Err(error),
+        }
+    }
+
+    /// Writes the documents that waited for others. When nothing more comes of trying, they are
+    /// written without what is missing.
+    fn settle(&mut self, sources: &Sources) -> Result<(), PracticeError> {
+        // Where nothing was written at all, nobody has come whom somebody waited for.
+        let mut last = self.settled == 0;
+        for turn in 1.. {
+            last |= turn == TURNS_MAX;
+            self.turn = if last { Turn::Last } else { Turn::Again };
+            let before = self.settled;
+            let of: BTreeSet<usize> = self.waiting.iter().map(|(at, _)| *at).collect();
+            for at in of {
+                for stage in [Stage::Practitioners, Stage::Patients] {
+                    self.visit(stage, sources, at)?;
+                }
+            }
+            if last || self.waiting.is_empty() {
+                break;
+            }
+            last = self.settled == before;
+        }
+        self.turn = Turn::First;
+        Ok(())
+    }
+
     /// Takes in one file or entry. What cannot be read is named, and has changed nothing.
     fn take(
         &mut self,
         stage: Stage,
+        at: usize,
         item: &Item<'_>,
         bytes: &mut dyn Read,
     ) -> Result<(), PracticeError> {
+        if self.turn != Turn::First && !self.waiting.contains(&(at, item.name.to_owned())) {
+            return Ok(());
+        }
         match item.form {
             Form::Document => match whole(bytes) {
-                Ok(bytes) => self.document(item, &bytes),
+                Ok(bytes) => self.document(at, item, &bytes),
                 Err(why) => self.unreadable(item, why),
             },
-            Form::Lines => self.within(item, |within| lines(within, item, bytes)),
-            Form::Sheet(sheet) => self.within(item, |within| within.sheet(sheet, stage, bytes)),
+            Form::Lines => self.within(item, None, |within| lines(within, item, None, bytes)),
+            Form::MixedLines => {
+                self.within(item, None, |within| lines(within, item, Some(stage), bytes))
+            }
+            Form::Sheet(sheet) => {
+                self.met.push(sheet);
+                self.within(item, None, |within| within.clerk(item).take(sheet, stage, bytes))
+            }
             Form::OtherSheet => Ok(()),
         }
     }
 
-    fn document(&mut self, item: &Item<'_>, bytes: &[u8]) -> Result<(), PracticeError> {
+    fn document(&mut self, at: usize, item: &Item<'_>, bytes: &[u8]) -> Result<(), PracticeError> {
         match document::read(bytes) {
-            Ok(contents) => self.within(item, |within| Ok(contents.take(&mut within.taker(item))?)),
-            Err(why) => self.unreadable(item, why),
+            Ok(contents) => self.within(item, Some(at), |within| {
+                Ok(contents.take(&mut within.taker(item.scope, item.name), None)?)
+            }),
+            Err(Unread::Untyped) if item.beside_fhir => {
+                self.report.pass_over("file of Synthea's own JSON");
+                Ok(())
+            }
+            Err(unread) => self.unreadable(item, unread.why()),
         }
     }
 
-    fn unreadable(&mut self, item: &Item<'_>, why: &'static str) -> Result<(), PracticeError> {
+    fn unreadable(&mut self, item: &Item<'_>, why: &str) -> Result<(), PracticeError> {
         self.report.unreadable(item.name, why);
         Ok(())
     }
 
-    /// Does something in one transaction, whose counts count only when it is committed.
+    /// Does something in one transaction, whose counts count only when it is committed. A document
+    /// of the source `may_wait` is taken back when it names what is not there yet.
     fn within(
         &mut self,
         item: &Item<'_>,
-        work: impl FnOnce(&mut Within<'_>) -> Result<(), sheets::Halt>,
+        may_wait: Option<usize>,
+        work: impl FnOnce(&mut Within<'_>) -> Result<(), rows::Halt>,
     ) -> Result<(), PracticeError> {
         let transaction = self
             .desk
@@ -188,96 +282,58 @@ impl Import<'_> {
             books: Books { connection: &transaction, unit: self.unit },
             people: &mut self.people,
             charges: &mut self.charges,
+            known: &self.told,
+            told: Told::default(),
             report: Report::default(),
+            waits: false,
         };
         let done = work(&mut within);
-        let part = within.report;
+        let Within { told, report: part, waits, .. } = within;
         match done {
             Ok(()) => {
+                let key = may_wait.map(|at| (at, item.name.to_owned()));
+                if let Some(key) = key {
+                    if waits && self.turn != Turn::Last {
+                        self.waiting.insert(key);
+                        return transaction.rollback().map_err(during("taking an import back"));
+                    }
+                    self.waiting.remove(&key);
+                    self.settled += 1;
+                }
                 transaction.commit().map_err(during("committing an import"))?;
+                self.told.extend(told);
                 self.report.absorb(part);
                 Ok(())
             }
-            Err(sheets::Halt::Unreadable(why)) => {
+            Err(rows::Halt::Unreadable(why)) => {
                 transaction.rollback().map_err(during("taking an import back"))?;
-                self.unreadable(item, why)
+                self.unreadable(item, &why)
             }
-            Err(sheets::Halt::Clinic(error)) => Err(error),
+            Err(rows::Halt::Clinic(error)) => Err(error),
         }
     }
 }
 
 impl Within<'_> {
-    fn taker<'w>(&'w mut self, item: &'w Item<'_>) -> Taker<'w> {
+    fn taker<'w>(&'w mut self, scope: &'w str, place: &'w str) -> Taker<'w> {
         Taker {
             books: &self.books,
             people: self.people,
             report: &mut self.report,
-            scope: item.scope,
+            scope,
+            place,
+            told: &mut self.told,
+            waits: &mut self.waits,
         }
     }
 
-    fn sheet(
-        &mut self,
-        sheet: Sheet,
-        stage: Stage,
-        bytes: &mut dyn Read,
-    ) -> Result<(), sheets::Halt> {
-        let rows = Rows::open(bytes)?;
-        sheets::take(sheet, stage, rows, &self.books, self.charges, &mut self.report)
-    }
-}
-
-/// A whole document, or why there is none.
-fn whole(bytes: &mut dyn Read) -> Result<Vec<u8>, &'static str> {
-    let mut document = Vec::new();
-    match bytes.take(DOCUMENT_BYTES_MAX + 1).read_to_end(&mut document) {
-        Ok(read) if read as u64 > DOCUMENT_BYTES_MAX => Err(TOO_LARGE),
-        Ok(_) => Ok(document),
-        Err(error) => Err(why(&error)),
-    }
-}
-
-/// A document in each line. A line that cannot be read is named and costs itself alone.
-fn lines(
-    within: &mut Within<'_>,
-    item: &Item<'_>,
-    bytes: &mut dyn Read,
-) -> Result<(), sheets::Halt> {
-    let mut reader = BufReader::new(bytes);
-    let mut line = Vec::new();
-    for number in 1_u64.. {
-        line.clear();
-        let mut rationed = (&mut reader).take(DOCUMENT_BYTES_MAX + 1);
-        let read = rationed.read_until(b'\n', &mut line);
-        if read.map_err(|error| sheets::Halt::Unreadable(why(&error)))? == 0 {
-            break;
-        }
-        let name = || format!("{}, line {number}", item.name);
-        if line.len() as u64 > DOCUMENT_BYTES_MAX {
-            within.report.unreadable(&name(), TOO_LARGE);
-            pass_line(&mut reader).map_err(|error| sheets::Halt::Unreadable(why(&error)))?;
-        } else if !line.trim_ascii().is_empty() {
-            match document::read(&line) {
-                Ok(contents) => contents.take(&mut within.taker(item))?,
-                Err(why) => within.report.unreadable(&name(), why),
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Reads past the rest of a line without keeping it.
-fn pass_line(reader: &mut impl BufRead) -> io::Result<()> {
-    loop {
-        let buffer = reader.fill_buf()?;
-        let (length, ended) = match buffer.iter().position(|byte| *byte == b'\n') {
-            Some(at) => (at + 1, true),
-            None => (buffer.len(), buffer.is_empty()),
-        };
-        reader.consume(length);
-        if ended {
-            return Ok(());
+    fn clerk<'w>(&'w mut self, item: &'w Item<'_>) -> Clerk<'w> {
+        Clerk {
+            books: &self.books,
+            told: self.known,
+            charges: self.charges,
+            report: &mut self.report,
+            name: item.name,
         }
     }
 }

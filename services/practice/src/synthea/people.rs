@@ -1,6 +1,6 @@
 //! Practitioners that were met, so that a reference to one finds them, and their specialties.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
@@ -8,6 +8,7 @@ use super::books::{Books, Refused};
 use super::fhir::Reference;
 use super::reference::{Aliases, Target, target};
 use super::report::Report;
+use super::source::ARCHIVE_ENDS;
 use super::text::cleaned;
 use crate::Table;
 
@@ -16,8 +17,12 @@ use crate::Table;
 const REMEMBERED_MAX: usize = 1_000_000;
 
 /// What one folder or archive calls a practitioner. Two runs of Synthea give the same provider
-/// numbers to different people, so that an identifier means something only where it stands.
+/// numbers to different people, so that an identifier means something only where it stands: there,
+/// or in a folder above, since Synthea writes patients into folders of their own if told to.
 type Named = (String, String);
+
+/// Kinds of rows that FHIR tells of a patient, by the clinic's id: what its tables need not tell.
+pub(super) type Told = HashSet<(Table, Uuid)>;
 
 /// Practitioners by identifier, and specialties by identifier or id.
 #[derive(Debug, Default)]
@@ -47,6 +52,12 @@ impl Practitioners {
         keys.iter().find_map(of)
     }
 
+    /// The practitioner whom `token` means in `scope`: the one of the nearest folder.
+    fn named(&self, scope: &str, token: &str) -> Option<Uuid> {
+        let mut folders = std::iter::successors(Some(scope), |scope| above(scope));
+        folders.find_map(|of| self.by_identifier.get(&(of.to_owned(), token.to_owned())).copied())
+    }
+
     /// The practitioner whom a reference names: one of the clinic's, or one made of what the
     /// reference itself says where it comes with a name.
     pub fn find(
@@ -56,6 +67,7 @@ impl Practitioners {
         reference: &Reference,
         aliases: &Aliases,
         report: &mut Report,
+        waits: &mut bool,
     ) -> Result<Option<Uuid>, Refused> {
         let Some(target) = target(reference, "Practitioner") else { return Ok(None) };
         let (named, source) = match target {
@@ -63,16 +75,14 @@ impl Practitioners {
                 let source = aliases.own(id).to_string();
                 (Some(books.id(Table::Practitioners, &source)), source)
             }
-            Target::Identifier(token) => {
-                let key = (scope.to_owned(), token);
-                (self.by_identifier.get(&key).copied(), key.1)
-            }
+            Target::Identifier(token) => (self.named(scope, &token), token),
         };
         if let Some(id) = named
             && books.holds(Table::Practitioners, &id)?
         {
             return Ok(Some(id));
         }
+        *waits = true;
         let Some(display) = cleaned(reference.display.as_deref()) else { return Ok(None) };
         let id = match named {
             Some(id) => id,
@@ -88,6 +98,14 @@ impl Practitioners {
     }
 }
 
+/// The folder that holds this one, within its archive.
+fn above(scope: &str) -> Option<&str> {
+    let archive = scope.find(ARCHIVE_ENDS).map_or(0, |at| at + 1);
+    let folder = &scope[archive..];
+    let kept = folder.rfind('/').unwrap_or(0);
+    (!folder.is_empty()).then(|| &scope[..archive + kept])
+}
+
 /// Given and family name of a name in one piece, as `Dr. Paz9 Herman763`.
 pub(super) fn split(name: &str) -> (Option<&str>, &str) {
     let name = name.strip_prefix("Dr. ").unwrap_or(name).trim();
@@ -100,6 +118,16 @@ pub(super) fn split(name: &str) -> (Option<&str>, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_scope_is_left_for_the_folder_above_and_never_for_another_archive() {
+        let ways = |scope: &'static str| {
+            std::iter::successors(Some(scope), |scope| above(scope)).collect::<Vec<_>>()
+        };
+        assert_eq!(ways("fhir/d6/d64"), ["fhir/d6/d64", "fhir/d6", "fhir", ""]);
+        assert_eq!(ways("a.tar.zst\0run/p"), ["a.tar.zst\0run/p", "a.tar.zst\0run", "a.tar.zst\0"]);
+        assert_eq!(ways("x/a.tar.zst\0"), ["x/a.tar.zst\0"]);
+    }
 
     #[test]
     fn a_name_in_one_piece_is_taken_apart() {

@@ -2,7 +2,7 @@
 //!
 //! Every record that was read is written, there already, or skipped for a named reason: the three
 //! add up. Names of kinds and reasons are ours, or types that FHIR names; nothing of a patient
-//! stands here but the names of files that could not be read.
+//! stands here but the names of files.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,6 +39,8 @@ pub struct Report {
     pub tables: BTreeMap<&'static str, Tally>,
     /// Records that became no row: table and reason.
     pub skipped: BTreeMap<(&'static str, &'static str), u64>,
+    /// Where each reason to skip was met first.
+    pub first: BTreeMap<(&'static str, &'static str), String>,
     /// Rows that hold less than their record meant to say: table and reason.
     pub lessened: BTreeMap<(&'static str, &'static str), u64>,
     /// Records for which a practice's tables have no place, by the source's name for them.
@@ -46,7 +48,7 @@ pub struct Report {
     /// Invoices of the clinic that are paid above their total, as Synthea's own figures have it.
     pub overpaid: u64,
     /// What could not be read, and why; at most [`Report::unreadable_count`].
-    pub unreadable: Vec<(String, &'static str)>,
+    pub unreadable: Vec<(String, String)>,
     /// How much could not be read.
     pub unreadable_count: u64,
 }
@@ -67,10 +69,15 @@ impl Report {
         &mut self,
         table: Table,
         taken: Result<bool, Refused>,
+        place: impl FnOnce() -> String,
     ) -> Result<(), PracticeError> {
         match taken {
             Ok(new) => self.wrote(table, new),
-            Err(Refused::Skip(reason)) => self.skip(table, reason),
+            Err(Refused::Skip(reason)) => {
+                self.skip(table, reason);
+                let first = self.first.entry((table.name(), reason));
+                first.or_insert_with(|| printable(&place()));
+            }
             Err(Refused::Clinic(error)) => return Err(error),
         }
         Ok(())
@@ -101,8 +108,8 @@ impl Report {
         *self.passed_over.entry(name).or_default() += 1;
     }
 
-    pub(super) fn unreadable(&mut self, name: &str, why: &'static str) {
-        let named = (printable(name), why);
+    pub(super) fn unreadable(&mut self, name: &str, why: &str) {
+        let named = (printable(name), why.to_owned());
         if self.unreadable.contains(&named) {
             return;
         }
@@ -123,6 +130,9 @@ impl Report {
         }
         for (key, count) in part.skipped {
             *self.skipped.entry(key).or_default() += count;
+        }
+        for (key, place) in part.first {
+            self.first.entry(key).or_insert(place);
         }
         for (key, count) in part.lessened {
             *self.lessened.entry(key).or_default() += count;
@@ -150,7 +160,12 @@ impl fmt::Display for Report {
         for (title, counts) in reasons.into_iter().filter(|(_, counts)| !counts.is_empty()) {
             writeln!(f, "{title}")?;
             for ((table, reason), count) in counts {
-                writeln!(f, "  {table:<14} {count:>9}  {reason}")?;
+                write!(f, "  {table:<14} {count:>9}  {reason}")?;
+                // Only what was skipped has a place, and no reason is both.
+                match self.first.get(&(*table, *reason)) {
+                    Some(place) => writeln!(f, "; first {place}")?,
+                    None => writeln!(f)?,
+                }
             }
         }
         if self.overpaid > 0 {

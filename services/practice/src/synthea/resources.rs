@@ -8,12 +8,12 @@ use rusqlite::ToSql;
 use uuid::Uuid;
 
 use super::amount::minor;
-use super::books::{Books, Refused};
+use super::books::{BY_INSURANCE, Books, Form, Refused};
 use super::fhir::{
     Address, Benefit, Claim, Contact, Encounter, HumanName, Money, Patient, Practitioner,
     PractitionerRole, Reference,
 };
-use super::people::Practitioners;
+use super::people::{Practitioners, Told, split};
 use super::reference::{Aliases, Target, target, token};
 use super::report::Report;
 use super::text::{clean, cleaned, first_instant, instant};
@@ -29,6 +29,8 @@ pub(super) const NO_DATE: Refused = Refused::Skip("it says no time");
 pub(super) const NO_AMOUNT: Refused = Refused::Skip("its amount is none, or in no currency");
 pub(super) const NO_INVOICE: Refused = Refused::Skip("its claim is not in the clinic");
 pub(super) const NOTHING_PAID: Refused = Refused::Skip("it pays nothing");
+pub(super) const PAID_OTHERWISE: Refused =
+    Refused::Skip("its claim is paid by what Synthea's other form tells");
 pub(super) const ROUNDED: &str = "its amount was rounded to a minor unit";
 pub(super) const LOOSE: &str = "its appointment is not in the clinic";
 pub(super) const UNBORN: &str = "no date of birth";
@@ -38,7 +40,13 @@ pub(super) struct Taker<'t> {
     pub books: &'t Books<'t>,
     pub people: &'t mut Practitioners,
     pub report: &'t mut Report,
+    /// Where its references look.
     pub scope: &'t str,
+    /// As the report names it.
+    pub place: &'t str,
+    pub told: &'t mut Told,
+    /// Something that a reference names was not there, and may come in another file.
+    pub waits: &'t mut bool,
 }
 
 impl Taker<'_> {
@@ -64,17 +72,11 @@ impl Taker<'_> {
         for token in &tokens {
             self.people.remember(self.scope, token.clone(), id);
         }
-        let name = official(&of.name).ok_or(NO_NAME)?;
-        let family = cleaned(name.family.as_deref()).ok_or(NO_NAME)?;
+        let (family, given) = called(&of.name).ok_or(NO_NAME)?;
         let keys: Vec<String> = tokens.into_iter().chain([source.to_string()]).collect();
         let specialty = self.people.specialty(self.scope, &keys);
-        let row: [&dyn ToSql; 5] = [
-            &id.to_string(),
-            &family,
-            &name.given().as_deref().and_then(clean),
-            &specialty,
-            &of.active.unwrap_or(true),
-        ];
+        let row: [&dyn ToSql; 5] =
+            [&id.to_string(), &family, &given, &specialty, &of.active.unwrap_or(true)];
         Ok(self.books.put(Table::Practitioners, &row)?)
     }
 
@@ -82,17 +84,18 @@ impl Taker<'_> {
     /// as a desk would.
     pub fn patient(&mut self, of: &Patient, source: Uuid) -> Result<bool, Refused> {
         let id = self.books.id_of(Table::Patients, source);
-        let name = official(&of.name).ok_or(NO_NAME)?;
-        let family = cleaned(name.family.as_deref()).ok_or(NO_NAME)?;
+        let (family, given) = called(&of.name).ok_or(NO_NAME)?;
         let birth_date = cleaned(of.birth_date.as_deref());
         let address = of.address.first();
         let of_address = |field: fn(&Address) -> Option<&str>| cleaned(address.and_then(field));
-        let deceased_on = of.deceased_date_time.as_deref().and_then(|at| clean(at.get(..10)?));
+        // The day where it was, or as much of it as is known.
+        let died = of.deceased_date_time.as_deref();
+        let deceased_on = died.and_then(|at| clean(at.split('T').next()?));
         let row: [&dyn ToSql; 14] = [
             &id.to_string(),
             &record_number(of).and_then(clean),
             &family,
-            &name.given().as_deref().and_then(clean),
+            &given,
             &birth_date,
             &cleaned(of.gender.as_deref()),
             &contact(&of.telecom, "phone"),
@@ -123,6 +126,7 @@ impl Taker<'_> {
     ) -> Result<bool, Refused> {
         let status = visit_status(of.status.as_deref().unwrap_or_default())?;
         let patient = self.patient_of(of.subject.as_ref(), aliases)?;
+        self.told.insert((Table::Appointments, patient));
         let period = of.period.as_ref().ok_or(NO_TIME)?;
         let time = |text: &Option<String>| text.as_deref().and_then(instant).ok_or(NO_TIME);
         let (starts_at, ends_at) = (time(&period.start)?, time(&period.end)?);
@@ -132,7 +136,8 @@ impl Taker<'_> {
         let mut practitioner = None;
         for individual in of.participant.iter().filter_map(|with| with.individual.as_ref()) {
             let (people, books) = (&*self.people, self.books);
-            practitioner = people.find(books, self.scope, individual, aliases, self.report)?;
+            let (report, waits) = (&mut *self.report, &mut *self.waits);
+            practitioner = people.find(books, self.scope, individual, aliases, report, waits)?;
             if practitioner.is_some() {
                 break;
             }
@@ -163,6 +168,7 @@ impl Taker<'_> {
             Some(_) | None => return Err(Refused::Skip("its status is unknown")),
         };
         let patient = self.patient_of(of.patient.as_ref(), aliases)?;
+        self.told.insert((Table::Invoices, patient));
         let period = of.billable_period.as_ref();
         let issued_at = first_instant(&[
             of.created.as_deref(),
@@ -194,6 +200,7 @@ impl Taker<'_> {
             self.report.lessen(Table::Invoices, ROUNDED);
         }
         if new && visit.is_some() && appointment.is_none() {
+            *self.waits = true;
             self.report.lessen(Table::Invoices, LOOSE);
         }
         Ok(new)
@@ -212,7 +219,19 @@ impl Taker<'_> {
         let claim = of.claim.as_ref().and_then(|claim| target(claim, "Claim"));
         let Some(Target::Id(claim)) = claim else { return Err(NO_INVOICE) };
         let invoice = self.books.id_of(Table::Invoices, aliases.own(claim));
-        let invoice = self.books.known(Table::Invoices, invoice)?.ok_or(NO_INVOICE)?;
+        let known = self.books.known(Table::Invoices, invoice)?;
+        *self.waits |= known.is_none();
+        let invoice = known.ok_or(NO_INVOICE)?;
+        if let Some(patient) = self.books.patient_of(invoice)? {
+            self.told.insert((Table::Payments, patient));
+        }
+        let id = self.books.id_of(Table::Payments, source);
+        if self.books.holds(Table::Payments, &id)? {
+            return Ok(false);
+        }
+        if self.books.paid_by(invoice, Form::Transactions)? {
+            return Err(PAID_OTHERWISE);
+        }
         let payment = of.payment.as_ref().ok_or(NOTHING_PAID)?;
         let (amount, currency, rounded) = money(payment.amount.as_ref())?;
         if amount == 0 {
@@ -225,12 +244,12 @@ impl Taker<'_> {
             period.and_then(|period| period.start.as_deref()),
         ]);
         let row: [&dyn ToSql; 7] = [
-            &self.books.id_of(Table::Payments, source).to_string(),
+            &id.to_string(),
             &invoice.to_string(),
             &paid_at.ok_or(NO_DATE)?.to_string(),
             &currency,
             &amount,
-            &"insurance",
+            &BY_INSURANCE,
             &source.to_string(),
         ];
         let new = self.books.put(Table::Payments, &row)?;
@@ -241,21 +260,32 @@ impl Taker<'_> {
     }
 
     fn patient_of(
-        &self,
+        &mut self,
         reference: Option<&Reference>,
         aliases: &Aliases,
     ) -> Result<Uuid, Refused> {
         let named = reference.and_then(|reference| target(reference, "Patient"));
         let Some(Target::Id(source)) = named else { return Err(NO_PATIENT) };
         let id = self.books.id_of(Table::Patients, aliases.own(source));
-        self.books.known(Table::Patients, id)?.ok_or(NO_PATIENT)
+        let known = self.books.known(Table::Patients, id)?;
+        *self.waits |= known.is_none();
+        known.ok_or(NO_PATIENT)
     }
 }
 
-/// The official name, else the first.
-fn official(names: &[HumanName]) -> Option<&HumanName> {
+/// Family and given name: of the official name, else of the first that has a family name, else of
+/// one that is in one piece.
+fn called(names: &[HumanName]) -> Option<(String, Option<String>)> {
+    let family = |name: &HumanName| cleaned(name.family.as_deref());
     let official = |name: &&HumanName| name.r#use.as_deref() == Some("official");
-    names.iter().find(official).or_else(|| names.first())
+    let mut whole = names.iter().filter(|name| family(name).is_some());
+    let first = whole.clone().next();
+    if let Some(name) = whole.find(official).or(first) {
+        return Some((family(name)?, name.given().as_deref().and_then(clean)));
+    }
+    let text = names.iter().find_map(|name| cleaned(name.text.as_deref()))?;
+    let (given, family) = split(&text);
+    Some((family.to_owned(), given.and_then(clean)))
 }
 
 /// The value of the identifier of type `MR`.

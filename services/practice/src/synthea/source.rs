@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use flate2::read::MultiGzDecoder;
 
-use super::stage::{Form, Stage, part};
+use super::stage::{Form, Stage, is_beside_fhir, is_of_another_version, part};
 use crate::error::PracticeError;
 
 /// The largest window of the archives, as a power of two: they are packed with `zstd --long=27`.
@@ -22,12 +22,16 @@ const WINDOW_LOG_MAX: u32 = 27;
 const SOURCE_BYTES_MAX: u64 = 64 << 30;
 /// What the extended header before an entry may hold: a name of a few kilobytes at most.
 const HEADER_BYTES_MAX: u64 = 64 << 10;
+/// Stands between an archive and a folder within it where both make a scope: no name holds it.
+pub(super) const ARCHIVE_ENDS: char = '\0';
 /// A tar pads each entry to this.
 const TAR_BLOCK_BYTES: u64 = 512;
 /// Files of one import. A Synthea run of a million patients is imported in parts.
 const FILES_MAX: usize = 200_000;
-/// Folders below the given one that are looked into: `output/fhir`, `output/csv` and some more.
-const DEPTH_MAX: usize = 4;
+/// Folders below the given one that are looked into: `output/fhir/d6/d64` and some more.
+const DEPTH_MAX: usize = 8;
+/// Endings of what must be unpacked by somebody else.
+const UNOPENED: &[&str] = &["7z", "bz2", "rar", "tar", "tgz", "xz", "zip", "zst"];
 
 /// A reader that gives no more bytes than it is allowed.
 pub(super) struct Rationed<R> {
@@ -90,13 +94,15 @@ pub(super) struct Item<'a> {
     /// What its references look into: its folder.
     pub scope: &'a str,
     pub form: Form,
+    /// JSON of no kind is nothing to wonder at here.
+    pub beside_fhir: bool,
 }
 
 /// What [`find`] saw.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     pub found: Vec<Source>,
-    /// Tables and other files that no stage reads.
+    /// Tables and other files that no stage reads, as the report counts them.
     pub passed_over: Vec<String>,
     pub unreadable: Vec<(String, &'static str)>,
 }
@@ -105,18 +111,29 @@ pub(super) struct Sources {
 pub(super) fn find(dir: &Path) -> Result<Sources, PracticeError> {
     let unreadable = |source| PracticeError::ReadFile { path: dir.to_owned(), source };
     let mut sources = Sources::default();
-    if std::fs::metadata(dir).map_err(unreadable)?.is_dir() {
+    let told = dir.canonicalize().map_err(unreadable)?;
+    if told.file_name().is_some_and(|name| is_of_another_version(&name.to_string_lossy())) {
+        sources.unreadable.push((dir.display().to_string(), "FHIR of another version than R4"));
+        return Ok(sources);
+    }
+    let data = std::fs::metadata(dir).map_err(unreadable)?;
+    if !data.is_dir() && !data.is_file() {
+        // A pipe would be waited for, and a device has no end.
+        sources.unreadable.push((dir.display().to_string(), "neither a file nor a folder"));
+    } else if data.is_dir() {
         let mut paths = Vec::new();
-        list(dir, 0, &mut paths).map_err(unreadable)?;
+        sources.list(dir, &mut paths, (dir, 0)).map_err(unreadable)?;
         paths.sort();
         if paths.len() > FILES_MAX {
             sources.unreadable.push((dir.display().to_string(), "more files than an import takes"));
             paths.truncate(FILES_MAX);
         }
         for path in paths {
-            let name = path.strip_prefix(dir).unwrap_or(&path).to_string_lossy().into_owned();
+            let name = below(dir, &path);
             sources.add(path, name);
         }
+        // FHIR tells more of a person than a table does, and what is read first stands.
+        sources.found.sort_by_key(Source::is_sheet);
     } else {
         let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
         sources.add(dir.to_owned(), name);
@@ -124,32 +141,75 @@ pub(super) fn find(dir: &Path) -> Result<Sources, PracticeError> {
     Ok(sources)
 }
 
-/// Regular files below a folder. Linked folders are not entered: they may lead in circles.
-fn list(dir: &Path, depth: usize, into: &mut Vec<PathBuf>) -> io::Result<()> {
-    for entry in std::fs::read_dir(dir)? {
-        let (entry, full) = (entry?, into.len() > FILES_MAX);
-        let path = entry.path();
-        if entry.file_type()?.is_dir() {
-            if depth < DEPTH_MAX && !full {
-                list(&path, depth + 1, into)?;
-            }
-        } else if !full && std::fs::metadata(&path).is_ok_and(|data| data.is_file()) {
-            into.push(path);
-        }
+/// A path as the report names it.
+fn below(dir: &Path, path: &Path) -> String {
+    path.strip_prefix(dir).unwrap_or(path).to_string_lossy().into_owned()
+}
+
+/// What a file is counted as that no stage reads.
+fn label(name: &str) -> String {
+    if is_of_another_version(name) {
+        return "file of FHIR's other versions".to_owned();
     }
-    Ok(())
+    match name.rsplit_once('.') {
+        Some((_, ending)) => format!("file .{ending}"),
+        None => "file without an ending".to_owned(),
+    }
+}
+
+/// A name without an ending, however that is spelt.
+fn without_ending<'n>(name: &'n str, ending: &str) -> Option<&'n str> {
+    let (stem, last) = name.split_at_checked(name.len().checked_sub(ending.len())?)?;
+    last.eq_ignore_ascii_case(ending).then_some(stem)
 }
 
 impl Sources {
+    /// Regular files below a folder, `depth` folders down. Linked folders are not entered: they may
+    /// lead in circles. Nothing is left out unnamed.
+    fn list(
+        &mut self,
+        top: &Path,
+        into: &mut Vec<PathBuf>,
+        (dir, depth): (&Path, usize),
+    ) -> io::Result<()> {
+        for entry in std::fs::read_dir(dir)? {
+            let (entry, full) = (entry?, into.len() > FILES_MAX);
+            let path = entry.path();
+            let mut not_read = |why| self.unreadable.push((below(top, &path), why));
+            if full {
+                return Ok(());
+            } else if entry.file_type()?.is_dir() {
+                if depth >= DEPTH_MAX {
+                    not_read("a folder within more folders than an import looks into");
+                } else if let Err(error) = self.list(top, into, (&path, depth + 1)) {
+                    self.unreadable.push((below(top, &path), why(&error)));
+                }
+                continue;
+            }
+            match std::fs::metadata(&path) {
+                Ok(data) if data.is_file() => into.push(path),
+                Ok(data) if data.is_dir() => not_read("a link to a folder, which is not followed"),
+                Ok(_) => not_read("neither a file nor a folder"),
+                Err(_) => not_read("a link that leads nowhere"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is nothing to import.
+    pub fn is_empty(&self) -> bool {
+        self.found.iter().all(|source| source.stages.is_empty())
+    }
+
     fn add(&mut self, path: PathBuf, name: String) {
-        if name.ends_with(".tar.zst") {
+        if without_ending(&name, ".tar.zst").is_some() {
             let mut source =
                 Source { path, name, packing: Packing::TarZstd, stages: BTreeSet::new() };
             let mut stages = BTreeSet::new();
             let passed_over = &mut self.passed_over;
             let listed = source.each_entry(|name, _| {
                 match part(name) {
-                    Some((_, [])) | None => passed_over.push(name.to_owned()),
+                    Some((_, [])) | None => passed_over.push(label(name)),
                     Some((_, more)) => stages.extend(more),
                 }
                 Ok(())
@@ -161,7 +221,7 @@ impl Sources {
             self.found.push(source);
             return;
         }
-        let (inner, packing) = match name.strip_suffix(".gz") {
+        let (inner, packing) = match without_ending(&name, ".gz") {
             Some(inner) => (inner, Packing::Gzip),
             None => (name.as_str(), Packing::Plain),
         };
@@ -170,7 +230,14 @@ impl Sources {
                 let stages = stages.iter().copied().collect();
                 self.found.push(Source { path, name, packing, stages });
             }
-            Some(_) | None => self.passed_over.push(name),
+            None if inner.rsplit_once('.').is_some_and(|(_, ending)| {
+                UNOPENED.iter().any(|unopened| ending.eq_ignore_ascii_case(unopened))
+            }) =>
+            {
+                let why = "packed in a way that is not opened here: unpack it first";
+                self.unreadable.push((name, why));
+            }
+            Some(_) | None => self.passed_over.push(label(&name)),
         }
     }
 }
@@ -201,6 +268,11 @@ impl Source {
         &self.name
     }
 
+    fn is_sheet(&self) -> bool {
+        let inner = without_ending(&self.name, ".gz").unwrap_or(&self.name);
+        matches!(part(inner), Some((Form::Sheet(_), _)))
+    }
+
     /// Gives `take` each item that this source has for a stage. A source whose bytes end badly has
     /// given what came before; its error is the answer.
     pub(super) fn visit(
@@ -217,14 +289,16 @@ impl Source {
                 else {
                     return Ok(());
                 };
-                let scope = format!("{}:{}", self.name, folder(name));
+                let scope = format!("{}{ARCHIVE_ENDS}{}", self.name, folder(name));
+                let beside_fhir = is_beside_fhir(name);
                 let name = format!("{}: {name}", self.name);
-                Ok(take(&Item { name: &name, scope: &scope, form }, bytes)?)
+                Ok(take(&Item { name: &name, scope: &scope, form, beside_fhir }, bytes)?)
             });
         }
-        let inner = self.name.strip_suffix(".gz").unwrap_or(&self.name);
+        let inner = without_ending(&self.name, ".gz").unwrap_or(&self.name);
         let Some((form, _)) = part(inner) else { return Ok(()) };
-        let item = Item { name: &self.name, scope: folder(inner), form };
+        let beside_fhir = is_beside_fhir(inner);
+        let item = Item { name: &self.name, scope: folder(inner), form, beside_fhir };
         let file = BufReader::new(File::open(&self.path)?);
         let plain: Box<dyn Read> = match self.packing {
             Packing::Gzip => Box::new(MultiGzDecoder::new(file)),

@@ -36,6 +36,44 @@ impl Stage {
     ];
 }
 
+/// The stages in which resources are read kind by kind.
+const MIXED: &[Stage] = &[
+    Stage::Roles,
+    Stage::Practitioners,
+    Stage::Patients,
+    Stage::Encounters,
+    Stage::Claims,
+    Stage::Payments,
+];
+/// Other kinds that Synthea's bulk export has files for.
+const BULK_KINDS: &[&str] = &[
+    "allergyintolerance",
+    "basic",
+    "careplan",
+    "careteam",
+    "claimresponse",
+    "condition",
+    "coverage",
+    "device",
+    "diagnosticreport",
+    "documentreference",
+    "goal",
+    "imagingstudy",
+    "immunization",
+    "location",
+    "media",
+    "medication",
+    "medicationadministration",
+    "medicationrequest",
+    "observation",
+    "organization",
+    "patient",
+    "procedure",
+    "provenance",
+    "servicerequest",
+    "supplydelivery",
+];
+
 /// A table of Synthea's CSV that a practice has a place for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sheet {
@@ -53,19 +91,37 @@ pub(super) enum Form {
     Document,
     /// A document in each line.
     Lines,
+    /// A document in each line, of kinds that refer to each other in any order.
+    MixedLines,
     /// A table.
     Sheet(Sheet),
     /// A table for which a practice has no place.
     OtherSheet,
 }
 
+/// Whether a path leads through a folder of Synthea's for another version of FHIR. Its resources
+/// look much like R4's, and tell of the same people with other ids.
+pub(super) fn is_of_another_version(path: &str) -> bool {
+    path.split(['/', '\\']).any(|folder| ["fhir_stu3", "fhir_dstu2"].contains(&folder))
+}
+
+/// Whether JSON of no kind is to be expected at a path: Synthea notes there how it was run
+/// (`metadata`), or writes people in a form of its own (`json`).
+pub(super) fn is_beside_fhir(path: &str) -> bool {
+    let folder = path.rsplit(['/', '\\']).nth(1);
+    folder.is_some_and(|folder| ["metadata", "json"].contains(&folder))
+}
+
 /// A file's form and the stages that it takes part in; nothing for a file of another kind.
 pub(super) fn part(path: &str) -> Option<(Form, &'static [Stage])> {
+    if is_of_another_version(path) {
+        return None;
+    }
     let name = path.rsplit(['/', '\\']).next().unwrap_or_default().to_ascii_lowercase();
     let (stem, ending) = name.rsplit_once('.')?;
     match ending {
         "json" => Some((Form::Document, stages_of_document(stem))),
-        "ndjson" => Some((Form::Lines, stages_of_lines(stem))),
+        "ndjson" => Some(lines(stem)),
         "csv" => Some(sheet(stem)),
         _ => None,
     }
@@ -81,8 +137,9 @@ fn stages_of_document(stem: &str) -> &'static [Stage] {
     }
 }
 
-/// A bulk export names its files after the kind of resource in them.
-fn stages_of_lines(stem: &str) -> &'static [Stage] {
+/// A bulk export names its files after the kind of resource in them. Of another file of lines
+/// nobody knows what stands in it, so that every stage looks for its kinds.
+fn lines(stem: &str) -> (Form, &'static [Stage]) {
     let of_kind: &[(&str, &'static [Stage])] = &[
         ("practitionerrole", &[Stage::Roles]),
         ("practitioner", &[Stage::Practitioners]),
@@ -90,10 +147,14 @@ fn stages_of_lines(stem: &str) -> &'static [Stage] {
         ("claim", &[Stage::Claims]),
         ("explanationofbenefit", &[Stage::Payments]),
     ];
-    of_kind
-        .iter()
-        .find(|(kind, _)| stem.starts_with(kind))
-        .map_or(&[Stage::Patients], |kind| kind.1)
+    let kind = stem.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    if let Some((_, stages)) = of_kind.iter().find(|(name, _)| *name == kind) {
+        (Form::Lines, stages)
+    } else if BULK_KINDS.contains(&kind) {
+        (Form::Lines, &[Stage::Patients])
+    } else {
+        (Form::MixedLines, MIXED)
+    }
 }
 
 fn sheet(stem: &str) -> (Form, &'static [Stage]) {

@@ -9,7 +9,7 @@ use crate::made::{
 };
 
 /// Names and reasons of what could not be read.
-fn unreadable(ground: &Ground) -> Vec<(String, &'static str)> {
+fn unreadable(ground: &Ground) -> Vec<(String, String)> {
     ground.import().unreadable
 }
 
@@ -19,21 +19,25 @@ fn what_is_no_fhir_is_named_and_costs_only_itself() {
     ground.write("good.json", bundle(&whole()));
     let deep = "[".repeat(1_000_000);
     let nested = format!("{{\"resourceType\":\"Bundle\",\"entry\":{deep}");
-    let bad: [(&str, &[u8], &'static str); 9] = [
-        ("bad/array.json", b"[1, 2]", "JSON, but no FHIR"),
-        ("bad/cut.json", b"{\"resourceType\": \"Bundle\", \"entry\": [", "JSON, cut short"),
-        ("bad/deep.json", nested.as_bytes(), "JSON, but no FHIR"),
-        ("bad/empty.json", b"", "JSON, cut short"),
-        ("bad/entry.json", b"{\"resourceType\": \"Bundle\", \"entry\": 7}", "JSON, but no FHIR"),
-        ("bad/latin.json", b"{\"resourceType\": \"\xfc\"}", "not UTF-8"),
-        ("bad/null.json", b"null", "JSON, but no FHIR"),
-        ("bad/text.json", b"hello", "no JSON"),
-        ("bad/type.json", b"{\"resourceType\": {}}", "JSON, but no FHIR"),
+    let at = |what: &str, line: u32, column: u32| format!("{what} (line {line}, column {column})");
+    let (no_fhir, cut) = ("JSON, but no FHIR", "JSON, cut short");
+    let untyped = "JSON, but no FHIR: it has no resourceType".to_owned();
+    let bad: [(&str, &[u8], String); 10] = [
+        ("bad/array.json", b"[1, 2]", at(no_fhir, 1, 2)),
+        ("bad/cut.json", b"{\"resourceType\": \"Bundle\",\n\"entry\": [", at(cut, 2, 10)),
+        ("bad/deep.json", nested.as_bytes(), at(no_fhir, 1, 35)),
+        ("bad/empty.json", b"", at(cut, 1, 0)),
+        ("bad/entry.json", b"{\"resourceType\": \"Bundle\", \"entry\": 7}", at(no_fhir, 1, 37)),
+        ("bad/latin.json", b"{\"resourceType\": \"\xfc\"}", "not UTF-8 after 18 bytes".to_owned()),
+        ("bad/null.json", b"null", at(no_fhir, 1, 4)),
+        ("bad/text.json", b"hello", at("no JSON", 1, 1)),
+        ("bad/type.json", b"{\"resourceType\": {}}", at(no_fhir, 1, 17)),
+        ("bad/untyped.json", b"{\"resource\": {}}", untyped),
     ];
-    for (name, content, _) in bad {
+    for (name, content, _) in &bad {
         ground.write(name, content);
     }
-    let expected: Vec<_> = bad.iter().map(|(name, _, why)| ((*name).to_owned(), *why)).collect();
+    let expected: Vec<_> = bad.map(|(name, _, why)| (name.to_owned(), why)).into();
     assert_eq!(unreadable(&ground), expected);
     assert_eq!(ground.count(Table::Payments), 1);
 }
@@ -112,7 +116,7 @@ fn a_table_that_ends_badly_has_written_nothing() {
     let table = format!("Id,LAST\n{}", (0..20_000).map(row).collect::<String>());
     let packed = gzip(table.as_bytes());
     ground.write("patients.csv.gz", &packed[..packed.len() - 200]);
-    assert_eq!(unreadable(&ground), [("patients.csv.gz".to_owned(), "cut short")]);
+    assert_eq!(unreadable(&ground), [("patients.csv.gz".to_owned(), "cut short".to_owned())]);
     assert_eq!(ground.count(Table::Patients), 0);
     ground.write("patients.csv.gz", packed);
     assert_eq!(ground.import().tally(Table::Patients).written, 20_000);
@@ -125,12 +129,12 @@ fn tables_of_another_shape_are_named() {
     ground.write("patients.csv", "Name\nAnn\n");
     // A quote that nobody closes makes one field of everything after it.
     ground.write("providers.csv", format!("Id,NAME\n1,\"{}", "a,b\n".repeat(1 << 20)));
-    let columns = "a table without the columns that it must have";
     let expected = [
-        ("encounters.csv".to_owned(), columns),
-        ("patients.csv".to_owned(), columns),
-        ("providers.csv".to_owned(), "a row longer than a row can be"),
-    ];
+        ("encounters.csv", "empty"),
+        ("patients.csv", "a table without a column ID"),
+        ("providers.csv", "a row longer than a row can be"),
+    ]
+    .map(|(name, why)| (name.to_owned(), why.to_owned()));
     let mut named = unreadable(&ground);
     named.sort();
     assert_eq!(named, expected);
@@ -159,7 +163,8 @@ fn a_bomb_is_refused_by_its_size_and_an_extended_header_by_its_own() {
         ("name.tar.zst".to_owned(), "unpacks to more than an import takes"),
         ("bomb.json.gz".to_owned(), "larger than a document can be"),
         ("lines.ndjson.gz, line 1".to_owned(), "larger than a document can be"),
-    ];
+    ]
+    .map(|(name, why)| (name, why.to_owned()));
     assert_eq!(named, expected);
     assert_eq!(ground.count(Table::Patients), 1);
 }
@@ -187,9 +192,10 @@ fn lines_that_cannot_be_read_cost_only_themselves() {
     let lines = format!("{}\n{{\n\nnull\n{}", patient(), doctor());
     ground.write("all.ndjson", lines);
     let expected = [
-        ("all.ndjson, line 2".to_owned(), "JSON, cut short"),
-        ("all.ndjson, line 4".to_owned(), "JSON, but no FHIR"),
-    ];
+        ("all.ndjson, line 2", "JSON, cut short (line 2, column 0)"),
+        ("all.ndjson, line 4", "JSON, but no FHIR (line 1, column 4)"),
+    ]
+    .map(|(name, why)| (name.to_owned(), why.to_owned()));
     assert_eq!(unreadable(&ground), expected);
     assert_eq!((ground.count(Table::Patients), ground.count(Table::Practitioners)), (1, 1));
 }

@@ -5,4 +5,5 @@ mod bundles;
 mod folder;
 mod hostile;
 mod made;
+mod settings;
 mod sheets;

@@ -4,7 +4,7 @@ use practice::Table;
 
 use crate::made::{CLAIM, DOCTOR, Ground, PATIENT, VISIT, archive, lessened, skipped};
 
-const PAYMENT: &str = "b66eee5a-1c8d-7cb3-fb3e-456c717b3ae6";
+pub const PAYMENT: &str = "b66eee5a-1c8d-7cb3-fb3e-456c717b3ae6";
 
 fn patients() -> String {
     format!(
@@ -23,7 +23,7 @@ fn transactions(payment: &str) -> String {
     )
 }
 
-fn tables() -> [(&'static str, String); 5] {
+pub fn tables() -> [(&'static str, String); 5] {
     let encounters = format!(
         "Id,START,STOP,PATIENT,PROVIDER,ENCOUNTERCLASS,DESCRIPTION\n\
          {VISIT},2023-01-27T16:17:47Z,2023-01-27T16:32:47Z,{PATIENT},{DOCTOR},virtual,Symptom\n"
@@ -108,9 +108,9 @@ fn rows_that_lack_something_are_named() {
     assert!(report.complete(), "{report}");
     let expected = [
         ("appointments", "it has no start or no end", 1),
-        ("appointments", "its id is no UUID", 1),
         ("appointments", "its patient is not in the clinic", 1),
         ("appointments", "its practitioner is not known", 1),
+        ("appointments", "its row has not as many cells as the table has columns", 1),
         ("invoices", "its amount is none, or in no currency", 1),
         ("invoices", "its patient is not in the clinic", 1),
         ("patients", "it has no family name", 1),
