@@ -121,7 +121,11 @@ impl PresenceReader {
                 polled = self.reader.next() => polled,
             };
             match polled.context("the reader of presence ended")? {
-                Polled::Record(record) => self.take(&record).await,
+                // Its schema may have to be waited for.
+                Polled::Record(record) => tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    () = self.take(&record) => {}
+                },
                 Polled::EndOfPartition { partition, .. } => self.reached(partition),
                 Polled::OutOfRange { partition, low, .. } => {
                     self.reader.assign(Topic::Presence, vec![(partition, low)]).await?;

@@ -13,9 +13,9 @@ use uuid::Uuid;
 use crate::alarm;
 use crate::error::{Fate, SessionError};
 use crate::feed::Feed;
-use crate::measures::Standing;
 use crate::repair::{Pace, Repairs};
 use crate::session::Session;
+use crate::standing::Standing;
 
 /// The first pause after a session that failed; most outages are a restart of a few hundred ms.
 const PAUSE_MS_MIN: u64 = 100;
@@ -171,9 +171,9 @@ impl Host {
     }
 
     /// Tells for as long as this life how far its domains are behind the log.
-    pub(crate) fn tell_lag(&self, life: &Lifecycle) {
+    pub(crate) fn tell_standing(&self, life: &Lifecycle) {
         let (host, soft) = (self.clone(), life.soft());
-        life.spawn_passing(async move { host.standing.tell_lag(&host.bus, &soft).await });
+        life.spawn_passing(async move { host.standing.tell(&host.bus, &soft).await });
     }
 
     /// The topic's full name, with its prefix, under which positions are stored.

@@ -29,6 +29,7 @@
 //! | `repair` | what the keeper asks of units: resends, new epochs |
 //! | [`rebuild`] | a fresh copy beside the live one, and the way back |
 //! | `measures` | what it tells about itself |
+//! | `standing` | how far its domains are on the log, and how long readers trail it |
 //! | `traced` | steps of traces |
 //! | `alarm` | what people must look at |
 
@@ -48,6 +49,7 @@ pub mod rebuild;
 mod repair;
 mod session;
 mod sheet;
+mod standing;
 mod traced;
 
 use kit_bus::{Bus, BusConfig, Topic};
@@ -75,7 +77,7 @@ pub async fn run(settings: Settings, life: Lifecycle, only: Option<String>) -> a
     let host = Host::new(bus, settings.postgres_url, Clock::system());
     watch_over(&life, &host.bus, &host.postgres_url)?;
     measures::describe(&chosen);
-    host.tell_lag(&life);
+    host.tell_standing(&life);
     for domain in chosen {
         host.start(&life, domain);
     }

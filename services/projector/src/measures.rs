@@ -1,21 +1,16 @@
 //! What the projector tells about itself, and how late its readers are.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, HashSet};
+use std::time::Instant;
 
-use kit_bus::{Bus, Topic};
 use kit_event::{Timestamp, UnitId};
 use kit_store::Projection;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use tokio_util::sync::CancellationToken;
 
 use crate::commit::Seen;
-use crate::copyist::Positions;
 use crate::plan::Readings;
+use crate::standing::Standing;
 
-/// How often the log's ends are asked for. Each time costs a question for each partition.
-const LAG_EVERY_S: u64 = 5;
 /// Units that are shown one by one in a process's life; more would flood whoever collects them.
 const UNITS_SHOWN_MAX: usize = 100;
 /// A fact that was on the log for longer when a domain caught up with it is history being read, and
@@ -32,6 +27,10 @@ pub(crate) fn describe(domains: &[&'static dyn Projection]) {
     describe_counter!("arteria_projector_alarms_total", "What people must look at, by kind");
     describe_gauge!("arteria_projector_units_on_hold", "Units with a hole in their numbers");
     describe_gauge!("arteria_projector_unit_age_seconds", "How long a unit has been on hold");
+    describe_gauge!(
+        "arteria_projector_unit_trails_seconds",
+        "For how long readers of a unit have not had all that the log holds of it"
+    );
     describe_gauge!("arteria_log_lag_records", "Records on the log and not yet applied");
     describe_histogram!(
         "arteria_clinic_to_visible_seconds",
@@ -62,14 +61,15 @@ pub(crate) fn describe(domains: &[&'static dyn Projection]) {
 /// One domain's measures.
 pub(crate) struct Measures {
     domain: &'static str,
+    standing: Standing,
     /// Units on hold, and since when this process knows.
     holds: BTreeMap<UnitId, Instant>,
     shown: HashSet<UnitId>,
 }
 
 impl Measures {
-    pub fn of(domain: &'static str) -> Self {
-        Self { domain, holds: BTreeMap::new(), shown: HashSet::new() }
+    pub fn of(domain: &'static str, standing: Standing) -> Self {
+        Self { domain, standing, holds: BTreeMap::new(), shown: HashSet::new() }
     }
 
     /// What was on hold before.
@@ -87,6 +87,7 @@ impl Measures {
                 self.show(unit, 0.0);
             }
         }
+        self.standing.met(self.domain, touched, &self.holds);
         gauge!("arteria_projector_units_on_hold", "domain" => self.domain)
             .set(self.holds.len() as f64);
     }
@@ -115,42 +116,5 @@ impl Measures {
         let unit = unit.to_string();
         gauge!("arteria_projector_unit_age_seconds", "domain" => self.domain, "unit" => unit)
             .set(age_s);
-    }
-}
-
-/// Where every domain of the process stands on the log.
-#[derive(Clone, Default)]
-pub(crate) struct Standing(Arc<Mutex<HashMap<&'static str, Positions>>>);
-
-impl Standing {
-    pub fn put(&self, domain: &'static str, positions: &Positions) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.entry(domain).or_default().extend(positions);
-    }
-
-    /// Tells how far each domain is behind the log's ends, until `soft`.
-    pub async fn tell_lag(&self, bus: &Bus, soft: &CancellationToken) {
-        loop {
-            tokio::select! {
-                () = soft.cancelled() => return,
-                () = tokio::time::sleep(Duration::from_secs(LAG_EVERY_S)) => {}
-            }
-            let standing = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let mut ends: HashMap<(Topic, i32), i64> = HashMap::new();
-            let places: HashSet<_> = standing.values().flat_map(HashMap::keys).copied().collect();
-            for (topic, partition) in places {
-                // A broker that is away is told of elsewhere; the figures stay as they were.
-                let Ok(marks) = bus.watermarks(topic, partition).await else { break };
-                ends.insert((topic, partition), marks.high);
-            }
-            for (domain, positions) in standing {
-                let behind = |(place, next): (&(Topic, i32), &i64)| {
-                    ends.get(place).map_or(0, |end| (end - next).max(0))
-                };
-                let lag: i64 = positions.iter().map(behind).sum();
-                gauge!("arteria_log_lag_records", "role" => "projector", "domain" => domain)
-                    .set(lag as f64);
-            }
-        }
     }
 }

@@ -63,7 +63,7 @@ impl<'h> Session<'h> {
                 None => Repairs::load(connection, domain, host.pace, &copyist.readings).await?,
             });
         }
-        let mut measures = Measures::of(domain);
+        let mut measures = Measures::of(domain, host.standing.clone());
         measures.begin(&copyist.readings);
         host.standing.put(domain, &copyist.positions);
         let feed = Some(host.feed.clone());
