@@ -74,6 +74,7 @@ impl<'h> Copyist<'h> {
 
     async fn load(&mut self) -> Result<(), SessionError> {
         self.copy = copies::identity(&mut self.connection).await?;
+        progress::belong_to(&mut self.connection, self.host.bus.cluster_id()).await?;
         for topic in self.topics() {
             self.begin_topic(topic).await?;
         }

@@ -51,6 +51,7 @@ impl SessionError {
         match self {
             Self::Store(error) if error.is_foreign_owner() => Fate::Stop,
             Self::Store(StoreError::OtherCopy) => Fate::Follow,
+            Self::Store(StoreError::OtherLog { .. }) => Fate::Halt,
             Self::Store(StoreError::Url(_)) => Fate::Stop,
             Self::Store(StoreError::Migrate { source, .. }) => match source {
                 MigrateError::Execute(_) | MigrateError::ExecuteMigration(..) => Fate::Again,

@@ -44,7 +44,7 @@ impl SessionError {
         match self {
             Self::TakenOver => Fate::Stop,
             Self::Store(error) if error.is_foreign_owner() => Fate::Stop,
-            Self::Store(StoreError::Url(_)) => Fate::Stop,
+            Self::Store(StoreError::Url(_) | StoreError::OtherLog { .. }) => Fate::Stop,
             Self::Store(StoreError::Migrate { source, .. }) => match source {
                 MigrateError::Execute(_) | MigrateError::ExecuteMigration(..) => Fate::Again,
                 _ => Fate::Stop,

@@ -65,6 +65,8 @@ impl Session {
     /// Claims the work, reads where it stands, and starts its lanes.
     pub async fn begin(host: &Host, has_claimed: &mut bool) -> Result<Self, SessionError> {
         let mut connection = kit_store::writer(&host.postgres_url, SCHEMA).await?;
+        // Before the claim, which would end the publisher that these tables belong to.
+        progress::belong_to(&mut connection, host.bus.cluster_id()).await?;
         checkpoint::claim(&mut connection, host.holder, !*has_claimed).await?;
         *has_claimed = true;
         host.failpoints.pass(Failpoint::Claimed);

@@ -101,6 +101,11 @@ impl Bus {
         format!("{}/{}/{partition}", self.inner.cluster_id, self.topic_name(topic))
     }
 
+    /// The cluster's own id, which no other cluster has.
+    pub fn cluster_id(&self) -> &str {
+        &self.inner.cluster_id
+    }
+
     /// The registry, and what it has told already.
     pub fn schemas(&self) -> &Schemas {
         &self.inner.schemas

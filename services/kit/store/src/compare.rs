@@ -20,8 +20,8 @@ use crate::{StoreError, copies};
 const BUCKETS: i64 = 256;
 /// Keys shown of rows that differ: enough to begin to look.
 const EXAMPLES_MAX: usize = 5;
-/// Tables of a reader's progress that say where it began, and who a copy is.
-const APART: [&str; 3] = ["_sqlx_migrations", "offsets", "copy"];
+/// Tables of a reader's progress that say where it began and on which log, and who a copy is.
+const APART: [&str; 4] = ["_sqlx_migrations", "offsets", "copy", "log"];
 
 /// What a comparison found in one table.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -80,6 +80,14 @@ pub enum StoreError {
     /// The tables under the domain's name are another copy: it was rebuilt, or went back.
     #[error("the tables are no longer those that this reader began with")]
     OtherCopy,
+    /// The rows came from another log than the one at hand.
+    #[error("the tables hold what the log of Kafka cluster {stored} told, and this is {found}")]
+    OtherLog {
+        /// The cluster that the rows came from.
+        stored: String,
+        /// The cluster that would be read now.
+        found: String,
+    },
     /// A page's cursor is not one that the page before gave.
     #[error("the cursor is not one that a page gave")]
     BadCursor,

@@ -20,6 +20,7 @@ pub struct Step {
 const PROGRESS: &[Step] = &[
     Step { version: 1, name: "progress", sql: include_str!("../migrations/0001_progress.sql") },
     Step { version: 2, name: "copy", sql: include_str!("../migrations/0002_copy.sql") },
+    Step { version: 3, name: "log", sql: include_str!("../migrations/0003_log.sql") },
 ];
 
 /// Brings `schema` to its newest form: creates it, then runs what is missing of kit-store's steps

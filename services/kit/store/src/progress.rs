@@ -50,6 +50,25 @@ pub struct HeldRecord {
     pub payload: Vec<u8>,
 }
 
+/// Makes sure that these tables belong to the log of that Kafka cluster; tables that belong to none
+/// yet are its own from now on.
+///
+/// # Errors
+/// [`StoreError::OtherLog`]; Postgres does not answer.
+pub async fn belong_to(connection: &mut PgConnection, cluster: &str) -> Result<(), StoreError> {
+    sqlx::query("insert into log (cluster) values ($1) on conflict do nothing")
+        .bind(cluster)
+        .execute(&mut *connection)
+        .await
+        .writing("log")?;
+    let stored: String =
+        sqlx::query_scalar("select cluster from log").fetch_one(connection).await.reading("log")?;
+    if stored == cluster {
+        return Ok(());
+    }
+    Err(StoreError::OtherLog { stored, found: cluster.to_owned() })
+}
+
 /// Reads where each partition stands.
 ///
 /// # Errors

@@ -266,6 +266,34 @@ async fn a_halted_domain_goes_on_by_itself_once_it_is_rebuilt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_domain_whose_rows_came_from_another_cluster_takes_none_of_this_one() {
+    let mut network = Network::running().await;
+    let mut unit = Unit::open(&network.bus, "hcu-0001").await;
+    unit.say(registered(1)).await;
+    network.settle().await;
+    network.stop().await;
+    let sql = "update patients.log set cluster = 'of another network'";
+    sqlx::query(sql).execute(&network.admin).await.unwrap();
+    network.start(None);
+    unit.say(registered(2)).await;
+    eventually("the others are ready", || async {
+        network.life.readiness().waiting_for() == ["patients"]
+    })
+    .await;
+    assert_eq!(network.count("select count(*) from patients.patient").await, 1);
+    // What an operator does who knows that the log has moved.
+    let (outcome, heard) = rebuild(&network, "patients", How::default()).await;
+    assert_eq!(outcome, Outcome::Differs);
+    assert!(heard.comparison().partitions_apart > 0);
+    let how = How { resume: true, accept_differences: true, drop_previous: true };
+    let (outcome, _) = rebuild(&network, "patients", how).await;
+    assert_eq!(outcome, Outcome::Switched);
+    network.ready().await;
+    network.settle().await;
+    assert_eq!(network.count("select count(*) from patients.patient").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_rebuilds_keep_each_other_out_and_what_is_not_there_is_said() {
     let network = Network::running().await;
     let (host, domain) = (network.host(), domains::chosen(Some("units")).unwrap()[0]);

@@ -184,6 +184,32 @@ async fn of_two_publishers_the_first_ends_at_its_next_checkpoint() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_publisher_beside_the_tables_of_another_log_ends_nobody_and_tells_nothing() {
+    let network = Network::bare(1).await;
+    let mut child = Child::spawn(&network);
+    let mut unit = Unit::open(&network.bus, "hcu-0001").await;
+    unit.say(registered(1)).await;
+    network.settle().await;
+    let belongs = async |cluster: &str| {
+        sqlx::query("update publisher.log set cluster = $1")
+            .bind(cluster)
+            .execute(&network.admin)
+            .await
+            .unwrap();
+    };
+    belongs("of another network").await;
+    let mut stranger = Child::spawn(&network);
+    assert!(stranger.failed().await, "it ends with a fault");
+    unit.say(registered(2)).await;
+    network.settle().await;
+    assert!(child.is_running(), "whose tables these are goes on");
+    let tally = network.tally(&[&unit]).await;
+    assert_eq!((tally.holes, tally.doubles), (0, 0));
+    belongs(network.bus.cluster_id()).await;
+    child.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_checkpoint_that_somebody_else_moved_ends_the_process() {
     let network = Network::bare(1).await;
     let mut child = Child::spawn(&network);
