@@ -70,7 +70,9 @@ async fn what_is_owed_follows_every_change_of_a_payment() {
     assert_eq!(balance(&network, &unit, 1).await, 1_000);
     assert_eq!(balance(&network, &unit, 2).await, 600);
     let shown = statement(&network, &unit, 2).await.unwrap().state;
-    assert_eq!(shown["payments"], json!([serde_json::to_value(&moved).unwrap()]));
+    let mut listed = serde_json::to_value(&moved).unwrap();
+    listed["patient_id"] = shown["patient_id"].clone();
+    assert_eq!(shown["payments"], json!([listed]), "each is its invoice's patient's");
     unit.say(told(PaymentFact::Removed, &moved)).await;
     network.settle().await;
     assert_eq!(balance(&network, &unit, 2).await, 1_000);

@@ -93,7 +93,7 @@ async fn several_processes_may_migrate_at_once() {
     }
     for domain in projector::domains::ALL {
         let sql = format!("select count(*) from {}._sqlx_migrations", domain.schema());
-        assert_eq!(network.count(&sql).await, domain.steps().len() as i64 + 2);
+        assert_eq!(network.count(&sql).await, domain.steps().len() as i64 + 3);
     }
 }
 
