@@ -56,10 +56,16 @@ async fn the_fleet_shows_the_sick_first_and_is_quick_with_five_hundred() {
 /// A registration that stands on the log `ahead` numbers above the last one of a unit that is away,
 /// as if the log had lost what is between.
 async fn registration_ahead(net: &Net, unit: &Unit, ahead: u64) -> Fact {
-    let last = unit.rest.get(&format!("/v1/units/{}", unit.id)).await.expect(200);
-    let last: UnitSeq = last.text("unit_seq").parse().unwrap();
-    let events = unit.rest.get(&unit.path("events?limit=1&type=patients.patient_registered")).await;
-    let event = events.expect(200).items().remove(0);
+    // A domain that has nothing to read of a fact moves its numbers on a moment later.
+    let (last, event) = eventually("all that the unit said to be read", || async {
+        let shown = unit.rest.get(&format!("/v1/units/{}", unit.id)).await.expect(200);
+        let path = unit.path("events?limit=1&type=patients.patient_registered");
+        let events = unit.rest.get(&path).await.expect(200);
+        let last = shown.text("unit_seq");
+        (last == events.must("arteria-unit-seq")).then(|| (last, events.items().remove(0)))
+    })
+    .await;
+    let last: UnitSeq = last.parse().unwrap();
     let text = |member: &str| event[member].as_str().unwrap().to_owned();
     let fact = Fact {
         unit: unit.id.clone(),
