@@ -63,6 +63,7 @@ async fn everything(net: &Net, unit: &mut Unit, places: &mut Places) -> Answer {
 
     wrong_bodies(unit, &id, places).await;
     searches(net, unit, &id, places).await;
+    heads(unit, places).await;
     bookings(net, unit, &id, places).await;
     the_desk(unit, &id).await;
     while_away(unit, &id, places).await;
@@ -133,6 +134,40 @@ async fn searches(net: &Net, unit: &Unit, id: &Uuid, places: &mut Places) {
     places.look_at_answer("the canary itself", &own.expect(200));
     let token = unit.rest.with_token(Some(format!("{word}.{word}.{word}")));
     places.look_at_answer("a word for a token", &token.get(&unit.path("patients")).await);
+}
+
+/// The word where a careless client may put it beside the body.
+async fn heads(unit: &Unit, places: &mut Places) {
+    let (word, patients) = (WORDS[0], unit.path("patients"));
+    for name in [
+        "x-request-id",
+        "traceparent",
+        "tracestate",
+        "user-agent",
+        "accept",
+        "prefer",
+        "if-none-match",
+        "if-match",
+        "arteria-min-seq",
+        "arteria-delivery",
+        "arteria-expires",
+        "last-event-id",
+        word,
+    ] {
+        let answer = unit.rest.get_with(&patients, &[(name, word)]).await;
+        places.look_at_answer(&format!("the word as {name}"), &answer);
+        let mut wish = Canary::default().registration("CANARY-MRN-8842");
+        wish["sex"] = json!(word);
+        let refused = unit.rest.post_with(&patients, &[(name, word)], wish).await;
+        places.look_at_answer(&format!("the word as {name} of a wish"), &refused);
+    }
+    let key = [("content-type", "application/json"), ("idempotency-key", word)];
+    let wish = Some(Canary::default().registration("CANARY-MRN-8842").to_string());
+    let refused = unit.rest.send(reqwest::Method::POST, &patients, &key, wish).await;
+    places.look_at_answer("the word as a key", &refused);
+    let method = reqwest::Method::from_bytes(word.as_bytes()).expect("a method");
+    let refused = unit.rest.send(method, &patients, &[], None).await;
+    places.look_at_answer("the word as a method", &refused.expect(405));
 }
 
 async fn bookings(net: &Net, unit: &Unit, id: &Uuid, places: &mut Places) {
