@@ -129,13 +129,23 @@ pub async fn start_with(
     life.spawn("lag", figures::measure_lag(edge.clone(), life.soft()));
     life.spawn("liveness", watch::say_alive(edge.clone(), life.soft()));
     life.spawn("door", open_door(listener, places, edge.clone(), life.clone()));
-    let one = edge.clone();
-    life.watch("kafka", Need::Whole, move || {
-        let bus = one.bus.clone();
-        async move { bus.watermarks(Topic::Presence, 0).await.is_ok() }
-    });
+    watch_over(&life, &edge.bus);
     tracing::info!(%addr, edge_id = edge.id, "the edge is up");
     Ok(addr)
+}
+
+/// Without the log there is nothing to pass on. Without the registry, types that were met before
+/// go on.
+fn watch_over(life: &Lifecycle, bus: &Bus) {
+    let (bus, schemas) = (bus.clone(), bus.schemas().clone());
+    life.watch("registry", Need::Part, move || {
+        let schemas = schemas.clone();
+        async move { schemas.answers().await }
+    });
+    life.watch("kafka", Need::Whole, move || {
+        let bus = bus.clone();
+        async move { bus.watermarks(Topic::Presence, 0).await.is_ok() }
+    });
 }
 
 /// Lets agents in once it is known where every unit was last seen; until then they queue in the

@@ -88,8 +88,14 @@ pub async fn run(settings: Settings, life: Lifecycle) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Without the log only reads are left; without Postgres nothing is.
+/// Without the log only reads are left; without Postgres nothing is. Without the registry whatever
+/// was met before goes on.
 fn watch_over(life: &Lifecycle, bus: &Bus, pool: &PgPool, partition: i32) {
+    let schemas = bus.schemas().clone();
+    life.watch("registry", Need::Part, move || {
+        let schemas = schemas.clone();
+        async move { schemas.answers().await }
+    });
     let (bus, pool) = (bus.clone(), pool.clone());
     life.watch("kafka", Need::Part, move || {
         let bus = bus.clone();

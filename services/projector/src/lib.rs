@@ -84,8 +84,14 @@ pub async fn run(settings: Settings, life: Lifecycle, only: Option<String>) -> a
     Ok(())
 }
 
-/// Without the log or Postgres nothing becomes visible.
+/// Without the log or Postgres nothing becomes visible. Without the registry, types that were met
+/// before go on.
 fn watch_over(life: &Lifecycle, bus: &Bus, postgres_url: &str) -> anyhow::Result<()> {
+    let schemas = bus.schemas().clone();
+    life.watch("registry", Need::Part, move || {
+        let schemas = schemas.clone();
+        async move { schemas.answers().await }
+    });
     let (bus, pool) =
         (bus.clone(), kit_store::read_pool(postgres_url, "arteria-projector-look", 1)?);
     life.watch("kafka", Need::Whole, move || {

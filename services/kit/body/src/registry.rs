@@ -175,6 +175,12 @@ impl Schemas {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// Whether the registry answers at all, whatever is held already.
+    pub async fn answers(&self) -> bool {
+        let asked = self.inner.http.get(format!("{}/config", self.inner.url)).send().await;
+        asked.is_ok_and(|answer| answer.status().is_success())
+    }
+
     /// The schema of a type's version where it is held already.
     pub fn held(&self, type_name: &str, version: u32) -> Option<Registered> {
         let held = self.inner.held.read().unwrap_or_else(PoisonError::into_inner);

@@ -310,6 +310,7 @@ async fn while_the_registry_is_away_what_is_known_flows_and_what_is_new_waits_an
     let waiting = format!("arteria_edge_acks_waiting{{unit=\"{}\"}}", calls.unit.id);
     assert_eq!(metric(&net, "edge", &waiting).await, Some(1.0), "an alarm says so");
     assert_eq!(metric(&net, "edge", "arteria_edge_units_waiting").await, Some(1.0));
+    every_role_finds_the_registry(&net, false).await;
     gate.open();
     let opened_at = Instant::now();
     calls.wait_for(&calls.type_name(), 1).await;
@@ -320,6 +321,23 @@ async fn while_the_registry_is_away_what_is_known_flows_and_what_is_new_waits_an
     })
     .await;
     assert_eq!(metric(&net, "edge", "arteria_edge_placeholders_total").await, Some(0.0));
+    every_role_finds_the_registry(&net, true).await;
+}
+
+/// Waits until each role's gauge says so; none is less ready for it.
+async fn every_role_finds_the_registry(net: &Net, is_there: bool) {
+    let wanted = if is_there { 1.0 } else { 0.0 };
+    for (role, addr) in net.admin_addrs() {
+        eventually(&format!("{role} finds the registry there: {is_there}"), || async {
+            let found = metric(net, role, "arteria_dependency_up{name=\"registry\"}").await;
+            (found == Some(wanted)).then_some(())
+        })
+        .await;
+        let ready = reqwest::get(format!("http://{addr}/readyz")).await.unwrap();
+        assert_eq!(ready.status(), 200, "{role}");
+        let said = ready.text().await.unwrap();
+        assert_eq!(said.contains("without registry"), !is_there, "{role}: {said}");
+    }
 }
 
 /// Calls of the load; every third has a body that its schema refuses.
