@@ -83,6 +83,9 @@ pub const PRESENCE_AT_LEAST_EVERY_MS: u64 = 12 * 3_600 * 1_000;
 /// A busy link too is pinged this often, so that the cursor of a unit without requests keeps up,
 /// and what its agent tells of its spool is not older.
 pub const PING_AT_LEAST_EVERY_MS: u64 = 60_000;
+/// A link that begins is pinged after this long, give or take a fifth: not in its first moment,
+/// when many links that lost an edge begin together and have their openings to send.
+pub const FIRST_PING_AFTER_MS: u64 = 1_000;
 /// How long a drain waits for facts under way to be confirmed.
 pub const DRAIN_WITHIN_MS: u64 = 2_000;
 /// How long a link's end waits until the unit's absence is on the log; after it the unit's edge is

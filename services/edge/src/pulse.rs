@@ -1,14 +1,16 @@
 //! When a link is asked whether it is alive, and when it is given up.
 //!
 //! Any frame is a sign of life, so a busy link is not pinged for that; but now and then it is
-//! pinged for the sake of its cursor, which only a ping moves while no request comes.
+//! pinged for the sake of its cursor, which only a ping moves while no request comes. A link that
+//! begins is pinged soon, because only the answer says how much of its unit's news is still unsent:
+//! a clinic that comes back with a day's work must not look like one that has none.
 
 use std::time::Duration;
 
 use kit_link::limits::{HEARTBEAT_GRACE_MS, HEARTBEAT_MS};
 use tokio::time::Instant;
 
-use crate::limits::PING_AT_LEAST_EVERY_MS;
+use crate::limits::{FIRST_PING_AFTER_MS, PING_AT_LEAST_EVERY_MS};
 
 /// What is to be done now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,9 +27,9 @@ pub enum Beat {
 #[derive(Debug)]
 pub struct Pulse {
     idle: Duration,
+    ping_by: Instant,
     heard_at: Instant,
     sent_at: Instant,
-    pinged_at: Instant,
     unanswered_since: Option<Instant>,
 }
 
@@ -35,8 +37,9 @@ impl Pulse {
     /// A link that begins now. `jitter` between 0 and 1 spreads the pings of links that began
     /// together a fifth to either side.
     pub fn new(now: Instant, jitter: f64) -> Self {
-        let idle = Duration::from_millis(HEARTBEAT_MS).mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0));
-        Self { idle, heard_at: now, sent_at: now, pinged_at: now, unanswered_since: None }
+        let spread = |ms| Duration::from_millis(ms).mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0));
+        let (idle, ping_by) = (spread(HEARTBEAT_MS), now + spread(FIRST_PING_AFTER_MS));
+        Self { idle, ping_by, heard_at: now, sent_at: now, unanswered_since: None }
     }
 
     /// The agent gave a sign of life.
@@ -53,7 +56,7 @@ impl Pulse {
     /// A ping went down.
     pub fn pinged(&mut self, now: Instant) {
         self.sent_at = now;
-        self.pinged_at = now;
+        self.ping_by = now + Duration::from_millis(PING_AT_LEAST_EVERY_MS);
         self.unanswered_since.get_or_insert(now);
     }
 
@@ -63,7 +66,7 @@ impl Pulse {
             Some(since) => since + Duration::from_millis(HEARTBEAT_GRACE_MS),
             None => {
                 let idle = self.heard_at.min(self.sent_at) + self.idle;
-                idle.min(self.pinged_at + Duration::from_millis(PING_AT_LEAST_EVERY_MS))
+                idle.min(self.ping_by)
             }
         }
     }
@@ -86,10 +89,30 @@ mod tests {
         start + Duration::from_millis(ms)
     }
 
+    /// A link that answered its first ping at once.
+    fn begun(start: Instant, jitter: f64) -> Pulse {
+        let mut pulse = Pulse::new(start, jitter);
+        pulse.pinged(start);
+        pulse.heard(start);
+        pulse
+    }
+
+    #[test]
+    fn a_link_that_begins_is_pinged_soon_however_busy_it_is() {
+        let start = Instant::now();
+        let mut pulse = Pulse::new(start, 0.5);
+        for ms in 1..FIRST_PING_AFTER_MS {
+            pulse.heard(after(start, ms));
+            pulse.sent(after(start, ms));
+            assert_eq!(pulse.beat(after(start, ms)), Beat::Rest);
+        }
+        assert_eq!(pulse.beat(after(start, FIRST_PING_AFTER_MS)), Beat::Ping);
+    }
+
     #[test]
     fn an_idle_link_is_pinged_and_given_up_after_the_grace() {
         let start = Instant::now();
-        let mut pulse = Pulse::new(start, 0.5);
+        let mut pulse = begun(start, 0.5);
         assert_eq!(pulse.beat(after(start, HEARTBEAT_MS - 1)), Beat::Rest);
         assert_eq!(pulse.beat(after(start, HEARTBEAT_MS)), Beat::Ping);
         pulse.pinged(after(start, HEARTBEAT_MS));
@@ -103,7 +126,7 @@ mod tests {
     #[test]
     fn a_busy_link_is_pinged_only_for_its_cursor() {
         let start = Instant::now();
-        let mut pulse = Pulse::new(start, 0.0);
+        let mut pulse = begun(start, 0.0);
         let mut at_ms = 0;
         while at_ms + 1_000 < PING_AT_LEAST_EVERY_MS {
             at_ms += 1_000;
@@ -117,8 +140,8 @@ mod tests {
     #[test]
     fn links_that_began_together_are_pinged_a_fifth_apart() {
         let start = Instant::now();
-        let early = Pulse::new(start, 0.0).due_at() - start;
-        let late = Pulse::new(start, 1.0).due_at() - start;
+        let early = begun(start, 0.0).due_at() - start;
+        let late = begun(start, 1.0).due_at() - start;
         assert_eq!(early.as_millis() as u64, HEARTBEAT_MS * 8 / 10);
         assert_eq!(late.as_millis() as u64, HEARTBEAT_MS * 12 / 10);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use kit_event::{RequestId, UnitSeq};
 use kit_link::{
-    Ack, Applied, Cursor, FactFrame, FromAgent, FromEdge, Hello, Pong, SUBPROTOCOL, Welcome,
+    Ack, Applied, Cursor, FactFrame, FromAgent, FromEdge, Hello, Ping, Pong, SUBPROTOCOL, Welcome,
 };
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -109,10 +109,27 @@ impl Agent {
         self.send(&FromAgent::Pong(Pong { next, ..Pong::default() })).await;
     }
 
-    /// The next frame of the edge.
+    /// The next frame of the edge that is no ping: each link is asked in its first seconds.
     pub async fn next(&mut self) -> FromEdge {
         loop {
-            let message = timeout(PATIENCE, self.socket.next()).await.expect("a frame in time");
+            let frame = timeout(PATIENCE, self.frame()).await.expect("a frame in time");
+            if !matches!(frame, FromEdge::Ping(_)) {
+                return frame;
+            }
+        }
+    }
+
+    /// The next ping, before which no other frame comes.
+    pub async fn ping(&mut self) -> Ping {
+        match timeout(PATIENCE, self.frame()).await.expect("a ping in time") {
+            FromEdge::Ping(ping) => ping,
+            other => panic!("expected a ping, got {other:?}"),
+        }
+    }
+
+    async fn frame(&mut self) -> FromEdge {
+        loop {
+            let message = self.socket.next().await;
             match message.expect("a frame before the end").expect("a readable frame") {
                 Message::Text(text) => return serde_json::from_str(&text).unwrap(),
                 Message::Close(close) => panic!("closed: {close:?}"),
@@ -121,10 +138,19 @@ impl Agent {
         }
     }
 
-    /// That nothing comes for a while.
+    /// That nothing but a ping comes for a while.
     pub async fn hears_nothing_for(&mut self, ms: u64) {
-        if let Ok(message) = timeout(Duration::from_millis(ms), self.socket.next()).await {
-            panic!("expected silence, got {message:?}");
+        let silence = Duration::from_millis(ms);
+        let heard = async {
+            loop {
+                match self.frame().await {
+                    FromEdge::Ping(_) => {}
+                    other => return other,
+                }
+            }
+        };
+        if let Ok(frame) = timeout(silence, heard).await {
+            panic!("expected silence, got {frame:?}");
         }
     }
 

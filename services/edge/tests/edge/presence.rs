@@ -1,6 +1,6 @@
 use kit_bus::Topic;
 use kit_event::UnitSeq;
-use kit_link::{CloseCode, FromEdge};
+use kit_link::CloseCode;
 use units::Presence;
 
 use crate::agent::Agent;
@@ -135,15 +135,17 @@ fn a_draining_edge_confirms_what_it_took_and_says_that_its_units_are_away() {
 }
 
 #[test]
-fn an_idle_link_is_asked_and_its_cursor_moves_to_the_head() {
+fn a_link_is_asked_when_it_begins_and_when_idle_and_its_cursor_moves_to_the_head() {
     on_network(|net| async move {
         let unit = net.unit("idle");
         let neighbour = net.neighbour(&unit, "busy");
         let (mut agent, _) = Agent::connect(net.edges[0], &unit).await;
+        let first = agent.ping().await;
+        agent.pong(first.head).await;
         let placed = net.wish(&neighbour, "1").await;
         // Longer than the usual patience: a heartbeat is 20 s, a fifth more or less.
         tokio::time::sleep(std::time::Duration::from_secs(14)).await;
-        let FromEdge::Ping(ping) = agent.next().await else { panic!("a ping is expected") };
+        let ping = agent.ping().await;
         assert!(ping.head > placed.offset);
         agent.pong(ping.head).await;
         let wanted = |last: &Presence| last.applied_next == Some(ping.head);
