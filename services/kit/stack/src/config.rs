@@ -9,6 +9,10 @@ use crate::ports::free_addr;
 /// The user, the database and the only login of the Postgres that we start.
 pub(crate) const POSTGRES_NAME: &str = "arteria";
 
+/// What Postgres keeps in its own memory where nobody says otherwise: enough for a network of a few
+/// clinics on a developer's machine.
+const POSTGRES_CACHE: &str = "256MB";
+
 /// Where the Confluent-compatible API of Apicurio Registry begins.
 const REGISTRY_API: &str = "/apis/ccompat/v7";
 
@@ -32,12 +36,14 @@ pub struct StackConfig {
     pub kafka_addr: SocketAddr,
     pub registry_addr: SocketAddr,
     pub postgres_addr: SocketAddr,
+    /// What Postgres keeps in its own memory, as it writes sizes itself.
+    pub(crate) postgres_cache: String,
     addresses: Addresses,
 }
 
 impl StackConfig {
-    /// Reads `ARTERIA_HOME`, `ARTERIA_CACHE`, `ARTERIA_KAFKA`, `ARTERIA_REGISTRY` and
-    /// `ARTERIA_POSTGRES`.
+    /// Reads `ARTERIA_HOME`, `ARTERIA_CACHE`, `ARTERIA_KAFKA`, `ARTERIA_REGISTRY`,
+    /// `ARTERIA_POSTGRES` and `ARTERIA_POSTGRES_CACHE`.
     ///
     /// The three servers are `host:port`; the registry and Postgres may also be whole URLs, which
     /// are then handed on as they are, with their path, user and password.
@@ -71,6 +77,7 @@ impl StackConfig {
         if postgres.contains("://") {
             config.addresses.postgres = postgres;
         }
+        config.postgres_cache = postgres_cache(&read)?;
         Ok(config)
     }
 
@@ -79,7 +86,9 @@ impl StackConfig {
         let read = |name: &'static str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let cache = read("ARTERIA_CACHE").map_or_else(|| default_cache(&read), PathBuf::from);
         let home = absolute(&home.into())?;
-        Ok(Self::at(home, absolute(&cache)?, free_addr(), free_addr(), free_addr()))
+        let mut config = Self::at(home, absolute(&cache)?, free_addr(), free_addr(), free_addr());
+        config.postgres_cache = postgres_cache(&read)?;
+        Ok(config)
     }
 
     fn at(
@@ -94,7 +103,8 @@ impl StackConfig {
             registry: format!("http://{registry_addr}{REGISTRY_API}"),
             postgres: format!("postgres://{POSTGRES_NAME}@{postgres_addr}/{POSTGRES_NAME}"),
         };
-        Self { home, cache, kafka_addr, registry_addr, postgres_addr, addresses }
+        let postgres_cache = POSTGRES_CACHE.to_owned();
+        Self { home, cache, kafka_addr, registry_addr, postgres_addr, postgres_cache, addresses }
     }
 
     /// What clients of this stack connect to, whether or not it runs yet.
@@ -107,6 +117,16 @@ impl StackConfig {
 /// at the border.
 fn absolute(path: &Path) -> Result<PathBuf, StackError> {
     std::path::absolute(path).map_err(StackError::prepare(path))
+}
+
+fn postgres_cache(read: &impl Fn(&'static str) -> Option<String>) -> Result<String, StackError> {
+    let variable = "ARTERIA_POSTGRES_CACHE";
+    let Some(value) = read(variable) else { return Ok(POSTGRES_CACHE.to_owned()) };
+    let number = value.strip_suffix("MB").or_else(|| value.strip_suffix("GB"));
+    if number.is_some_and(|number| number.parse::<u16>().is_ok_and(|number| number > 0)) {
+        return Ok(value);
+    }
+    Err(StackError::ReadVariable { variable, value, expected: "a size, as 256MB or 6GB" })
 }
 
 fn default_cache(read: &impl Fn(&'static str) -> Option<String>) -> PathBuf {
@@ -180,6 +200,17 @@ mod tests {
         let said = refused.to_string();
         assert!(said.contains("ARTERIA_POSTGRES"), "{said}");
         assert!(!said.contains("secret"), "{said}");
+    }
+
+    #[test]
+    fn what_postgres_keeps_in_memory_is_a_size() {
+        let cache = |value| config(&[("ARTERIA_POSTGRES_CACHE", value)]);
+        assert_eq!(config(&[]).unwrap().postgres_cache, "256MB");
+        assert_eq!(cache("6GB").unwrap().postgres_cache, "6GB");
+        for wrong in ["6", "GB", "0MB", "-1GB", "6 GB", "6gb", "99999GB", "6GB; x"] {
+            let said = cache(wrong).unwrap_err().to_string();
+            assert!(said.contains("ARTERIA_POSTGRES_CACHE"), "{said}");
+        }
     }
 
     #[test]

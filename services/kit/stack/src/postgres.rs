@@ -26,14 +26,13 @@ const GRACE: Duration = Duration::from_secs(4);
 
 /// Settings, given at each start so that an older data folder has them too. Durability stays as it
 /// is by default: `fsync`, `full_page_writes` and `synchronous_commit` are on.
-const SETTINGS: [&str; 12] = [
+const SETTINGS: [&str; 11] = [
     // No socket file: a path below a deep home is soon longer than a socket's name may be.
     "unix_socket_directories=",
     // Each role's pool takes a few; a test run starts many roles.
     "max_connections=200",
     // Compiling a plan costs more than any of our statements runs.
     "jit=off",
-    "shared_buffers=256MB",
     "max_wal_size=4GB",
     "checkpoint_timeout=15min",
     "wal_compression=lz4",
@@ -74,6 +73,7 @@ pub(crate) fn prepare(config: &StackConfig) -> Result<ProcessSpec, StackError> {
         spec = spec.args(["-c", setting]);
     }
     Ok(spec
+        .args(["-c", &format!("shared_buffers={}", config.postgres_cache)])
         .working_dir(folder)
         .run_as(user)
         .ready(probe(config))
