@@ -110,7 +110,7 @@ pub async fn start_with(
         ReaderOptions {
             fetch_wait_ms: TAIL_FETCH_WAIT_MS,
             channel_records: READER_CHANNEL_RECORDS,
-            end_of_partition: false,
+            ..ReaderOptions::default()
         },
     )?;
     edge.scans.warm(SCANS_WARM).await?;

@@ -27,6 +27,7 @@ pub async fn presence_reader(bus: &Bus) -> Result<Reader, BusError> {
             fetch_wait_ms: TAIL_FETCH_WAIT_MS,
             channel_records: READER_CHANNEL_RECORDS,
             end_of_partition: true,
+            ..ReaderOptions::default()
         },
     )?;
     let mut starts = Vec::new();

@@ -96,6 +96,7 @@ impl PresenceReader {
             fetch_wait_ms: FETCH_WAIT_MS,
             channel_records: CHANNEL_RECORDS,
             end_of_partition: true,
+            ..ReaderOptions::default()
         };
         let reader = bus.reader("gateway-presence", options).context("starting the reader")?;
         let mut starts = Vec::new();

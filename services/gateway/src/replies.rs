@@ -30,7 +30,7 @@ impl Replies {
         let options = ReaderOptions {
             fetch_wait_ms: FETCH_WAIT_MS,
             channel_records: CHANNEL_RECORDS,
-            end_of_partition: false,
+            ..ReaderOptions::default()
         };
         let reader = bus.reader("gateway-replies", options).context("starting the reader")?;
         let this = Self { bus: bus.clone(), reader, asked, partition };

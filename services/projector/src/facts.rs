@@ -36,6 +36,7 @@ pub(crate) fn reader_options() -> ReaderOptions {
         fetch_wait_ms: FETCH_WAIT_MS,
         channel_records: CHANNEL_RECORDS,
         end_of_partition: true,
+        ..ReaderOptions::default()
     }
 }
 

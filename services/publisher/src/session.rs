@@ -30,8 +30,12 @@ use crate::{alarm, gauges};
 const WAITING_RECORDS: usize = 2 * BATCH_RECORDS_MAX;
 /// Records between the log's polling thread and the lanes.
 const CHANNEL_RECORDS: usize = 4 * BATCH_RECORDS_MAX;
-/// How long the broker holds an idle fetch; a record ends it at once.
-const FETCH_WAIT_MS: u32 = 500;
+/// How long the broker gathers facts before it answers a fetch. Nobody waits for a public topic as a
+/// caller waits for an answer, and facts that come together are told by one batch and stored by one
+/// commit: told one by one they cost a booking beside them a fifth of its time.
+const FETCH_WAIT_MS: u32 = 50;
+/// With so much on the log it answers at once.
+const FETCH_BYTES_MIN: u32 = 64 * 1024;
 /// A lane that takes nothing for so long waits for something that is away; it is set aside, so that
 /// the others are read on.
 const SLOW_MS: u64 = 1_000;
@@ -89,8 +93,9 @@ impl Session {
         });
         let options = ReaderOptions {
             fetch_wait_ms: FETCH_WAIT_MS,
+            fetch_bytes_min: FETCH_BYTES_MIN,
             channel_records: CHANNEL_RECORDS,
-            end_of_partition: false,
+            ..ReaderOptions::default()
         };
         let reader = host.bus.reader(SCHEMA, options)?;
         let starts = standing.positions.iter().map(|(partition, next)| (*partition, *next));

@@ -234,7 +234,7 @@ fn connect(config: BusConfig, schemas: Schemas, delivering: Delivering) -> Resul
         Topic::ALL.iter().map(|topic| topic.name(&config.topic_prefix)).collect();
     let made = |client: &str, source| BusError::Client { client: client.to_owned(), source };
     let asking: BaseConsumer<Watch> =
-        client::consumer_config(&config.brokers, "asking", 100, false)
+        client::consumer_config(&config.brokers, "asking", ReaderOptions::default())
             // Its queue is emptied only when something is asked, so nothing may fill it meanwhile.
             .set("statistics.interval.ms", "0")
             .create_with_context(Watch { client: "asking".to_owned() })

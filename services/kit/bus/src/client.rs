@@ -6,6 +6,8 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 use rdkafka::statistics::Statistics;
 
+use crate::reader::ReaderOptions;
+
 /// How often librdkafka counts; dashboards look every 15 seconds.
 const STATISTICS_EVERY_MS: &str = "10000";
 /// After a lost broker the pause between connects grows to this; the default of ten seconds would
@@ -35,12 +37,8 @@ pub(crate) fn config(brokers: &str, client: &str) -> ClientConfig {
 }
 
 /// The settings of a consumer that is given its partitions by hand.
-pub(crate) fn consumer_config(
-    brokers: &str,
-    client: &str,
-    fetch_wait_ms: u32,
-    end_of_partition: bool,
-) -> ClientConfig {
+pub(crate) fn consumer_config(brokers: &str, client: &str, options: ReaderOptions) -> ClientConfig {
+    let ReaderOptions { fetch_wait_ms, fetch_bytes_min, end_of_partition, .. } = options;
     let mut config = config(brokers, client);
     config
         // librdkafka assigns only to a consumer with a group; nobody ever joins or commits to it.
@@ -50,6 +48,7 @@ pub(crate) fn consumer_config(
         .set("allow.auto.create.topics", "false")
         .set("enable.partition.eof", if end_of_partition { "true" } else { "false" })
         .set("fetch.wait.max.ms", fetch_wait_ms.to_string())
+        .set("fetch.min.bytes", fetch_bytes_min.to_string())
         .set("fetch.queue.backoff.ms", FETCH_AGAIN_AFTER_MS)
         .set("queued.max.messages.kbytes", FETCHED_AHEAD_KIB_MAX)
         .set("max.poll.interval.ms", POLL_PAUSE_MS_MAX);

@@ -28,9 +28,13 @@ use crate::record::RawRecord;
 /// How a reader reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReaderOptions {
-    /// How long the broker holds an idle fetch. A new record ends it at once; a partition assigned
-    /// meanwhile waits for it, so scans take 1 and tails 50.
+    /// How long the broker holds an idle fetch. A partition assigned meanwhile waits for it, so
+    /// scans take 1 and tails 50.
     pub fetch_wait_ms: u32,
+    /// How many bytes of new records end an idle fetch at once. With 1 each record does. Where
+    /// nobody waits for the reader, more of them let the broker do the gathering: a fetch each
+    /// `fetch_wait_ms` instead of one for each record.
+    pub fetch_bytes_min: u32,
     /// Records between the polling thread and whoever calls [`Reader::next`].
     pub channel_records: usize,
     /// Whether the end of a partition is told. The reader then reads one topic at a time.
@@ -39,7 +43,12 @@ pub struct ReaderOptions {
 
 impl Default for ReaderOptions {
     fn default() -> Self {
-        Self { fetch_wait_ms: 50, channel_records: 256, end_of_partition: false }
+        Self {
+            fetch_wait_ms: 50,
+            fetch_bytes_min: 1,
+            channel_records: 256,
+            end_of_partition: false,
+        }
     }
 }
 
@@ -92,14 +101,10 @@ impl Reader {
     pub(crate) fn start(bus: &Bus, name: &str, options: ReaderOptions) -> Result<Self, BusError> {
         let config = bus.config().clone();
         let waker: Arc<OnceLock<Thread>> = Arc::default();
-        let mut consumer: BaseConsumer<Watch> = client::consumer_config(
-            &config.brokers,
-            name,
-            options.fetch_wait_ms,
-            options.end_of_partition,
-        )
-        .create_with_context(Watch { client: name.to_owned() })
-        .map_err(|source| BusError::Client { client: name.to_owned(), source })?;
+        let mut consumer: BaseConsumer<Watch> =
+            client::consumer_config(&config.brokers, name, options)
+                .create_with_context(Watch { client: name.to_owned() })
+                .map_err(|source| BusError::Client { client: name.to_owned(), source })?;
         let wake = waker.clone();
         consumer.set_nonempty_callback(move || {
             if let Some(thread) = wake.get() {

@@ -22,8 +22,12 @@ pub const SILENCE_MS_MAX: u64 = 10_000;
 /// How a scan reads. A scan never waits for what is not there yet, so the broker holds an empty
 /// fetch for one millisecond only: the next scan on the same reader waits behind it (12 ms where it
 /// is 10). The channel is small because many scans may run and each is read at once.
-const OPTIONS: ReaderOptions =
-    ReaderOptions { fetch_wait_ms: 1, channel_records: 64, end_of_partition: true };
+const OPTIONS: ReaderOptions = ReaderOptions {
+    fetch_wait_ms: 1,
+    fetch_bytes_min: 1,
+    channel_records: 64,
+    end_of_partition: true,
+};
 
 /// Why a scan ended early.
 #[derive(Debug, Clone, thiserror::Error)]
