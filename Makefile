@@ -45,14 +45,16 @@ down: $(ARTERIA) ## Stop the network that `up` started; its data stays.
 reset: $(ARTERIA) ## Stop the network and delete its data.
 	@exec $(ARTERIA) reset
 
-# The formatting comes first because it takes a second, the tests last because they take minutes.
-# They share one running network; tests that kill servers or roles start their own.
+# The formatting comes first because it takes a second, the tests last because they take minutes;
+# the laws of the source, which need no network, are looked at before those too.
+# The tests share one running network; tests that kill servers or roles start their own.
 test: prerequisites ## Check everything: formatting, lints, schemas, laws, all tests.
 	@cargo fmt --all --check
 	@cargo build --workspace $(LOCKED)
 	@cargo clippy --workspace --all-targets $(LOCKED) -- -D warnings
 	@$(ARTERIA) schemas check
 	@cargo test --workspace $(LOCKED) --no-run
+	@cargo test --workspace $(LOCKED) --test arrows --test source --test topics --quiet
 	@scripts/examples.sh
 	@$(if $(ARTERIA_SYNTHEA),,echo "ARTERIA_SYNTHEA is not set: tests use generated patients only")
 	@cargo test --workspace $(LOCKED) --doc --quiet
