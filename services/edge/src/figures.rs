@@ -76,15 +76,20 @@ pub async fn measure_lag(edge: Arc<Edge>, soft: CancellationToken) -> anyhow::Re
 /// Records of the tailed partitions that the tail has not handed out; none when the log cannot be
 /// asked, and the figure then stays what it was.
 async fn lag(edge: &Edge) -> Option<i64> {
-    let mut lag = 0;
-    for (partition, next) in edge.tail.places() {
-        match edge.bus.watermarks(Topic::Requests, partition).await {
-            Ok(ends) => lag += (ends.high - next).max(0),
-            Err(error) => {
-                tracing::debug!(partition, error = chain(&error), "the tail's lag is not known");
-                return None;
-            }
+    let places = edge.tail.places();
+    if places.is_empty() {
+        return Some(0);
+    }
+    match edge.bus.ends(Topic::Requests).await {
+        Ok(ends) => {
+            let behind = |(partition, next): (i32, i64)| {
+                ends.get(&partition).map_or(0, |end| (end - next).max(0))
+            };
+            Some(places.into_iter().map(behind).sum())
+        }
+        Err(error) => {
+            tracing::debug!(error = chain(&error), "the tail's lag is not known");
+            None
         }
     }
-    Some(lag)
 }

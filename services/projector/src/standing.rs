@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::copyist::Positions;
 
-/// How often the log's ends are asked for. Each time costs a question for each partition.
+/// How often the log's ends are asked for.
 const LOOK_EVERY_S: u64 = 5;
 /// Looks remembered of one partition that a domain has not come to: the oldest of them tells since
 /// when it trails, and those between only what comes next.
@@ -99,12 +99,12 @@ impl Standing {
 }
 
 async fn ends_of(bus: &Bus, said: &Said) -> HashMap<(Topic, i32), i64> {
-    let places = said.positions.values().flat_map(HashMap::keys).copied();
-    let places: HashSet<(Topic, i32)> = places.collect();
+    let topics = said.positions.values().flat_map(HashMap::keys).map(|(topic, _)| *topic);
+    let topics: HashSet<Topic> = topics.collect();
     let mut ends = HashMap::new();
-    for (topic, partition) in places {
-        let Ok(marks) = bus.watermarks(topic, partition).await else { break };
-        ends.insert((topic, partition), marks.high);
+    for topic in topics {
+        let Ok(of_topic) = bus.ends(topic).await else { continue };
+        ends.extend(of_topic.into_iter().map(|(partition, end)| ((topic, partition), end)));
     }
     ends
 }

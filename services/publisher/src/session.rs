@@ -315,13 +315,11 @@ async fn measure(shared: Arc<Shared>) {
     let mut tick = interval(MEASURE_EVERY_MS);
     loop {
         tick.tick().await;
-        let mut lag = 0;
-        for (partition, next) in shared.positions.all() {
-            // A broker that does not answer is told elsewhere, and the last figure stands.
-            let Ok(ends) = shared.bus.watermarks(Topic::Facts, partition).await else { break };
-            lag += (ends.high - next).max(0);
-        }
-        gauges::lag(lag);
+        // A broker that does not answer is told elsewhere, and the last figure stands.
+        let Ok(ends) = shared.bus.ends(Topic::Facts).await else { continue };
+        let behind =
+            |(partition, next)| (ends.get(&partition).copied().unwrap_or(next) - next).max(0);
+        gauges::lag(shared.positions.all().map(behind).sum());
     }
 }
 

@@ -1,6 +1,7 @@
 //! [`Bus`]: the one connection of a process to the log.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use kit_body::Schemas;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer as _;
+use rdkafka::{Offset, TopicPartitionList};
 
 use crate::client::{self, Watch};
 use crate::config::{BusConfig, Topic};
@@ -22,7 +24,7 @@ use crate::topics;
 /// Connecting and fetching every topic's metadata. librdkafka goes on trying within it, so a broker
 /// that is just starting (two seconds) is waited for.
 pub const CONNECT_MS_MAX: u64 = 10_000;
-/// Asking for the ends of a partition; it takes about a millisecond.
+/// Asking for the ends of a partition, or of all of a topic; it takes about a millisecond.
 pub const WATERMARKS_MS_MAX: u64 = 5_000;
 
 /// How long a producer goes on with a record that the brokers do not confirm.
@@ -121,6 +123,20 @@ impl Bus {
         blocking("asking for the ends of a partition", move || {
             while bus.inner.asking.poll(Duration::ZERO).is_some() {}
             watermarks(&bus.inner.asking, &bus.topic_name(topic), topic, partition)
+        })
+        .await?
+    }
+
+    /// The next offset that will be written, for each partition of a topic. It is one question for
+    /// each broker, where [`Bus::watermarks`] would be two for each partition.
+    ///
+    /// # Errors
+    /// The brokers do not answer in [`WATERMARKS_MS_MAX`].
+    pub async fn ends(&self, topic: Topic) -> Result<HashMap<i32, i64>, BusError> {
+        let bus = self.clone();
+        blocking("asking for the ends of a topic", move || {
+            while bus.inner.asking.poll(Duration::ZERO).is_some() {}
+            ends(&bus.inner.asking, &bus.topic_name(topic), topic, bus.partitions())
         })
         .await?
     }
@@ -226,6 +242,30 @@ pub(crate) fn watermarks(
     let ends = consumer.fetch_watermarks(name, partition, Duration::from_millis(WATERMARKS_MS_MAX));
     let (low, high) = ends.map_err(|source| BusError::Watermarks { topic, partition, source })?;
     Ok(Watermarks { low, high })
+}
+
+fn ends(
+    consumer: &BaseConsumer<Watch>,
+    name: &str,
+    topic: Topic,
+    partitions: i32,
+) -> Result<HashMap<i32, i64>, BusError> {
+    let failed = |source| BusError::Ends { topic, source };
+    let mut asked = TopicPartitionList::new();
+    for partition in 0..partitions {
+        // In place of a time it asks for the end.
+        asked.add_partition_offset(name, partition, Offset::End).map_err(failed)?;
+    }
+    let within = Duration::from_millis(WATERMARKS_MS_MAX);
+    let told = consumer.offsets_for_times(asked, within).map_err(failed)?;
+    let mut ends = HashMap::new();
+    for one in told.elements() {
+        one.error().map_err(failed)?;
+        if let Offset::Offset(next) = one.offset() {
+            ends.insert(one.partition(), next);
+        }
+    }
+    Ok(ends)
 }
 
 fn connect(config: BusConfig, schemas: Schemas, delivering: Delivering) -> Result<Inner, BusError> {

@@ -76,6 +76,15 @@ pub enum BusError {
         #[source]
         source: KafkaError,
     },
+    /// The ends of a topic could not be asked for.
+    #[error("asking for the ends of {topic:?}")]
+    Ends {
+        /// Which topic.
+        topic: Topic,
+        /// Why.
+        #[source]
+        source: KafkaError,
+    },
     /// Partitions could not be given to a reader, or taken from it.
     #[error("assigning partitions of {topic:?} to reader {reader}")]
     Assign {

@@ -123,3 +123,18 @@ async fn flushing_waits_for_what_is_on_its_way() {
     let ends = bus.watermarks(Topic::Facts, bus.partition_of("hcu-0001")).await.unwrap();
     assert_eq!((ends.low, ends.high), (0, 1));
 }
+
+#[tokio::test]
+async fn the_ends_of_a_topic_are_those_of_its_partitions() {
+    let bus = bus(3).await;
+    for seq in 1..=4 {
+        bus.publish_fact(&fact("hcu-0001", seq)).await.unwrap();
+    }
+    let ends = bus.ends(Topic::Facts).await.unwrap();
+    assert_eq!(ends.len(), 3);
+    assert_eq!(ends.values().sum::<i64>(), 4, "{ends:?}");
+    for (partition, end) in ends {
+        let marks = bus.watermarks(Topic::Facts, partition).await.unwrap();
+        assert_eq!(end, marks.high, "partition {partition}");
+    }
+}
