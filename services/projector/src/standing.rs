@@ -70,11 +70,9 @@ impl Standing {
             let now = Instant::now();
             let mut behind: HashMap<i32, Duration> = HashMap::new();
             for (domain, positions) in &said.positions {
-                let mut lag = 0;
                 for ((topic, partition), next) in positions {
                     // A broker that is away is told of elsewhere; what it held is still not read.
                     let end = ends.get(&(*topic, *partition)).copied();
-                    lag += end.map_or(0, |end| (end - next).max(0));
                     let trail = trails.entry((domain, *topic, *partition)).or_default();
                     let age = trail.look(now, *next, end);
                     if *topic == Topic::Facts {
@@ -82,8 +80,11 @@ impl Standing {
                         *longest = age.max(*longest);
                     }
                 }
-                gauge!("arteria_log_lag_records", "role" => "projector", "domain" => *domain)
-                    .set(lag as f64);
+                // Where an end is not known the last figure stands: 0 would say that all is read.
+                if let Some(lag) = lag_of(positions, &ends) {
+                    gauge!("arteria_log_lag_records", "role" => "projector", "domain" => *domain)
+                        .set(lag as f64);
+                }
             }
             for unit in &said.units {
                 let read = behind.get(&bus.partition_of(unit.as_str())).copied();
@@ -107,6 +108,11 @@ async fn ends_of(bus: &Bus, said: &Said) -> HashMap<(Topic, i32), i64> {
         ends.extend(of_topic.into_iter().map(|(partition, end)| ((topic, partition), end)));
     }
     ends
+}
+
+/// Records that a domain has not come to; nothing where the end of a partition is not known.
+fn lag_of(positions: &Positions, ends: &HashMap<(Topic, i32), i64>) -> Option<i64> {
+    positions.iter().map(|(place, next)| Some((ends.get(place)? - next).max(0))).sum()
 }
 
 /// The ends of a partition at looks that a domain has not come to.
@@ -151,5 +157,15 @@ mod tests {
             assert_eq!(at(second, 20, Some(second as i64)), second - 35, "however long it takes");
         }
         assert_eq!(at(2000, 30_000, Some(30_000)), 0);
+    }
+
+    #[test]
+    fn the_lag_is_not_known_where_an_end_is_not() {
+        let positions = Positions::from([((Topic::Facts, 0), 7), ((Topic::Facts, 1), 5)]);
+        let mut ends = HashMap::from([((Topic::Facts, 0), 10)]);
+        assert_eq!(lag_of(&positions, &ends), None);
+        // An end that was asked for before the domain read on lies behind it.
+        ends.insert((Topic::Facts, 1), 4);
+        assert_eq!(lag_of(&positions, &ends), Some(3));
     }
 }
