@@ -259,7 +259,8 @@ mod tests {
     async fn only_a_uuid_of_the_callers_becomes_the_id_of_a_call() {
         let simple = THEIRS.replace('-', "");
         let urn = format!("urn:uuid:{THEIRS}");
-        for bad in ["", "a b", "a\"b", "Maria.Silva", "19800412", &"0".repeat(31), &urn] {
+        let (short, long) = ("0".repeat(31), "x".repeat(129));
+        for bad in ["", "a b", "a\"b", "ü", "Maria.Silva", "19800412", &short, &long, &urn] {
             let response = call("GET", "/ok", Some(bad)).await.0;
             assert_ne!(response.headers()["x-request-id"], bad);
             assert_eq!(response.headers()["x-request-id"].len(), 32);
