@@ -140,7 +140,9 @@ impl Session {
         if let Some(cause) = &frame.causation_id {
             self.own(cause)?;
         }
-        if seq.epoch < self.last_taken.epoch {
+        // What was asked for again may be of an epoch that is over: a hole in it is mended too.
+        let again = seq <= self.last_taken && self.was_asked_again(seq);
+        if seq.epoch < self.last_taken.epoch && !again {
             let epoch = self.last_taken.epoch;
             let detail = format!("fact {seq} is of an epoch that is over; the unit is in {epoch}");
             return Err(Fault::new(CloseCode::StaleEpoch, detail));
@@ -150,7 +152,6 @@ impl Session {
         } else {
             self.last_taken.next()
         };
-        let again = seq <= self.last_taken && self.was_asked_again(seq);
         if seq != expected && !again {
             return Err(Fault::protocol(format!("expected fact {expected}, got {seq}")));
         }

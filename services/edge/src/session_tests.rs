@@ -95,6 +95,18 @@ fn facts_asked_for_again_come_out_of_order_and_move_nothing() {
 }
 
 #[test]
+fn facts_of_an_epoch_that_is_over_may_be_asked_for_again_and_move_nothing() {
+    let mut link = session(Some(UnitSeq::new(3, 7)), 0);
+    let (from, to) = (UnitSeq::new(2, 4), UnitSeq::new(2, 5));
+    link.asks_again(&Resend { position: None, from, to });
+    assert!(matches!(link.hear(&fact("2-4")), Ok(Heard::Fact(_))));
+    assert_eq!(end(link.hear(&fact("2-6"))).0, CloseCode::StaleEpoch, "2-6 was not asked for");
+    assert_eq!(link.confirmed(99).unwrap(), Ack { durable: UnitSeq::new(3, 7), facts_offset: 40 });
+    link.hear(&fact("3-8")).unwrap();
+    assert_eq!(link.confirmed(100).unwrap().durable, UnitSeq::new(3, 8));
+}
+
+#[test]
 fn credits_come_back_with_what_is_applied() {
     let mut link = session(None, 10);
     assert_eq!(link.credits(), limits::CREDITS as usize);

@@ -97,7 +97,12 @@ impl Tail {
     }
 
     /// Joins a partition that is tailed already, or begins to tail it at `begin`.
-    fn join(&self, unit: &UnitId, partition: i32, begin: Option<i64>) -> Option<Subscription> {
+    pub(crate) fn join(
+        &self,
+        unit: &UnitId,
+        partition: i32,
+        begin: Option<i64>,
+    ) -> Option<Subscription> {
         let mut state = self.0.state();
         state.ids += 1;
         let id = state.ids;
@@ -134,13 +139,15 @@ impl Tail {
     /// The reader ended.
     pub async fn run(self, mut reader: Reader) -> Result<(), BusError> {
         let mut linger = tokio::time::interval(Duration::from_millis(PARTITION_LINGER_MS / 2));
+        let mut assign_again_at = None;
         loop {
             tokio::select! {
                 polled = reader.next() => match polled {
                     Some(polled) => self.take(polled)?,
                     None => return Err(BusError::Thread { reader: reader.name().to_owned() }),
                 },
-                () = self.0.changed.notified() => self.assign(&reader).await,
+                () = self.0.changed.notified() => assign_again_at = self.assign(&reader).await,
+                () = until(assign_again_at) => assign_again_at = self.assign(&reader).await,
                 _ = linger.tick() => self.let_go(&reader).await,
             }
         }
@@ -162,7 +169,7 @@ impl Tail {
         Ok(())
     }
 
-    fn dispatch(&self, record: RawRecord) {
+    pub(crate) fn dispatch(&self, record: RawRecord) {
         let mut state = self.0.state();
         let Some(place) = state.partitions.get_mut(&record.partition) else { return };
         if record.offset < place.next {
@@ -188,7 +195,9 @@ impl Tail {
         }
     }
 
-    async fn assign(&self, reader: &Reader) {
+    /// Assigns what is wanted and not assigned yet. Where that fails, gives the moment to try
+    /// again; nothing waits for it but the partitions concerned.
+    async fn assign(&self, reader: &Reader) -> Option<Instant> {
         let starts: Vec<(i32, i64)> = {
             let mut state = self.0.state();
             let wanted = state.partitions.iter_mut();
@@ -201,16 +210,17 @@ impl Tail {
                 .collect()
         };
         if starts.is_empty() {
-            return;
+            return None;
         }
+        let mut again_at = None;
         if let Err(error) = reader.assign(Topic::Requests, starts.clone()).await {
             tracing::error!(error = chain(&error), "partitions could not be assigned to the tail");
             self.unassigned(&starts);
-            tokio::time::sleep(Duration::from_millis(ASSIGN_PAUSE_MS)).await;
-            self.0.changed.notify_one();
+            again_at = Some(Instant::now() + Duration::from_millis(ASSIGN_PAUSE_MS));
         }
         let tailed = self.0.state().partitions.values().filter(|place| place.assigned).count();
         metrics::gauge!("arteria_edge_partitions_tailed").set(tailed as f64);
+        again_at
     }
 
     fn unassigned(&self, starts: &[(i32, i64)]) {
@@ -245,10 +255,22 @@ impl Tail {
     }
 }
 
+/// Waits until `at`; for ever where there is no such moment.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Subscription {
-    /// Everything of the unit below this has been put into `records`.
+    /// Everything of the unit below this has been put into `records`. None once the tail puts
+    /// nothing there any more: the link was cut off, or a newer one of the unit took its place.
     pub fn tail_next(&self) -> Option<i64> {
-        self.shared.state().partitions.get(&self.partition).map(|place| place.next)
+        let state = self.shared.state();
+        let place = state.partitions.get(&self.partition)?;
+        let listener = place.units.get(&self.unit).filter(|listener| listener.id == self.id);
+        listener.map(|_| place.next)
     }
 
     /// Whether the tail lost its place on the log.

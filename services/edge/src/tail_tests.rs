@@ -49,6 +49,7 @@ fn a_full_queue_cuts_off_its_own_unit_only() {
     assert_eq!(offsets(&mut slow).len(), LIVE_QUEUE_RECORDS);
     assert!(slow.records.is_closed() && !slow.is_lost());
     assert_eq!(offsets(&mut quick), [most + 1]);
+    assert_eq!((slow.tail_next(), quick.tail_next()), (None, Some(most + 2)));
     let again = join(&tail, "hcu-0001", 0);
     drop(slow);
     tail.dispatch(record("hcu-0001", most + 2));

@@ -9,7 +9,6 @@ use super::{End, Link};
 use crate::fault::Fault;
 use crate::limits::WRITE_STALL_MS;
 use crate::pulse::Beat;
-use crate::tail::Subscription;
 
 impl Link {
     pub(super) fn beat(&mut self) -> Result<(), End> {
@@ -30,25 +29,13 @@ impl Link {
             Beat::Rest => Ok(()),
             Beat::Dead => Err(Fault::new(CloseCode::Silent, "no answer to a ping in time").into()),
             Beat::Ping => {
-                let head = self.head();
+                let head = self.downstream.head(self.session.told_next());
                 self.session.tells_head(head);
                 self.pulse.pinged(now);
                 let server_time = self.edge.clock.now();
                 self.wire.send(&FromEdge::Ping(Ping { head, server_time }));
                 Ok(())
             }
-        }
-    }
-
-    /// The position below which nothing concerns the unit that it was not sent.
-    fn head(&mut self) -> i64 {
-        let told = self.session.told_next();
-        // The tail's place is asked for first: what it gave below that is in the queue by then.
-        let tail_next = self.subscription.as_ref().and_then(Subscription::tail_next);
-        self.drain_live();
-        match tail_next {
-            Some(next) if self.feeder.is_settled() && !self.opening => told.max(next),
-            Some(_) | None => told,
         }
     }
 }

@@ -34,8 +34,8 @@ pub(super) enum Chore {
 }
 
 impl Link {
-    pub(super) fn fetch(&mut self, want: Want) {
-        let (edge, round, partition) = (self.edge.clone(), self.round, self.partition);
+    pub(super) fn fetch(&mut self, round: u32, want: Want) {
+        let (edge, partition) = (self.edge.clone(), self.partition);
         let unit = self.session.unit().clone();
         self.chores.push(match want {
             Want::Subscription => async move {
@@ -157,10 +157,12 @@ impl Link {
 
     pub(super) fn finish(&mut self, chore: Chore) -> Result<(), End> {
         match chore {
-            Chore::Subscribed(round, subscribed) if round == self.round => {
-                self.subscribed(subscribed)?;
+            Chore::Subscribed(round, subscribed) if self.downstream.is_current(round) => {
+                self.subscribed(round, subscribed)?;
             }
-            Chore::Scanned(round, scanned) if round == self.round => self.scanned(scanned)?,
+            Chore::Scanned(round, scanned) if self.downstream.is_current(round) => {
+                self.scanned(round, scanned)?;
+            }
             Chore::Subscribed(..) | Chore::Scanned(..) => {}
             Chore::Opened(out, opened) => self.opened(&out, opened),
             Chore::PresenceWritten(written) => {
@@ -183,24 +185,28 @@ impl Link {
         Ok(())
     }
 
-    fn subscribed(&mut self, subscribed: Result<Subscription, BusError>) -> Result<(), Fault> {
+    fn subscribed(
+        &mut self,
+        round: u32,
+        subscribed: Result<Subscription, BusError>,
+    ) -> Result<(), Fault> {
         let subscription = subscribed.map_err(|error| {
             let unit = self.session.unit();
             tracing::warn!(%unit, error = chain(&error), "a unit could not join the tail");
             log_unavailable("the log of requests cannot be read")
         })?;
-        self.feeder.subscribed(subscription.head);
-        self.subscription = Some(subscription);
+        self.downstream.subscribed(round, subscription);
         Ok(())
     }
 
     fn scanned(
         &mut self,
+        round: u32,
         scanned: Result<Window<Arc<RawRecord>>, BacklogError>,
     ) -> Result<(), Fault> {
         match scanned {
             Ok(window) => {
-                self.feeder.scanned(window);
+                self.downstream.scanned(round, window);
                 Ok(())
             }
             Err(error) if error.is_out_of_range() => {
@@ -216,7 +222,7 @@ impl Link {
     }
 
     fn opened(&mut self, out: &Outgoing<Arc<RawRecord>>, opened: Opened) {
-        self.opening = false;
+        self.downstream.opened();
         match opened {
             Opened::Frame(frame, text) => {
                 if let FromEdge::Resend(resend) = frame.as_ref() {

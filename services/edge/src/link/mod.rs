@@ -11,10 +11,12 @@
 //! |---|---|
 //! | `beat` | what is done by the clock: presence, pings, giving up |
 //! | `chores` | what is fetched or written for the unit, and what comes of it |
+//! | `downstream` | the unit's place at the tail, and what it is sent next |
 //! | `parting` | the end: drain, away, close |
 
 mod beat;
 mod chores;
+mod downstream;
 mod parting;
 
 use std::collections::VecDeque;
@@ -32,12 +34,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::chores::Chore;
+use self::downstream::{Downstream, PlaceLost};
 pub use self::parting::write_away;
-use crate::backlog::letter;
 use crate::door::Place;
 use crate::edge::{Edge, log_unavailable};
 use crate::fault::Fault;
-use crate::feeder::Feeder;
 use crate::greeting::Standing;
 use crate::limits::{
     FACTS_UNDER_WAY_MAX, OUTBOX_FEED_BELOW, OUTBOX_FRAMES_MAX, PRESENCE_AT_LEAST_EVERY_MS,
@@ -46,7 +47,6 @@ use crate::limits::{
 use crate::pulse::Pulse;
 use crate::roster::{Nudge, Seat};
 use crate::session::{Heard, Session};
-use crate::tail::Subscription;
 use crate::traced::Publishing;
 use crate::uplink::{Uplink, chain};
 use crate::vitals::Vitals;
@@ -106,11 +106,7 @@ pub struct Link {
     standing: Standing,
     _place: Place,
     partition: i32,
-    feeder: Feeder<Arc<RawRecord>>,
-    subscription: Option<Subscription>,
-    /// Counts how often the log was found again; a chore of an earlier round is of no use.
-    round: u32,
-    opening: bool,
+    downstream: Downstream,
     uplink: Uplink,
     vitals: Vitals,
     publishing: VecDeque<Publishing>,
@@ -153,12 +149,9 @@ impl Link {
             standing,
             _place: place,
             partition: edge.bus.partition_of(session.unit().as_str()),
-            feeder: Feeder::new(session.applied_next()),
+            downstream: Downstream::new(session.applied_next()),
             vitals: Vitals::of(session.unit().clone()),
             session,
-            subscription: None,
-            round: 0,
-            opening: false,
             uplink: Uplink::new(edge.bus.clone()),
             publishing: VecDeque::new(),
             ack: None,
@@ -196,7 +189,7 @@ impl Link {
             confirmed = self.uplink.confirmed(), if !self.uplink.is_idle() => {
                 Step::Confirmed(confirmed)
             }
-            record = next_record(&mut self.subscription) => Step::Live(record),
+            record = self.downstream.next_record() => Step::Live(record),
             Some(chore) = self.chores.next(), if !self.chores.is_empty() => Step::Done(chore),
             () = &mut self.timer => Step::Timer,
         }
@@ -290,41 +283,21 @@ impl Link {
     }
 
     fn tell(&mut self, record: Option<Arc<RawRecord>>) -> Result<(), End> {
-        if let Some(record) = record {
-            self.feeder.live(letter(record));
-            self.drain_live();
-            return Ok(());
-        }
-        let lost = self.subscription.take().is_some_and(|place| place.is_lost());
-        if lost {
+        self.downstream.take(record).map_err(|PlaceLost| {
             let detail = "the edge lost its place in the log of requests";
-            return Err(Fault::new(CloseCode::Resync, detail).into());
-        }
-        self.round += 1;
-        self.feeder.cut_off();
-        Ok(())
-    }
-
-    /// Takes what the tail has put there already.
-    fn drain_live(&mut self) {
-        while let Some(record) =
-            self.subscription.as_mut().and_then(|place| place.records.try_recv().ok())
-        {
-            self.feeder.live(letter(record));
-        }
+            Fault::new(CloseCode::Resync, detail).into()
+        })
     }
 
     /// Fetches what the feeder wants, and opens what goes down next.
     fn feed(&mut self) {
         let credits = self.session.credits();
-        if let Some(want) = self.feeder.want(credits) {
-            self.fetch(want);
+        if let Some((round, want)) = self.downstream.want(credits) {
+            self.fetch(round, want);
         }
-        if !self.opening
-            && self.wire.waiting() < OUTBOX_FEED_BELOW
-            && let Some(out) = self.feeder.pop(credits)
+        if self.wire.waiting() < OUTBOX_FEED_BELOW
+            && let Some(out) = self.downstream.next_to_open(credits)
         {
-            self.opening = true;
             self.open(out);
         }
     }
@@ -350,12 +323,5 @@ impl Link {
         {
             self.send(&FromEdge::Error(ErrorFrame { problem: FACT_WITHHELD.to_owned(), detail }));
         }
-    }
-}
-
-async fn next_record(subscription: &mut Option<Subscription>) -> Option<Arc<RawRecord>> {
-    match subscription {
-        Some(subscription) => subscription.records.recv().await,
-        None => std::future::pending().await,
     }
 }

@@ -28,8 +28,8 @@ pub(super) async fn part(mut link: Box<Link>, end: End) {
     log(&link, fault.as_ref());
     let applied_next = link.session.applied_next();
     let durable = link.session.durable();
-    let Link { edge, wire, seat, standing, subscription, uplink, .. } = *link;
-    drop((subscription, uplink));
+    let Link { edge, wire, seat, standing, downstream, uplink, .. } = *link;
+    drop((downstream, uplink));
     let away = write_away(&edge, &standing, &seat, Some(applied_next), durable);
     let closed = async {
         match &fault {
