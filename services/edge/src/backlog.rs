@@ -68,7 +68,7 @@ pub async fn read(
     order: ScanOrder,
     now: Timestamp,
 ) -> Result<Window<Arc<RawRecord>>, BacklogError> {
-    metrics::counter!("arteria_edge_scans_total", "of" => "requests").increment(1);
+    crate::figures::SCANS.of(["requests"]).increment(1);
     let scan = scans.scan(Topic::Requests, partition, order.from, order.to).await;
     let mut scan = scan.map_err(|source| BacklogError::Begin { partition, source })?;
     let mut reading = Reading::begin(order);

@@ -74,7 +74,7 @@ pub async fn keep(listener: TcpListener, places: Places, edge: Arc<Edge>, life: 
         match accepted {
             Ok((stream, _)) => match places.take() {
                 Some(place) => life.spawn_passing(admit(stream, place, edge.clone(), life.clone())),
-                None => metrics::counter!("arteria_edge_sockets_dropped_total").increment(1),
+                None => crate::figures::SOCKETS_DROPPED.get().increment(1),
             },
             Err(error) => {
                 tracing::warn!(%error, "a socket could not be accepted");

@@ -74,8 +74,7 @@ async fn park(bus: &Bus, record: &RawRecord, cause: &str) {
     for pause in registry_pauses() {
         match bus.park(record, cause).await {
             Ok(_) => {
-                metrics::counter!("arteria_parked_total", "cause_kind" => REQUEST_UNREADABLE)
-                    .increment(1);
+                kit_metric::PARKED.of([REQUEST_UNREADABLE]).increment(1);
                 return;
             }
             Err(error) => {

@@ -210,7 +210,7 @@ impl<R: Clone> Feeder<R> {
         if self.ahead.len() < AHEAD_LETTERS_MAX {
             self.ahead.push_back(letter);
         } else {
-            metrics::counter!("arteria_edge_overtaking_dropped_total").increment(1);
+            crate::figures::OVERTAKING_DROPPED.get().increment(1);
         }
     }
 

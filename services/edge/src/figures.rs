@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use kit_bus::Topic;
 use kit_link::CloseCode;
+use kit_metric::{Counter, Gauge, Histogram, LOG_LAG, PARKED};
 use tokio_util::sync::CancellationToken;
 
 use crate::edge::Edge;
@@ -16,41 +17,116 @@ use crate::withheld::BODY_REFUSED;
 /// Why a record of requests is parked here.
 pub const REQUEST_UNREADABLE: &str = "request-unreadable";
 
+pub const UNITS_CONNECTED: Gauge =
+    Gauge::new("arteria_edge_units_connected", "Links of this edge.", []);
+pub const UNITS_WAITING: Gauge =
+    Gauge::new("arteria_edge_units_waiting", "Units whose ACK waits; above 0 is an alarm.", []);
+pub const ACKS_WAITING: Gauge<1> = Gauge::new(
+    "arteria_edge_acks_waiting",
+    "1 while the unit's ACK waits for the schema registry, or for a type to be registered.",
+    ["unit"],
+);
+pub const SPOOL_FACTS: Gauge<1> = Gauge::new(
+    "arteria_unit_spool_facts",
+    "Facts in the unit's spool that no ACK covers yet.",
+    ["unit"],
+);
+pub const OLDEST_UNSENT_SECONDS: Gauge<1> = Gauge::new(
+    "arteria_unit_oldest_unsent_seconds",
+    "How long the oldest of them has waited.",
+    ["unit"],
+);
+pub const PAUSED_TABLES: Gauge<1> = Gauge::new(
+    "arteria_unit_capture_paused_tables",
+    "Mapped tables whose capture is paused.",
+    ["unit"],
+);
+pub const PARTITIONS_TAILED: Gauge = Gauge::new(
+    "arteria_edge_partitions_tailed",
+    "Partitions of requests that this edge reads at their end.",
+    [],
+);
+pub const FACTS: Counter = Counter::new("arteria_edge_facts_total", "Facts taken from agents.", []);
+pub const ACK_SECONDS: Histogram =
+    Histogram::new("arteria_edge_ack_seconds", "From a fact's arrival to its ACK.", []);
+pub const LINKS_CLOSED: Counter<1> = Counter::new(
+    "arteria_edge_links_closed_total",
+    "Links closed by the edge, by problem.",
+    ["problem"],
+);
+pub const LINKS_CUT_OFF: Counter = Counter::new(
+    "arteria_edge_links_cut_off_total",
+    "Links too slow for the tail, which fall back to reading the log.",
+    [],
+);
+pub const PLACEHOLDERS: Counter = Counter::new(
+    "arteria_edge_placeholders_total",
+    "Facts withheld because their schema refuses them.",
+    [],
+);
+pub const SCANS: Counter<1> = Counter::new(
+    "arteria_edge_scans_total",
+    "Stretches of the log read for a unit, by what was looked for.",
+    ["of"],
+);
+pub const REQUESTS: Counter =
+    Counter::new("arteria_edge_requests_total", "Requests sent to agents.", []);
+pub const QUERIES_LATE: Counter = Counter::new(
+    "arteria_edge_queries_late_total",
+    "Live queries dropped because their time was over.",
+    [],
+);
+pub const OVERTAKING_DROPPED: Counter = Counter::new(
+    "arteria_edge_overtaking_dropped_total",
+    "Queries and cancels that found no place ahead of commands: a query is lost, a cancel waits.",
+    [],
+);
+pub const REPLIES_DROPPED: Counter =
+    Counter::new("arteria_edge_replies_dropped_total", "Replies that nobody can await.", []);
+pub const SOCKETS_DROPPED: Counter = Counter::new(
+    "arteria_edge_sockets_dropped_total",
+    "Connections refused because all places were taken.",
+    [],
+);
+pub const LIVENESS_FAILURES: Counter = Counter::new(
+    "arteria_edge_liveness_failures_total",
+    "Times that this edge could not say that it lives.",
+    [],
+);
+
 /// Describes what the edge tells, and begins its counters.
 pub fn describe() {
-    let gauges = [
-        ("arteria_edge_units_connected", "Links of this edge."),
-        ("arteria_edge_units_waiting", "Units whose ACK waits; above 0 is an alarm."),
-        (
-            "arteria_edge_acks_waiting",
-            "1 while the unit's ACK waits for the schema registry, or for a type to be registered.",
-        ),
-        ("arteria_unit_spool_facts", "Facts in the unit's spool that no ACK covers yet."),
-        ("arteria_unit_oldest_unsent_seconds", "How long the oldest of them has waited."),
-        ("arteria_unit_capture_paused_tables", "Mapped tables whose capture is paused."),
-        ("arteria_log_lag_records", "Records between a role's place and the log's end."),
-    ];
-    for (name, what) in gauges {
-        metrics::describe_gauge!(name, what);
+    for gauge in [&UNITS_CONNECTED, &UNITS_WAITING, &PARTITIONS_TAILED] {
+        gauge.describe();
+        gauge.get().set(0.0);
     }
-    let counters = [
-        ("arteria_edge_facts_total", "Facts taken from agents."),
-        ("arteria_edge_links_closed_total", "Links closed by the edge, by problem."),
-        ("arteria_edge_placeholders_total", "Facts withheld because their schema refuses them."),
-        ("arteria_parked_total", "Records put on parked, by the kind of cause."),
-    ];
-    for (name, what) in counters {
-        metrics::describe_counter!(name, what);
+    for gauge in [&ACKS_WAITING, &SPOOL_FACTS, &OLDEST_UNSENT_SECONDS, &PAUSED_TABLES] {
+        gauge.describe();
     }
-    metrics::counter!("arteria_edge_facts_total").increment(0);
-    metrics::counter!("arteria_edge_placeholders_total").increment(0);
-    metrics::gauge!("arteria_edge_units_connected").set(0.0);
-    metrics::gauge!("arteria_edge_units_waiting").set(0.0);
+    for counter in [
+        &FACTS,
+        &LINKS_CUT_OFF,
+        &PLACEHOLDERS,
+        &REQUESTS,
+        &QUERIES_LATE,
+        &OVERTAKING_DROPPED,
+        &REPLIES_DROPPED,
+        &SOCKETS_DROPPED,
+        &LIVENESS_FAILURES,
+    ] {
+        counter.describe();
+        counter.get().increment(0);
+    }
+    LOG_LAG.describe();
+    PARKED.describe();
+    ACK_SECONDS.describe();
+    SCANS.describe();
+    LINKS_CLOSED.describe();
     for code in CloseCode::ALL {
-        metrics::counter!("arteria_edge_links_closed_total", "problem" => code.slug()).increment(0);
+        LINKS_CLOSED.of([code.slug()]).increment(0);
     }
     for kind in [BODY_REFUSED, REQUEST_UNREADABLE] {
-        metrics::counter!("arteria_parked_total", "cause_kind" => kind).increment(0);
+        PARKED.of([kind]).increment(0);
     }
 }
 
@@ -67,8 +143,7 @@ pub async fn measure_lag(edge: Arc<Edge>, soft: CancellationToken) -> anyhow::Re
             _ = every.tick() => {}
         }
         if let Some(lag) = lag(&edge).await {
-            metrics::gauge!("arteria_log_lag_records", "role" => "edge", "domain" => "requests")
-                .set(lag as f64);
+            LOG_LAG.of(["edge", "requests"]).set(lag as f64);
         }
     }
 }

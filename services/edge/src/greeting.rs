@@ -133,8 +133,7 @@ pub async fn greet(
 async fn end(wire: Wire, fault: Option<Fault>) {
     if let Some(fault) = fault {
         tracing::info!(problem = fault.code.slug(), detail = fault.detail, "a hello was refused");
-        metrics::counter!("arteria_edge_links_closed_total", "problem" => fault.code.slug())
-            .increment(1);
+        crate::figures::LINKS_CLOSED.of([fault.code.slug()]).increment(1);
         wire.close(&fault).await;
     }
 }

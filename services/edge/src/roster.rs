@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use kit_event::UnitId;
 use tokio::sync::Notify;
 
+use crate::figures;
+
 /// What happened to a link's claim on its unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nudge {
@@ -67,7 +69,7 @@ impl Roster {
                     older.supersede(conn_epoch);
                 }
                 claims.insert(unit.clone(), claim.clone());
-                metrics::gauge!("arteria_edge_units_connected").set(claims.len() as f64);
+                figures::UNITS_CONNECTED.get().set(claims.len() as f64);
             }
         }
         drop(claims);
@@ -129,7 +131,7 @@ impl Drop for Seat {
         let own = claims.get(&self.unit).is_some_and(|claim| Arc::ptr_eq(claim, &self.claim));
         if own {
             claims.remove(&self.unit);
-            metrics::gauge!("arteria_edge_units_connected").set(claims.len() as f64);
+            figures::UNITS_CONNECTED.get().set(claims.len() as f64);
         }
     }
 }

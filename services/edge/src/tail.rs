@@ -14,6 +14,7 @@ use kit_event::UnitId;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
+use crate::figures;
 use crate::limits::{LIVE_QUEUE_RECORDS, PARTITION_LINGER_MS};
 use crate::uplink::chain;
 
@@ -181,7 +182,7 @@ impl Tail {
             && let Err(error) = listener.records.try_send(Arc::new(record))
         {
             if matches!(error, mpsc::error::TrySendError::Full(_)) {
-                metrics::counter!("arteria_edge_links_cut_off_total").increment(1);
+                figures::LINKS_CUT_OFF.get().increment(1);
             }
             place.units.remove(&unit);
         }
@@ -219,7 +220,7 @@ impl Tail {
             again_at = Some(Instant::now() + Duration::from_millis(ASSIGN_PAUSE_MS));
         }
         let tailed = self.0.state().partitions.values().filter(|place| place.assigned).count();
-        metrics::gauge!("arteria_edge_partitions_tailed").set(tailed as f64);
+        figures::PARTITIONS_TAILED.get().set(tailed as f64);
         again_at
     }
 

@@ -15,7 +15,9 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
 use kit_bus::{Bus, Delivery, Placed, PublishError};
 use kit_event::{Fact, UnitId};
+use kit_metric::PARKED;
 
+use crate::figures;
 use crate::limits::{
     REGISTRY_PAUSE_MS_MAX, REGISTRY_PAUSE_MS_MIN, SEAL_PAUSE_MS_MAX, SEAL_PAUSE_MS_MIN,
 };
@@ -61,8 +63,8 @@ impl Alarm {
 
     /// Counted and not set: for a moment two links of a unit may stand beside each other.
     fn count(&self, more: f64) {
-        metrics::gauge!("arteria_edge_units_waiting").increment(more);
-        metrics::gauge!("arteria_edge_acks_waiting", "unit" => self.0.to_string()).increment(more);
+        figures::UNITS_WAITING.get().increment(more);
+        figures::ACKS_WAITING.of([self.0.to_string()]).increment(more);
     }
 }
 
@@ -116,7 +118,7 @@ impl Uplink {
 
     /// Takes the next fact.
     pub fn push(&mut self, fact: Fact) {
-        metrics::counter!("arteria_edge_facts_total").increment(1);
+        figures::FACTS.get().increment(1);
         self.waiting.push_back(fact);
         self.enqueue();
     }
@@ -158,9 +160,8 @@ impl Uplink {
             Worked::Sealed(Ok(()) | Err(PublishError::Body { .. })) => self.enqueue(),
             Worked::Sealed(Err(error)) | Worked::Parked(_, Err(error)) => self.wait(&error),
             Worked::Parked(placeholder, Ok(())) => {
-                metrics::counter!("arteria_edge_placeholders_total").increment(1);
-                metrics::counter!("arteria_parked_total", "cause_kind" => BODY_REFUSED)
-                    .increment(1);
+                figures::PLACEHOLDERS.get().increment(1);
+                PARKED.of([BODY_REFUSED]).increment(1);
                 if let Some(first) = self.waiting.front_mut() {
                     *first = *placeholder;
                     self.stands_in = true;

@@ -3,6 +3,9 @@
 
 use kit_event::UnitId;
 use kit_link::Pong;
+use kit_metric::Gauge;
+
+use crate::figures;
 
 /// The figures of one link's unit. They read 0 when the link is over, for then another edge, or
 /// nobody, can tell.
@@ -33,13 +36,12 @@ impl Vitals {
     }
 
     fn show(&self, spool_facts: u64, oldest_unsent_ms: u64, paused_tables: u32) {
-        let unit = self.unit.as_str();
-        let of_unit = |name: &'static str| metrics::gauge!(name, "unit" => unit.to_owned());
+        let of_unit = |gauge: &Gauge<1>| gauge.of([self.unit.as_str().to_owned()]);
         // Counted by the uplink's alarm; this only lets it be there before the first.
-        of_unit("arteria_edge_acks_waiting").increment(0.0);
-        of_unit("arteria_unit_spool_facts").set(spool_facts as f64);
-        of_unit("arteria_unit_oldest_unsent_seconds").set(oldest_unsent_ms as f64 / 1_000.0);
-        of_unit("arteria_unit_capture_paused_tables").set(f64::from(paused_tables));
+        of_unit(&figures::ACKS_WAITING).increment(0.0);
+        of_unit(&figures::SPOOL_FACTS).set(spool_facts as f64);
+        of_unit(&figures::OLDEST_UNSENT_SECONDS).set(oldest_unsent_ms as f64 / 1_000.0);
+        of_unit(&figures::PAUSED_TABLES).set(f64::from(paused_tables));
     }
 }
 

@@ -134,7 +134,7 @@ pub async fn say_alive(edge: Arc<Edge>, soft: CancellationToken) -> anyhow::Resu
         tokio::select! {
             () = soft.cancelled() => return Ok(()),
             said = said => if let Err(error) = said {
-                metrics::counter!("arteria_edge_liveness_failures_total").increment(1);
+                crate::figures::LIVENESS_FAILURES.get().increment(1);
                 tracing::warn!(error = format!("{error:#}"), "liveness could not be written");
             },
         }

@@ -1,14 +1,15 @@
 //! What people must look at: a counter each, and one line in the log with opaque ids only.
 
 use kit_event::{UnitId, UnitSeq};
+use kit_metric::PARKED;
 use uuid::Uuid;
 
+use crate::measures::{ALARMS, HALTED};
 use crate::plan::Cause;
 
 /// Counts an alarm; the series exists from the first one on.
 fn count(domain: &'static str, kind: &'static str) {
-    metrics::counter!("arteria_projector_alarms_total", "domain" => domain, "kind" => kind)
-        .increment(1);
+    ALARMS.of([domain, kind]).increment(1);
 }
 
 /// Two facts came under one number.
@@ -29,7 +30,7 @@ pub(crate) fn parked(
     cause: &Cause,
 ) {
     count(domain, "parked");
-    metrics::counter!("arteria_parked_total", "cause_kind" => cause.kind).increment(1);
+    PARKED.of([cause.kind]).increment(1);
     let cause = cause.text.as_str();
     tracing::error!(domain, topic, partition, offset, cause, "a record was parked");
 }
@@ -52,12 +53,12 @@ pub(crate) fn stays_on_hold(domain: &'static str, unit: &UnitId, missing: UnitSe
 /// A domain reads nothing more until people have looked.
 pub(crate) fn halted(domain: &'static str, error: &str) {
     count(domain, "halted");
-    metrics::gauge!("arteria_projector_halted", "domain" => domain).set(1.0);
+    HALTED.of([domain]).set(1.0);
     tracing::error!(domain, error, "the domain is halted until it is rebuilt or started again");
 }
 
 /// A halted domain begins again, because another copy became its live one.
 pub(crate) fn unhalted(domain: &'static str) {
-    metrics::gauge!("arteria_projector_halted", "domain" => domain).set(0.0);
+    HALTED.of([domain]).set(0.0);
     tracing::info!(domain, "another copy is live; the domain begins again");
 }

@@ -19,6 +19,7 @@ use crate::error::SessionError;
 use crate::host::Host;
 use crate::inflow::Inbatch;
 use crate::intake::{self, Looked};
+use crate::measures;
 use crate::plan::{Cause, Plan, Planner, Readings};
 use crate::sheet::Sheet;
 
@@ -176,10 +177,8 @@ impl<'h> Copyist<'h> {
         self.positions.extend(ahead);
         self.commits += 1;
         if !is_silent {
-            metrics::counter!("arteria_projector_records_total", "domain" => domain)
-                .increment(records as u64);
-            metrics::histogram!("arteria_projector_batch_seconds", "domain" => domain)
-                .record(since.elapsed().as_secs_f64());
+            measures::RECORDS.of([domain]).increment(records as u64);
+            measures::BATCH_SECONDS.of([domain]).record(since.elapsed().as_secs_f64());
         }
         Ok(Written { touched, has_forks, seen })
     }

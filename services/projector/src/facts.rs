@@ -241,11 +241,7 @@ impl Facts {
     fn tell(&self, is_joined: bool) {
         let domain = self.domain;
         tracing::info!(domain, is_joined, "whether the domain reads with the others");
-        metrics::gauge!("arteria_projector_feed_joined", "domain" => domain).set(if is_joined {
-            1.0
-        } else {
-            0.0
-        });
+        crate::measures::FEED_JOINED.of([domain]).set(if is_joined { 1.0 } else { 0.0 });
     }
 
     fn polled(&mut self, polled: Polled) -> Result<(), SessionError> {

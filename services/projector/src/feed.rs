@@ -293,8 +293,7 @@ impl Stream {
                 Ok(Err(_)) => {}
                 Err(_) => {
                     let domain = seat.domain;
-                    metrics::counter!("arteria_projector_feed_detached_total", "domain" => domain)
-                        .increment(1);
+                    crate::measures::FEED_DETACHED.of([domain]).increment(1);
                     tracing::info!(domain, "too slow for the shared reader; it reads alone");
                 }
             }

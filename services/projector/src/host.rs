@@ -112,8 +112,7 @@ impl Host {
             let chain = format!("{:#}", anyhow::Error::new(error));
             let pause_ms = pause.as_millis() as u64;
             tracing::error!(domain, error = chain, pause_ms, "the session ended; another begins");
-            metrics::counter!("arteria_projector_sessions_failed_total", "domain" => domain)
-                .increment(1);
+            crate::measures::SESSIONS_FAILED.of([domain]).increment(1);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = soft.cancelled() => {}

@@ -125,8 +125,7 @@ impl<'h> Session<'h> {
         self.state = state;
         let domain = self.projection.schema();
         tracing::info!(domain, state = ?state, "projector state");
-        metrics::gauge!("arteria_projector_live", "domain" => domain)
-            .set(if state == State::Live { 1.0 } else { 0.0 });
+        crate::measures::LIVE.of([domain]).set(if state == State::Live { 1.0 } else { 0.0 });
     }
 
     async fn take(&mut self, batch: Inbatch) -> Result<(), SessionError> {

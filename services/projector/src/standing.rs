@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use kit_bus::{Bus, Topic};
 use kit_event::UnitId;
-use metrics::gauge;
+use kit_metric::LOG_LAG;
 use tokio_util::sync::CancellationToken;
 
 use crate::copyist::Positions;
+use crate::measures::UNIT_TRAILS_SECONDS;
 
 /// How often the log's ends are asked for.
 const LOOK_EVERY_S: u64 = 5;
@@ -82,8 +83,7 @@ impl Standing {
                 }
                 // Where an end is not known the last figure stands: 0 would say that all is read.
                 if let Some(lag) = lag_of(positions, &ends) {
-                    gauge!("arteria_log_lag_records", "role" => "projector", "domain" => *domain)
-                        .set(lag as f64);
+                    LOG_LAG.of(["projector", domain]).set(lag as f64);
                 }
             }
             for unit in &said.units {
@@ -92,8 +92,7 @@ impl Standing {
                 let held = held.map(|since| now.saturating_duration_since(*since)).max();
                 let trails = read.max(held).unwrap_or_default();
                 let unit = unit.to_string();
-                gauge!("arteria_projector_unit_trails_seconds", "unit" => unit)
-                    .set(trails.as_secs_f64());
+                UNIT_TRAILS_SECONDS.of([unit]).set(trails.as_secs_f64());
             }
         }
     }

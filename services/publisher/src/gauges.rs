@@ -1,6 +1,31 @@
 //! What dashboards show.
 
 use kit_bus::Namespace;
+use kit_metric::{Counter, Gauge, Histogram, LOG_LAG};
+
+const PUBLISHED: Counter<1> =
+    Counter::new("arteria_publisher_published_total", "Events published, by topic.", ["topic"]);
+const SKIPPED: Counter<1> =
+    Counter::new("arteria_publisher_skipped_total", "Facts not published, by reason.", ["reason"]);
+const WAITING: Gauge = Gauge::new(
+    "arteria_publisher_partitions_waiting",
+    "Partitions that wait for the schema registry or for a topic.",
+    [],
+);
+const HALTED: Gauge = Gauge::new(
+    "arteria_publisher_partitions_halted",
+    "Partitions that publish nothing until people have looked.",
+    [],
+);
+const FACT_TO_PUBLIC_SECONDS: Histogram = Histogram::new(
+    "arteria_publisher_fact_to_public_seconds",
+    "From a fact's time to its place on a public topic, snapshots excepted.",
+    [],
+);
+pub(crate) const SESSIONS_FAILED: Counter =
+    Counter::new("arteria_publisher_sessions_failed_total", "Sessions that an outage ended.", []);
+pub(crate) const ALARMS: Counter<1> =
+    Counter::new("arteria_publisher_alarms_total", "What people must look at, by kind.", ["kind"]);
 
 /// Facts that were not told, by why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,25 +76,14 @@ impl Skipped {
 
 /// Says what each series means, and lets those that count be there before the first event.
 pub(crate) fn describe() {
-    metrics::describe_counter!("arteria_publisher_published_total", "events told, by topic");
-    metrics::describe_counter!("arteria_publisher_skipped_total", "facts not told, by reason");
-    metrics::describe_gauge!(
-        "arteria_log_lag_records",
-        "records on the log that a role has not done with, over all partitions"
-    );
-    metrics::describe_gauge!(
-        "arteria_publisher_partitions_waiting",
-        "partitions that wait for the schema registry or for a topic"
-    );
-    metrics::describe_gauge!(
-        "arteria_publisher_partitions_halted",
-        "partitions that tell nothing until people have looked"
-    );
-    metrics::describe_counter!("arteria_publisher_alarms_total", "what people must look at");
-    metrics::describe_histogram!(
-        "arteria_publisher_fact_to_public_seconds",
-        "from a fact's time to its place on a public topic, snapshots excepted"
-    );
+    PUBLISHED.describe();
+    SKIPPED.describe();
+    LOG_LAG.describe();
+    WAITING.describe();
+    HALTED.describe();
+    ALARMS.describe();
+    SESSIONS_FAILED.describe();
+    FACT_TO_PUBLIC_SECONDS.describe();
     for reason in Skipped::ALL {
         skipped(reason, 0);
     }
@@ -78,36 +92,33 @@ pub(crate) fn describe() {
             published(namespace, 0);
         }
     }
-    metrics::gauge!("arteria_publisher_partitions_waiting").set(0.0);
+    WAITING.get().set(0.0);
     halted(0);
 }
 
 /// Counts events that are on their topic.
 pub(crate) fn published(namespace: Namespace, count: u64) {
-    let topic = namespace.topic();
-    metrics::counter!("arteria_publisher_published_total", "topic" => topic).increment(count);
+    PUBLISHED.of([namespace.topic()]).increment(count);
 }
 
 /// Counts facts that were not told.
 pub(crate) fn skipped(reason: Skipped, count: u64) {
-    let reason = reason.as_str();
-    metrics::counter!("arteria_publisher_skipped_total", "reason" => reason).increment(count);
+    SKIPPED.of([reason.as_str()]).increment(count);
 }
 
 /// How far the public topics are behind the record.
 pub(crate) fn lag(records: i64) {
-    metrics::gauge!("arteria_log_lag_records", "role" => "publisher", "domain" => "all")
-        .set(records as f64);
+    LOG_LAG.of(["publisher", "all"]).set(records as f64);
 }
 
 /// How many partitions tell nothing any more.
 pub(crate) fn halted(partitions: usize) {
-    metrics::gauge!("arteria_publisher_partitions_halted").set(partitions as f64);
+    HALTED.get().set(partitions as f64);
 }
 
 /// How late an event is on its topic.
 pub(crate) fn told_after(seconds: f64) {
-    metrics::histogram!("arteria_publisher_fact_to_public_seconds").record(seconds);
+    FACT_TO_PUBLIC_SECONDS.get().record(seconds);
 }
 
 /// A partition that waits; it no longer does once this is dropped.
@@ -115,13 +126,13 @@ pub(crate) struct Waiting;
 
 impl Waiting {
     pub(crate) fn begin() -> Self {
-        metrics::gauge!("arteria_publisher_partitions_waiting").increment(1.0);
+        WAITING.get().increment(1.0);
         Self
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        metrics::gauge!("arteria_publisher_partitions_waiting").decrement(1.0);
+        WAITING.get().decrement(1.0);
     }
 }

@@ -83,7 +83,7 @@ impl Host {
             let pause = pauses.next().unwrap_or(Duration::from_millis(PAUSE_MS_MAX));
             let (error, pause_ms) = (chain(&error), pause.as_millis() as u64);
             tracing::error!(error, pause_ms, "the session ended; another begins");
-            metrics::counter!("arteria_publisher_sessions_failed_total").increment(1);
+            crate::gauges::SESSIONS_FAILED.get().increment(1);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = soft.cancelled() => {}

@@ -18,6 +18,7 @@ use crate::downlink::{self, Opened};
 use crate::edge::log_unavailable;
 use crate::fault::Fault;
 use crate::feeder::{Outgoing, Want, Window};
+use crate::figures;
 use crate::limits::REPLIES_UNDER_WAY_MAX;
 use crate::presence::presence_record;
 use crate::tail::Subscription;
@@ -120,7 +121,7 @@ impl Link {
         mut step: Step,
     ) {
         if self.replies_under_way >= REPLIES_UNDER_WAY_MAX {
-            metrics::counter!("arteria_edge_replies_dropped_total").increment(1);
+            figures::REPLIES_DROPPED.get().increment(1);
             return;
         }
         let body = match serde_json::to_value(body) {
@@ -231,11 +232,11 @@ impl Link {
                 if out.in_place {
                     self.session.sends(out.letter.position);
                 }
-                metrics::counter!("arteria_edge_requests_total").increment(1);
+                figures::REQUESTS.get().increment(1);
                 self.wire.send_text(text);
                 self.pulse.sent(Instant::now());
             }
-            Opened::TooLate => metrics::counter!("arteria_edge_queries_late_total").increment(1),
+            Opened::TooLate => figures::QUERIES_LATE.get().increment(1),
             Opened::Unreadable => {}
         }
     }

@@ -61,7 +61,7 @@ fn log(link: &Link, fault: Option<&Fault>) {
         None => tracing::info!(%unit, conn_epoch, "a link ended"),
         Some(fault) => {
             let problem = fault.code.slug();
-            metrics::counter!("arteria_edge_links_closed_total", "problem" => problem).increment(1);
+            crate::figures::LINKS_CLOSED.of([problem]).increment(1);
             tracing::info!(%unit, conn_epoch, problem, detail = fault.detail, "a link was closed");
         }
     }

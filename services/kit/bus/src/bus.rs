@@ -282,7 +282,7 @@ fn connect(config: BusConfig, schemas: Schemas, delivering: Delivering) -> Resul
     let producer: Producer = produce::producer_config(&config.brokers, delivering)
         .create_with_context(Deliveries)
         .map_err(|source| made("producer", source))?;
-    produce::begin_counts();
+    crate::metrics::describe();
     know_topics(asking.client(), &config, &topic_names, deadline)?;
     know_topics(producer.client(), &config, &topic_names, deadline)?;
     let cluster_id = asking.client().fetch_cluster_id(left(deadline));

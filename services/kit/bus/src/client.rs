@@ -72,9 +72,8 @@ impl ClientContext for Watch {
             let partitions = numbers.partitions.values();
             let lags = partitions.map(|one| one.consumer_lag_stored).filter(|lag| *lag >= 0);
             if let Some(lag) = lags.reduce(|sum, lag| sum + lag) {
-                metrics::gauge!("arteria_bus_reader_lag_records", "reader" => self.client.clone(),
-                    "topic" => topic.clone())
-                .set(lag as f64);
+                let series = [self.client.clone(), topic.clone()];
+                crate::metrics::READER_LAG.of(series).set(lag as f64);
             }
         }
     }
@@ -105,6 +104,5 @@ pub(crate) fn log_line(client: &str, level: RDKafkaLogLevel, facility: &str, mes
 
 pub(crate) fn count_error(client: &str, error: &KafkaError) {
     tracing::debug!(kafka.client = client, kafka.error = %error, "librdkafka reports an error");
-    metrics::counter!("arteria_bus_client_errors_total", "client" => client.to_owned())
-        .increment(1);
+    crate::metrics::CLIENT_ERRORS.of([client.to_owned()]).increment(1);
 }

@@ -33,6 +33,7 @@ mod client;
 pub mod config;
 pub mod error;
 pub mod headers;
+mod metrics;
 pub mod namespace;
 pub mod open;
 pub mod park;

@@ -17,6 +17,7 @@ use crate::bus::Delivering;
 use crate::client;
 use crate::config::Topic;
 use crate::error::PublishError;
+use crate::metrics;
 
 /// A message that the broker has not confirmed after this has failed. Ten seconds outlast a
 /// broker's restart; the default of five minutes would hold a clinic's ACK after its link died.
@@ -83,7 +84,7 @@ impl ClientContext for Deliveries {
     }
 
     fn stats(&self, statistics: rdkafka::Statistics) {
-        metrics::gauge!("arteria_bus_producer_queue_records").set(statistics.msg_cnt as f64);
+        metrics::PRODUCER_QUEUE.get().set(statistics.msg_cnt as f64);
     }
 
     fn error(&self, error: KafkaError, _reason: &str) {
@@ -98,31 +99,18 @@ impl ProducerContext for Deliveries {
         let topic = waiting.topic.as_str();
         let word = match result {
             Ok(message) => {
-                metrics::counter!("arteria_bus_produced_total", "topic" => topic).increment(1);
-                metrics::histogram!("arteria_bus_delivery_seconds", "topic" => topic)
-                    .record(waiting.since.elapsed().as_secs_f64());
+                metrics::PRODUCED.of([topic]).increment(1);
+                let seconds = waiting.since.elapsed().as_secs_f64();
+                metrics::DELIVERY_SECONDS.of([topic]).record(seconds);
                 Ok(Placed { partition: message.partition(), offset: message.offset() })
             }
             Err((error, _)) => {
-                metrics::counter!("arteria_bus_delivery_failures_total", "topic" => topic)
-                    .increment(1);
+                metrics::DELIVERY_FAILURES.of([topic]).increment(1);
                 Err(PublishError::delivery(&waiting.type_name, error.clone()))
             }
         };
         // Nobody waiting any more is no failure: the record is on the log all the same.
         let _ = waiting.word.send(word);
-    }
-}
-
-/// Lets the counts of failures be there before the first one, so that an alert can ask for them.
-pub(crate) fn begin_counts() {
-    metrics::describe_counter!(
-        "arteria_bus_delivery_failures_total",
-        "Records that the brokers did not confirm, by topic"
-    );
-    for topic in Topic::ALL {
-        let topic = topic.as_str();
-        metrics::counter!("arteria_bus_delivery_failures_total", "topic" => topic).increment(0);
     }
 }
 

@@ -238,8 +238,7 @@ impl Bus {
             value: origin.payload.clone(),
             type_name: "parked".into(),
         };
-        metrics::counter!("arteria_bus_parked_total", "topic" => origin.topic.as_str())
-            .increment(1);
+        crate::metrics::PARKED.of([origin.topic.as_str()]).increment(1);
         self.enqueue(sealed)?.await
     }
 

@@ -9,6 +9,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, Method};
+use kit_metric::{Counter, Histogram};
 use kit_telemetry::{Field, Side, Step, StepName};
 use tower_http::catch_panic::CatchPanicLayer;
 use uuid::Uuid;
@@ -92,34 +93,29 @@ fn answered(step: &mut Step, status: http::StatusCode) {
     }
 }
 
+const REQUESTS: Counter<3> = Counter::new(
+    "arteria_http_requests_total",
+    "Calls answered, by their status.",
+    ["route", "method", "status"],
+);
+const REQUEST_SECONDS: Histogram<1> = Histogram::new(
+    "arteria_http_request_seconds",
+    "From a call's headers to its answer's.",
+    ["route"],
+);
+
 fn count(method: &'static str, route: &str, status: http::StatusCode, seconds: f64) {
-    metrics::counter!(
-        "arteria_http_requests_total",
-        "route" => route.to_owned(),
-        "method" => method,
-        "status" => status.as_str().to_owned(),
-    )
-    .increment(1);
-    metrics::histogram!("arteria_http_request_seconds", "route" => route.to_owned())
-        .record(seconds);
+    let series = [route.to_owned(), method.to_owned(), status.as_str().to_owned()];
+    REQUESTS.of(series).increment(1);
+    REQUEST_SECONDS.of([route.to_owned()]).record(seconds);
 }
 
 /// Describes what this module counts, and lets every route's counter begin at 0.
 pub fn describe_metrics<'r>(routes: impl Iterator<Item = (&'static str, &'r str)>) {
-    metrics::describe_counter!("arteria_http_requests_total", "Calls answered, by their status.");
-    metrics::describe_histogram!(
-        "arteria_http_request_seconds",
-        metrics::Unit::Seconds,
-        "From a call's headers to its answer's."
-    );
+    REQUESTS.describe();
+    REQUEST_SECONDS.describe();
     for (method, route) in routes {
-        metrics::counter!(
-            "arteria_http_requests_total",
-            "route" => route.to_owned(),
-            "method" => method,
-            "status" => "200",
-        )
-        .absolute(0);
+        REQUESTS.of([route.to_owned(), method.to_owned(), "200".to_owned()]).absolute(0);
     }
 }
 

@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
+use kit_metric::Gauge;
+
 use crate::{Lifecycle, Need};
 
 /// Between two looks: an outage shows within three of them, and a look costs the other side about a
@@ -13,6 +15,12 @@ const LOOK_WITHIN: Duration = Duration::from_secs(3);
 /// Looks that fail one after another before the thing counts as lost: one may meet a restart.
 const LOOKS_FAILED: u32 = 2;
 
+const DEPENDENCY_UP: Gauge<1> = Gauge::new(
+    "arteria_dependency_up",
+    "1 while what the process depends on answers, 0 while it is away.",
+    ["name"],
+);
+
 impl Lifecycle {
     /// Asks `look` again and again whether a dependency is there, and tells readiness, the log and
     /// the gauge `arteria_dependency_up`.
@@ -22,11 +30,8 @@ impl Lifecycle {
         F: Future<Output = bool> + Send + 'static,
     {
         let (readiness, soft) = (self.readiness(), self.soft());
-        let gauge = metrics::gauge!("arteria_dependency_up", "name" => name);
-        metrics::describe_gauge!(
-            "arteria_dependency_up",
-            "1 while what the process depends on answers, 0 while it is away."
-        );
+        let gauge = DEPENDENCY_UP.of([name]);
+        DEPENDENCY_UP.describe();
         gauge.set(1.0);
         self.spawn_passing(async move {
             let mut failed = 0;
