@@ -11,6 +11,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 
 use crate::error::{Act, StationError};
+use crate::instants;
 use crate::spool::WAL_PAGES_MAX;
 
 /// How long one try waits for another program. Longer waits are made of many tries, so that the
@@ -127,6 +128,7 @@ fn open_connection(path: &Path, flags: OpenFlags) -> Result<Connection, StationE
         .map_err(|source| StationError::Open { path: path.to_owned(), source })?;
     conn.busy_timeout(BUSY_WAIT).clinic("setting the busy wait")?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    instants::install(&conn).clinic("adding a function to the connection")?;
     Ok(conn)
 }
 

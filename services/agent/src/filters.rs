@@ -1,15 +1,15 @@
 //! A domain's filters as conditions on a practice's columns.
 //!
-//! What SQL can compare as the domain means it becomes a condition. The rest (amounts, dates as
-//! people write them, fields without a column) is compared once rows are read, so a filter never
-//! lets through what it should not; a condition on times may let through more, as callers expect.
+//! What SQL can compare as the domain means it becomes a condition; an index of the practice then
+//! finds the rows. The rest (amounts, dates as people write them, fields without a column) is
+//! compared once rows are read, so a filter never lets through what it should not.
 
-use kit_event::{Date, Filter};
+use kit_event::{Filter, Timestamp};
 use rusqlite::types::Value as SqlValue;
 use serde_json::Value;
 
 use crate::error::StationError;
-use crate::mapping::format::Format;
+use crate::instants::{self, TextRange};
 use crate::mapping::{Column, Kind, Table};
 use crate::records::ClinicRecords;
 use crate::rows::{lookup_plain, quoted, sql_value};
@@ -21,10 +21,10 @@ pub type Condition = (String, Vec<SqlValue>);
 /// What filters become.
 #[derive(Debug, Default)]
 pub struct Conditions<'f> {
-    /// For the clinic database.
-    pub sql: Vec<Condition>,
-    /// Fields and the values that they must have once read.
-    pub read: Vec<(&'static str, &'f Value)>,
+    /// For the clinic database, each row of which fulfils at most one of the alternatives.
+    pub alternatives: Vec<Vec<Condition>>,
+    /// What is compared once rows are read.
+    pub read: Vec<&'f Filter>,
 }
 
 /// Why a filter has no meaning here.
@@ -47,32 +47,98 @@ pub fn conditions<'f>(
     table: &Table,
     filters: &'f [Filter],
 ) -> Result<Conditions<'f>, FilterError> {
-    let mut conditions = Conditions::default();
+    let mut always = Vec::new();
+    let mut read = Vec::new();
+    let mut ranges: Vec<Range<'_>> = Vec::new();
     for filter in filters {
-        match filter {
+        let (field, bound) = match filter {
             Filter::Equals(field, value) => {
-                let column = table.column(field).filter(|column| is_plain(column));
-                match column {
-                    Some(column) => conditions.sql.push(equals(records, table, column, value)?),
-                    None => conditions.read.push((field, value)),
+                match table.column(field).filter(|column| is_plain(column)) {
+                    Some(column) => always.push(equals(records, table, column, value)?),
+                    None => read.push(filter),
                 }
+                continue;
             }
-            Filter::TextAtLeast(field, text) => {
-                let column = table.column(field).ok_or(FilterError::NoColumn(field))?;
-                conditions.sql.extend(bound(column, text, Side::AtLeast));
-            }
-            Filter::TextBelow(field, text) => {
-                let column = table.column(field).ok_or(FilterError::NoColumn(field))?;
-                conditions.sql.extend(bound(column, text, Side::Below));
-            }
+            Filter::NotBefore(field, at) => (field, Bound::NotBefore(*at)),
+            Filter::Before(field, at) => (field, Bound::Before(*at)),
+        };
+        let column = table.column(field).ok_or(FilterError::NoColumn(field))?;
+        match ranges.iter_mut().find(|range| range.column.field == *field) {
+            Some(range) => range.bounds.push(bound),
+            None => ranges.push(Range { column, bounds: vec![bound] }),
         }
+        read.push(filter);
     }
-    Ok(conditions)
+    Ok(Conditions { alternatives: alternatives(always, &ranges), read })
 }
 
-/// Whether equal values have equal columns.
+/// The instants that are wanted of one column.
+struct Range<'t> {
+    column: &'t Column,
+    bounds: Vec<Bound>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Bound {
+    NotBefore(Timestamp),
+    Before(Timestamp),
+}
+
+impl Range<'_> {
+    /// Exactly the rows whose column reads as such an instant.
+    fn exact(&self) -> Option<Condition> {
+        let instant = instants::expression(self.column)?;
+        let (texts, params): (Vec<String>, Vec<SqlValue>) = self
+            .bounds
+            .iter()
+            .map(|bound| match bound {
+                Bound::NotBefore(at) => (">=", at),
+                Bound::Before(at) => ("<", at),
+            })
+            .map(|(sign, at)| (format!("{instant} {sign} ?"), SqlValue::Integer(at.unix_ms())))
+            .unzip();
+        Some((texts.join(" AND "), params))
+    }
+
+    /// Texts among which the rows are, for an index.
+    fn texts(&self) -> Option<[String; 3]> {
+        let mut texts = TextRange::default();
+        for bound in &self.bounds {
+            match bound {
+                Bound::NotBefore(at) => texts.not_before(*at),
+                Bound::Before(at) => texts.before(*at),
+            }
+        }
+        texts.parts(self.column)
+    }
+}
+
+/// SQLite uses an index for each alternative, and mostly for none of an `OR`: so the first range
+/// parts the rows, and those of the others are judged within.
+fn alternatives(mut always: Vec<Condition>, ranges: &[Range<'_>]) -> Vec<Vec<Condition>> {
+    let mut parting = None;
+    for range in ranges {
+        // The cheap look at a text comes first, reading it only where that lets it through.
+        match range.texts() {
+            Some(texts) if parting.is_none() => parting = Some(texts),
+            Some(texts) => always.push((format!("({})", texts.join(" OR ")), Vec::new())),
+            None => {}
+        }
+        always.extend(range.exact());
+    }
+    match parting {
+        None => vec![always],
+        Some(texts) => texts
+            .into_iter()
+            .map(|text| [(text, Vec::new())].into_iter().chain(always.iter().cloned()).collect())
+            .collect(),
+    }
+}
+
+/// Whether equal values have equal columns. A number or a time may be written in many ways.
 fn is_plain(column: &Column) -> bool {
-    column.format.is_none() && column.kind != Kind::Money
+    let is_text = matches!(column.kind, Kind::Text | Kind::Uuid) && column.format.is_none();
+    is_text || !column.codes.is_empty()
 }
 
 fn equals(
@@ -131,51 +197,4 @@ fn one_of_words(column: &Column, expression: &str, value: &Value) -> Condition {
         alternatives.push(format!("{expression} IS NULL"));
     }
     (format!("({})", alternatives.join(" OR ")), params)
-}
-
-/// Which side of a bound is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
-    AtLeast,
-    Below,
-}
-
-/// A bound on times. Local times differ from UTC by less than a day, so each side gets a day more.
-fn bound(column: &Column, text: &str, side: Side) -> Option<Condition> {
-    let name = column.parts.first().filter(|_| column.parts.len() == 1);
-    let sign = if side == Side::AtLeast { ">=" } else { "<" };
-    let Some(format) = &column.format else {
-        let name = quoted(name?);
-        return Some((format!("{name} {sign} ?"), vec![SqlValue::Text(text.to_owned())]));
-    };
-    // The bound's own day counts, and one more for the zone.
-    let days = if side == Side::AtLeast { -1 } else { 2 };
-    let day: Date = text.get(..10)?.parse().ok()?;
-    let day = day.to_naive().checked_add_signed(chrono::TimeDelta::days(days))?;
-    let start = day.and_time(chrono::NaiveTime::MIN);
-    match format {
-        Format::UnixSeconds | Format::UnixMs => {
-            let number = format.write(start).parse().ok()?;
-            let sql = format!("CAST({} AS INTEGER) {sign} ?", quoted(name?));
-            Some((sql, vec![SqlValue::Integer(number)]))
-        }
-        Format::Minutes => None,
-        Format::Pattern(_) => {
-            let text = joined(column);
-            let (width, [year, month, month_day]) = (format.width()?, format.date_places()?);
-            let iso = format!(
-                "substr({text}, {year}, 4) || '-' || substr({text}, {month}, 2) || '-' || \
-                 substr({text}, {month_day}, 2)"
-            );
-            // What is not written at full width is read, and judged then.
-            let sql = format!("(({iso}) {sign} ? OR length({text}) <> {width})");
-            Some((sql, vec![SqlValue::Text(day.format("%Y-%m-%d").to_string())]))
-        }
-    }
-}
-
-/// The text of a column, or of the several that make one.
-fn joined(column: &Column) -> String {
-    let parts: Vec<String> = column.parts.iter().map(|name| quoted(name)).collect();
-    format!("trim({})", parts.join(" || ' ' || "))
 }

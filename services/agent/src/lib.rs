@@ -18,7 +18,8 @@
 //! | [`books`] | both files together |
 //! | [`drain`], [`lookups`], [`publish`], [`reemit`] | from rows to numbered facts |
 //! | [`walk`], [`opening`], [`epoch`], [`restore`] | all rows: stated, compared |
-//! | [`apply`], [`records`], [`filters`], [`changes`], [`domains`] | from requests to rows |
+//! | [`apply`], [`changes`], [`domains`] | from requests to rows |
+//! | [`records`], [`filters`], [`instants`] | rows as a decision reads them |
 //! | [`station`], [`inbox`], [`hearing`], [`command`], [`tries`] | the clinic thread |
 //! | [`uplink`], [`rounds`] | what it sends, and looks after |
 //! | [`queries`] | the query thread |
@@ -50,6 +51,7 @@ pub mod hearing;
 pub mod identity;
 pub mod inbox;
 pub mod init;
+pub mod instants;
 pub mod ledger;
 pub mod link;
 pub mod logs;

@@ -155,12 +155,13 @@ impl ClinicRecords<'_> {
     fn read_all(&self, thing: &str, filters: &[Filter]) -> Result<Vec<Value>, ReadError> {
         let table = self.captured(thing)?;
         let conditions = filters::conditions(self, table, filters)?;
-        let rows = self.select(table, conditions.sql)?;
-        let fits = |state: &Value| {
-            let holds = |field: &str| state.get(field).unwrap_or(&Value::Null);
-            conditions.read.iter().all(|(field, value)| holds(field) == *value)
-        };
-        Ok(rows.into_iter().map(|(_, row)| row.state).filter(fits).collect())
+        let fits = |state: &Value| conditions.read.iter().all(|filter| filter.passes(state));
+        let mut found = Vec::new();
+        for sql in conditions.alternatives {
+            let states = self.select(table, sql)?.into_iter().map(|(_, row)| row.state);
+            found.extend(states.filter(fits));
+        }
+        Ok(found)
     }
 
     fn select(

@@ -32,7 +32,7 @@ pub fn literal(text: &str) -> String {
 
 /// SQL for one column as an image holds it. JSON refuses blobs, and not every JSON reader takes
 /// what SQLite prints for the ends of the real numbers.
-fn image_value(row: &str, column: &str) -> String {
+pub fn image_value(row: &str, column: &str) -> String {
     let c = format!("{row}{}", quoted(column));
     format!(
         "CASE typeof({c}) WHEN 'blob' THEN '{BLOB_MARK}' || hex({c}) \

@@ -11,6 +11,7 @@ use kit_event::{Date, Timestamp};
 use rusqlite::types::Value as SqlValue;
 use serde_json::Value;
 
+use crate::mapping::format::Format;
 use crate::mapping::{Amount, Column, Currency, Kind, Table, money};
 use crate::rows::{Image, sql_value};
 
@@ -56,7 +57,10 @@ pub fn read(column: &Column, image: &Image) -> Read {
         Kind::Text => Some(Value::String(text.clone())),
         Kind::Date => read_date(column, &text).map(|date| Value::String(date.to_string())),
         Kind::Time => read_time(column, &text).map(Value::String),
-        Kind::Timestamp => read_instant(column, &text).map(|at| Value::String(at.to_string())),
+        Kind::Timestamp => {
+            let at = instant(column.format.as_ref(), column.zone.unwrap_or(Tz::UTC), &text);
+            at.map(|at| Value::String(at.to_string()))
+        }
         Kind::Bool => read_bool(&text).map(Value::Bool),
         Kind::Integer => read_integer(&text).map(Value::from),
         Kind::Money => read_amount(column, &text, image).map(Value::from),
@@ -76,7 +80,11 @@ pub fn text_in(column: &Column, image: &Image) -> Option<String> {
     if column.parts.len() < 2 {
         return text_of(image.get(&column.name).or_else(|| image.get(column.parts.first()?))?);
     }
-    let mut parts = column.parts.iter().map(|name| image.get(name).and_then(text_of));
+    joined(column.parts.iter().map(|name| image.get(name).and_then(text_of)))
+}
+
+/// The text of several columns, those that are empty left out; none where the first is.
+pub fn joined(mut parts: impl Iterator<Item = Option<String>>) -> Option<String> {
     let mut text = parts.next()??;
     for part in parts.flatten() {
         text.push(' ');
@@ -108,19 +116,19 @@ fn read_time(column: &Column, text: &str) -> Option<String> {
     }
 }
 
-/// An instant; RFC 3339 says its offset itself, whatever form the column usually has.
-fn read_instant(column: &Column, text: &str) -> Option<Timestamp> {
+/// The instant that a text of a column of this form tells. RFC 3339 says its offset itself,
+/// whatever form the column usually has.
+pub fn instant(format: Option<&Format>, zone: Tz, text: &str) -> Option<Timestamp> {
     if let Ok(at) = text.trim().parse() {
         return Some(at);
     }
-    let format = column.format.as_ref()?;
+    let format = format?;
     // A `T` and a space between day and time say the same.
     let at = format.read(text).or_else(|| format.read(&text.replacen('T', " ", 1)))?;
     if format.is_absolute() {
         return Some(at.and_utc().into());
     }
-    let at = of_wall(column.zone.unwrap_or(Tz::UTC), at)?;
-    at.to_string().parse().ok()
+    of_wall(zone, at)?.to_string().parse().ok()
 }
 
 /// A wall time that does not exist is no instant; one that exists twice is its first.
@@ -209,7 +217,7 @@ fn written_time(column: &Column, text: &str) -> Result<Vec<SqlValue>, Unwritable
         }
     };
     let text = format.write(at);
-    if format.is_absolute() || matches!(format, crate::mapping::format::Format::Minutes) {
+    if format.is_absolute() || matches!(format, Format::Minutes) {
         return Ok(vec![text.parse().map_or(SqlValue::Text(text.clone()), SqlValue::Integer)]);
     }
     let mut parts: Vec<SqlValue> =

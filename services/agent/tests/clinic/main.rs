@@ -16,4 +16,5 @@ mod mapped;
 mod pace;
 mod third;
 mod till;
+mod times;
 mod walkthrough;

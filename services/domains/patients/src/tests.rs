@@ -36,12 +36,7 @@ impl Records for Clinic {
 
     fn find(&self, thing: &str, filters: &[Filter]) -> Result<Vec<Value>, RecordsError> {
         assert_eq!(thing, Patient::THING);
-        let passes = |state: &Value| {
-            filters.iter().all(|filter| match filter {
-                Filter::Equals(field, value) => state[field] == *value,
-                Filter::TextAtLeast(..) | Filter::TextBelow(..) => unreachable!(),
-            })
-        };
+        let passes = |state: &Value| filters.iter().all(|filter| filter.passes(state));
         Ok(self.0.iter().map(|(state, _)| state.clone()).filter(passes).collect())
     }
 

@@ -5,23 +5,13 @@
 //! instant (somebody typed `tomorrow 9.30`) takes nothing, since nobody can say when; an end
 //! that is missing or not after its beginning takes the beginning alone.
 
-use kit_event::{Filter, Records, Refusal, Timestamp};
+use kit_event::{Filter, Records, Refusal};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::appointment::Appointment;
 use crate::interval::{Interval, Intervals};
 use crate::reading::read;
-
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-/// Rows hold times as text, perhaps with an offset of up to a day, and an appointment lasts up to a
-/// day: so one that touches an interval has a text from two days before it on.
-const TEXT_ROOM_DAYS: i64 = 2;
-/// Offsets alone shift a text by less than a day.
-const OFFSET_ROOM_DAYS: i64 = 1;
-/// Longer than a day are only blocks that a desk writes by itself (a course, a leave). We look for
-/// those that began up to two weeks before; an appointment that lasts longer is none.
-const LONG_DAYS_MAX: i64 = 14;
 
 /// The time that is taken.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,8 +28,8 @@ impl Diary {
         self.0.overlap(wish)
     }
 
-    /// Reads every appointment of the practitioner that may touch `around`, but for `except`, the
-    /// one that is about to move.
+    /// Reads every appointment of the practitioner that touches `around`, but for `except`, the one
+    /// that is about to move.
     ///
     /// # Errors
     /// The clinic database did not answer.
@@ -50,23 +40,19 @@ impl Diary {
         except: Option<Uuid>,
     ) -> Result<Self, Refusal> {
         let whose = || Filter::Equals("practitioner_id", json!(practitioner_id));
-        let near_from = date_text(around.starts, -TEXT_ROOM_DAYS);
-        let near = [
+        let begins_within = [
             whose(),
-            Filter::TextAtLeast("starts_at", near_from.clone()),
-            Filter::TextBelow("starts_at", end_of(&date_text(around.ends, OFFSET_ROOM_DAYS))),
+            Filter::NotBefore("starts_at", around.starts),
+            Filter::Before("starts_at", around.ends),
         ];
-        let long = [
+        // However long before: a course or a leave may take months.
+        let reaches_into = [
             whose(),
-            Filter::TextAtLeast(
-                "starts_at",
-                date_text(around.starts, -TEXT_ROOM_DAYS - LONG_DAYS_MAX),
-            ),
-            Filter::TextBelow("starts_at", near_from),
-            Filter::TextAtLeast("ends_at", date_text(around.starts, -OFFSET_ROOM_DAYS)),
+            Filter::Before("starts_at", around.starts),
+            Filter::NotBefore("ends_at", around.starts.plus_ms(1)),
         ];
-        let mut rows = records.find(Appointment::THING, &near)?;
-        rows.extend(records.find(Appointment::THING, &long)?);
+        let mut rows = records.find(Appointment::THING, &begins_within)?;
+        rows.extend(records.find(Appointment::THING, &reaches_into)?);
         let mut held = Vec::with_capacity(rows.len());
         for row in &rows {
             held.push(read::<Appointment>(Appointment::THING, row)?);
@@ -81,14 +67,4 @@ fn taken(appointment: &Appointment) -> Option<Interval> {
     let starts = appointment.starts_at.filter(|_| appointment.takes_time())?;
     let ends = appointment.ends_at.filter(|ends| *ends > starts);
     Some(Interval::new(starts, ends.unwrap_or_else(|| starts.plus_ms(1))))
-}
-
-/// The date `days` after `at`, as text that is not above any time of that date.
-fn date_text(at: Timestamp, days: i64) -> String {
-    at.plus_ms(days * DAY_MS).to_utc().format("%Y-%m-%d").to_string()
-}
-
-/// A text above every time of `date`, whichever way the time of day is written behind it.
-fn end_of(date: &str) -> String {
-    format!("{date}~")
 }

@@ -178,7 +178,7 @@ pub trait Records {
     /// The clinic database did not answer.
     fn get(&self, thing: &str, id: &Uuid) -> Result<Option<Stored>, RecordsError>;
 
-    /// All things that pass every filter, in the order of their keys.
+    /// All things that pass every filter, in no promised order.
     ///
     /// # Errors
     /// The clinic database did not answer.
@@ -209,11 +209,23 @@ pub struct Stored {
 pub enum Filter {
     /// The field equals the value.
     Equals(&'static str, Value),
-    /// The column's raw text is at least this text, byte by byte. Times typed by other programs
-    /// vary in form, so callers leave a day or two of room and compare parsed values themselves.
-    TextAtLeast(&'static str, String),
-    /// The column's raw text is below this text.
-    TextBelow(&'static str, String),
+    /// The field reads as an instant, and it is not before this one. How a program wrote it does
+    /// not matter: whatever a state shows as an instant is compared as that instant.
+    NotBefore(&'static str, Timestamp),
+    /// The field reads as an instant before this one.
+    Before(&'static str, Timestamp),
+}
+
+impl Filter {
+    /// Whether a thing in this state passes.
+    pub fn passes(&self, state: &Value) -> bool {
+        let instant = |field: &str| state.get(field)?.as_str()?.parse::<Timestamp>().ok();
+        match self {
+            Self::Equals(field, value) => state.get(field).unwrap_or(&Value::Null) == value,
+            Self::NotBefore(field, bound) => instant(field).is_some_and(|at| at >= *bound),
+            Self::Before(field, bound) => instant(field).is_some_and(|at| at < *bound),
+        }
+    }
 }
 
 /// The clinic database did not answer; the agent knows the cause.

@@ -96,12 +96,7 @@ impl Records for Clinic {
     }
 
     fn find(&self, thing: &str, filters: &[Filter]) -> Result<Vec<Value>, RecordsError> {
-        let passes = |row: &Value| {
-            filters.iter().all(|filter| match filter {
-                Filter::Equals(field, value) => row[*field] == *value,
-                Filter::TextAtLeast(..) | Filter::TextBelow(..) => false,
-            })
-        };
+        let passes = |row: &Value| filters.iter().all(|filter| filter.passes(row));
         let of_thing = self.rows.iter().filter(|(of, _)| *of == thing);
         Ok(of_thing.map(|(_, row)| row.clone()).filter(passes).collect())
     }

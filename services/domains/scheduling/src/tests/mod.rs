@@ -76,11 +76,6 @@ fn key<'a>(thing: &str, row: &'a Value) -> &'a Value {
     &row[format!("{thing}_id")]
 }
 
-/// The column's text: what a person typed stands in it, and reads as `<field>_raw`.
-fn column<'a>(row: &'a Value, field: &str) -> Option<&'a str> {
-    row[field].as_str().or_else(|| row[format!("{field}_raw")].as_str())
-}
-
 impl Records for Clinic {
     fn get(&self, thing: &str, id: &Uuid) -> Result<Option<Stored>, RecordsError> {
         let found =
@@ -89,17 +84,7 @@ impl Records for Clinic {
     }
 
     fn find(&self, thing: &str, filters: &[Filter]) -> Result<Vec<Value>, RecordsError> {
-        let passes = |row: &Value| {
-            filters.iter().all(|filter| match filter {
-                Filter::Equals(field, value) => row[*field] == *value,
-                Filter::TextAtLeast(field, least) => {
-                    column(row, field).is_some_and(|text| text >= least.as_str())
-                }
-                Filter::TextBelow(field, above) => {
-                    column(row, field).is_some_and(|text| text < above.as_str())
-                }
-            })
-        };
+        let passes = |row: &Value| filters.iter().all(|filter| filter.passes(row));
         let of_thing = self.rows.iter().filter(|(of, _)| *of == thing);
         Ok(of_thing.map(|(_, row)| row.clone()).filter(passes).collect())
     }
