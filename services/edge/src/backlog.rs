@@ -7,7 +7,7 @@ use kit_bus::{BusError, RawRecord, ScanError, Scans, Topic};
 use kit_event::{Delivery, Timestamp, UnitId};
 
 use crate::feeder::{Kind, Letter, ScanOrder, Window};
-use crate::limits::{SCAN_BYTES_MAX, SCAN_CONTROLS_MAX, SCAN_RECORDS_MAX};
+use crate::limits::{SCAN_BYTES_MAX, SCAN_CONTROLS_MAX, SCAN_PASSED_RECORDS_MAX, SCAN_RECORDS_MAX};
 
 /// A stretch of the log could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +57,8 @@ pub fn is_alive(record: &RawRecord, now: Timestamp) -> bool {
     expires_at.is_some_and(|at| at > now)
 }
 
-/// Reads what `order` asks for, or as much of it as a link may hold.
+/// Reads what `order` asks for, or as much of it as a link may hold; at most so much that others
+/// have their turn ([`SCAN_PASSED_RECORDS_MAX`]).
 ///
 /// # Errors
 /// The log could not be read, or does not hold the place any more.
@@ -69,7 +70,8 @@ pub async fn read(
     now: Timestamp,
 ) -> Result<Window<Arc<RawRecord>>, BacklogError> {
     crate::figures::SCANS.of(["requests"]).increment(1);
-    let scan = scans.scan(Topic::Requests, partition, order.from, order.to).await;
+    let to = order.to.min(order.from.saturating_add(SCAN_PASSED_RECORDS_MAX));
+    let scan = scans.scan(Topic::Requests, partition, order.from, to).await;
     let mut scan = scan.map_err(|source| BacklogError::Begin { partition, source })?;
     let mut reading = Reading::begin(order);
     while let Some(record) = scan.next().await {
@@ -80,7 +82,7 @@ pub async fn read(
         }
         reading.passed(position + 1);
     }
-    reading.passed(order.to);
+    reading.passed(to);
     Ok(reading.window)
 }
 

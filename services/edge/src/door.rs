@@ -1,10 +1,12 @@
-//! The door: accepts sockets, upgrades them, and turns away what there is no place for.
+//! The door: accepts sockets and upgrades them.
 //!
-//! An agent that is turned away is still upgraded, so that it reads a close code and a pause; only
-//! a flood beyond that is dropped unheard.
+//! Whoever comes is a newcomer until a token says otherwise, and holds one of the few places that
+//! newcomers have ([`crate::places`]); an agent for which there is no link's place is told so after
+//! its token, with a close code and a pause.
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
@@ -17,51 +19,16 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use kit_lifecycle::Lifecycle;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_tungstenite::tungstenite::handshake::server::create_response;
 
 use crate::edge::Edge;
 use crate::greeting;
-use crate::limits::{LINKS_MAX, TURNED_AWAY_MAX, UPGRADE_BYTES_MAX, UPGRADE_WITHIN_MS};
+use crate::limits::{UPGRADE_BYTES_MAX, UPGRADE_WITHIN_MS};
+use crate::places::{Newcomer, Places};
 
 /// A pause after the system refused a socket (mostly too many open files), so that the loop does
 /// not spin on it.
 const ACCEPT_PAUSE_MS: u64 = 50;
-
-/// A socket's place. While it is held, the edge counts the socket.
-pub enum Place {
-    /// One of the edge's links.
-    Link(OwnedSemaphorePermit),
-    /// Turned away; it is only told when to come back.
-    TurnedAway(OwnedSemaphorePermit),
-}
-
-/// The places of an edge.
-#[derive(Clone)]
-pub struct Places {
-    links: Arc<Semaphore>,
-    turned_away: Arc<Semaphore>,
-}
-
-impl Default for Places {
-    fn default() -> Self {
-        Self::of(LINKS_MAX, TURNED_AWAY_MAX)
-    }
-}
-
-impl Places {
-    /// Places for so many links, and for so many more sockets that are told to come back.
-    pub fn of(links: usize, turned_away: usize) -> Self {
-        let (links, turned_away) = (Semaphore::new(links), Semaphore::new(turned_away));
-        Self { links: Arc::new(links), turned_away: Arc::new(turned_away) }
-    }
-
-    fn take(&self) -> Option<Place> {
-        let link = self.links.clone().try_acquire_owned().ok().map(Place::Link);
-        let turned_away = || self.turned_away.clone().try_acquire_owned().ok();
-        link.or_else(|| turned_away().map(Place::TurnedAway))
-    }
-}
 
 /// Accepts sockets until the soft token.
 pub async fn keep(listener: TcpListener, places: Places, edge: Arc<Edge>, life: Lifecycle) {
@@ -72,10 +39,11 @@ pub async fn keep(listener: TcpListener, places: Places, edge: Arc<Edge>, life: 
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => match places.take() {
-                Some(place) => life.spawn_passing(admit(stream, place, edge.clone(), life.clone())),
-                None => crate::figures::SOCKETS_DROPPED.get().increment(1),
-            },
+            Ok((stream, peer)) => {
+                let newcomer = places.newcomer(peer.ip());
+                let (places, edge) = (places.clone(), edge.clone());
+                life.spawn_passing(admit(stream, newcomer, places, edge, life.clone()));
+            }
             Err(error) => {
                 tracing::warn!(%error, "a socket could not be accepted");
                 tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
@@ -85,17 +53,27 @@ pub async fn keep(listener: TcpListener, places: Places, edge: Arc<Edge>, life: 
 }
 
 /// Serves the one request of a socket, which should be the upgrade.
-async fn admit(stream: TcpStream, place: Place, edge: Arc<Edge>, life: Lifecycle) {
+async fn admit(
+    stream: TcpStream,
+    newcomer: Newcomer,
+    places: Places,
+    edge: Arc<Edge>,
+    life: Lifecycle,
+) {
     // Small frames answer one another; Nagle's algorithm would hold each for the last one's ACK.
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let place = std::sync::Mutex::new(Some(place));
+    let newcomer = Arc::new(newcomer);
+    let is_asked = AtomicBool::new(false);
     let soft = life.soft();
     let service = service_fn(|request| {
-        let place = place.lock().ok().and_then(|mut place| place.take());
-        std::future::ready(answer(request, place, &edge, &life))
+        let first = !is_asked.swap(true, Ordering::SeqCst);
+        let newcomer = first.then(|| newcomer.clone());
+        std::future::ready(answer(request, newcomer, &places, &edge, &life))
     });
+    // The whole of it has one deadline: a head that drips, or an answer that nobody reads.
+    let within = Duration::from_millis(UPGRADE_WITHIN_MS);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(UPGRADE_WITHIN_MS))
@@ -105,8 +83,9 @@ async fn admit(stream: TcpStream, place: Place, edge: Arc<Edge>, life: Lifecycle
     tokio::select! {
         // What has not asked for its upgrade yet is nobody's link.
         () = soft.cancelled() => {}
-        served = connection => {
-            if let Err(error) = served {
+        () = newcomer.evicted() => {}
+        served = tokio::time::timeout(within, connection) => {
+            if let Ok(Err(error)) = served {
                 tracing::debug!(%error, "a socket ended before its upgrade");
             }
         }
@@ -115,7 +94,8 @@ async fn admit(stream: TcpStream, place: Place, edge: Arc<Edge>, life: Lifecycle
 
 fn answer(
     mut request: Request<Incoming>,
-    place: Option<Place>,
+    newcomer: Option<Arc<Newcomer>>,
+    places: &Places,
     edge: &Arc<Edge>,
     life: &Lifecycle,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -123,15 +103,15 @@ fn answer(
         Ok(response) => response,
         Err((status, detail)) => return Ok(problem(status, detail)),
     };
-    let Some(place) = place else {
+    let Some(newcomer) = newcomer else {
         return Ok(problem(StatusCode::BAD_REQUEST, "a socket carries one upgrade"));
     };
     let upgraded = hyper::upgrade::on(&mut request);
-    let (edge, soft) = (edge.clone(), life.clone());
+    let (places, edge, soft) = (places.clone(), edge.clone(), life.clone());
     life.spawn_passing(async move {
         let Ok(upgraded) = upgraded.await else { return };
         if let Some((stream, part)) = bare(upgraded) {
-            greeting::greet(stream, part, place, edge, soft).await;
+            greeting::greet(stream, part, newcomer, places, edge, soft).await;
         }
     });
     Ok(upgrade)

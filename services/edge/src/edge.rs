@@ -7,6 +7,7 @@ use rand::Rng;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::budget::Budgets;
 use crate::fault::Fault;
 use crate::limits::{PAUSE_MS_MAX, PAUSE_MS_MIN};
 use crate::presence::Whereabouts;
@@ -32,6 +33,8 @@ pub struct Edge {
     pub roster: Roster,
     /// Where units are, as the presence topic says.
     pub whereabouts: Whereabouts,
+    /// What units may ask for in a time.
+    pub budgets: Budgets,
     /// HELLOs being answered.
     pub hellos: Semaphore,
     /// Cancelled, in the sense of done, once the presence topic was read to its end.
@@ -58,4 +61,9 @@ pub fn overloaded(detail: &str) -> Fault {
 /// The end of a link while the log cannot be read or written.
 pub fn log_unavailable(detail: &str) -> Fault {
     Fault::new(kit_link::CloseCode::LogUnavailable, detail).retry_after_ms(pause_ms())
+}
+
+/// The end of a link when the edge goes away.
+pub fn draining() -> Fault {
+    Fault::new(kit_link::CloseCode::Draining, "the edge is going away")
 }

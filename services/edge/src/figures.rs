@@ -1,17 +1,9 @@
 //! The edge's metrics: what each means, said once, and counters that exist before their first
-//! event; and the one figure that must be measured, the lag of the tail.
+//! event.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use kit_bus::Topic;
 use kit_link::CloseCode;
 use kit_metric::{Counter, Gauge, Histogram, LOG_LAG, PARKED};
-use tokio_util::sync::CancellationToken;
 
-use crate::edge::Edge;
-use crate::limits::LAG_EVERY_MS;
-use crate::uplink::chain;
 use crate::withheld::BODY_REFUSED;
 
 /// Why a record of requests is parked here.
@@ -85,7 +77,12 @@ pub const REPLIES_DROPPED: Counter =
     Counter::new("arteria_edge_replies_dropped_total", "Replies that nobody can await.", []);
 pub const SOCKETS_DROPPED: Counter = Counter::new(
     "arteria_edge_sockets_dropped_total",
-    "Connections refused because all places were taken.",
+    "Sockets closed before their token was read, to make room for another.",
+    [],
+);
+pub const REPLIES_UNASKED: Counter = Counter::new(
+    "arteria_edge_replies_unasked_total",
+    "Replies and answers to what was not asked on their link, or not any more; passed over.",
     [],
 );
 pub const LIVENESS_FAILURES: Counter = Counter::new(
@@ -112,6 +109,7 @@ pub fn describe() {
         &OVERTAKING_DROPPED,
         &REPLIES_DROPPED,
         &SOCKETS_DROPPED,
+        &REPLIES_UNASKED,
         &LIVENESS_FAILURES,
     ] {
         counter.describe();
@@ -127,44 +125,5 @@ pub fn describe() {
     }
     for kind in [BODY_REFUSED, REQUEST_UNREADABLE] {
         PARKED.of([kind]).increment(0);
-    }
-}
-
-/// Measures now and then how far the tail is from the log's end, until the soft token.
-///
-/// # Errors
-/// None; it ends only by the token.
-pub async fn measure_lag(edge: Arc<Edge>, soft: CancellationToken) -> anyhow::Result<()> {
-    let mut every = tokio::time::interval(Duration::from_millis(LAG_EVERY_MS));
-    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    loop {
-        tokio::select! {
-            () = soft.cancelled() => return Ok(()),
-            _ = every.tick() => {}
-        }
-        if let Some(lag) = lag(&edge).await {
-            LOG_LAG.of(["edge", "requests"]).set(lag as f64);
-        }
-    }
-}
-
-/// Records of the tailed partitions that the tail has not handed out; none when the log cannot be
-/// asked, and the figure then stays what it was.
-async fn lag(edge: &Edge) -> Option<i64> {
-    let places = edge.tail.places();
-    if places.is_empty() {
-        return Some(0);
-    }
-    match edge.bus.ends(Topic::Requests).await {
-        Ok(ends) => {
-            let behind = |(partition, next): (i32, i64)| {
-                ends.get(&partition).map_or(0, |end| (end - next).max(0))
-            };
-            Some(places.into_iter().map(behind).sum())
-        }
-        Err(error) => {
-            tracing::debug!(error = chain(&error), "the tail's lag is not known");
-            None
-        }
     }
 }

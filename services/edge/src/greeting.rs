@@ -11,63 +11,36 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use kit_bus::{Topic, Watermarks};
-use kit_event::{Timestamp, UnitId};
+use kit_event::UnitId;
 use kit_lifecycle::Lifecycle;
 use kit_link::{
     CloseCode, Cursor, FromEdge, Hello, LogIdentity, Resume, SUBPROTOCOL, Welcome, limits,
 };
+use kit_token::Refused;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
-use units::Presence;
+use tokio::time::{Instant, timeout};
 
-use crate::door::Place;
-use crate::edge::{Edge, log_unavailable, overloaded};
+use crate::budget::UnitBudget;
+use crate::edge::{Edge, draining, log_unavailable, overloaded};
 use crate::fault::Fault;
-use crate::limits::HELLO_TURN_MS;
-use crate::link::{self, Link};
+use crate::limits::{HELLO_TURN_MS, REFUSED_AFTER_MS};
+use crate::link::{self, Holding, Link};
 use crate::on_log;
-use crate::presence::presence_record;
+use crate::places::{Newcomer, Place, Places};
+use crate::presence::{Standing, presence_record};
 use crate::roster::Seat;
 use crate::session::{OnLog, Session};
 use crate::uplink::chain;
 use crate::wire::{Event, Wire};
 use crate::wording;
 
-/// What stays the same in a link's presence.
-#[derive(Debug, Clone)]
-pub struct Standing {
-    /// The unit.
-    pub unit: UnitId,
-    /// Since when it is connected.
-    pub since: Timestamp,
-    /// The agent's version.
-    pub agent_version: String,
-    /// Its log of requests.
-    pub log: LogIdentity,
-}
-
-impl Standing {
-    /// The presence of the unit on `edge_id`, or away.
-    pub fn presence(
-        &self,
-        edge_id: Option<&str>,
-        conn_epoch: Option<i64>,
-        applied_next: Option<i64>,
-        durable: Option<OnLog>,
-    ) -> Presence {
-        Presence {
-            unit_id: self.unit.clone(),
-            edge_id: edge_id.map(str::to_owned),
-            conn_epoch,
-            since: self.since,
-            agent_version: Some(self.agent_version.clone()),
-            applied_next,
-            durable_seq: durable.map(|on| on.durable.seq),
-            durable_id: durable.map(|on| on.durable.id),
-            facts_offset: durable.map(|on| on.offset),
-            log: Some(self.log.0.clone()),
-        }
-    }
+/// A socket whose agent is known.
+struct Known {
+    wire: Wire,
+    hello: Hello,
+    unit: UnitId,
+    budget: Arc<UnitBudget>,
+    place: Place,
 }
 
 /// A unit that was let in.
@@ -84,22 +57,18 @@ struct Admitted {
 pub async fn greet(
     stream: TcpStream,
     part: Vec<u8>,
-    place: Place,
+    newcomer: Arc<Newcomer>,
+    places: Places,
     edge: Arc<Edge>,
     life: Lifecycle,
 ) {
-    let mut wire = Wire::new(stream, part, limits::HELLO_BYTES_MAX).await;
-    if matches!(place, Place::TurnedAway(_)) {
-        return end(wire, Some(overloaded("the edge has no place for another link"))).await;
-    }
-    let hello = match hello(&mut wire, &life).await {
-        Ok(hello) => hello,
-        Err(fault) => return end(wire, fault).await,
+    let wire = Wire::new(stream, part, limits::HELLO_BYTES_MAX).await;
+    let known = tokio::select! {
+        () = newcomer.evicted() => return,
+        known = authenticate(wire, &places, &edge, &life) => known,
     };
-    let unit = match verify(&edge, &hello).await {
-        Ok(unit) => unit,
-        Err(fault) => return end(wire, Some(fault)).await,
-    };
+    drop(newcomer);
+    let Some(Known { mut wire, hello, unit, budget, place }) = known else { return };
     let (admitted, early) = admit_watching(&edge, unit, &hello, &mut wire).await;
     let admitted = match admitted {
         Ok(admitted) => admitted,
@@ -124,10 +93,48 @@ pub async fn greet(
         admitted.durable,
         admitted.next,
     );
+    let Admitted { seat, standing, .. } = admitted;
     let link =
-        Link::new(edge, life.clone(), wire, session, admitted.seat, admitted.standing, place);
+        Link::new(edge, life.clone(), wire, session, Holding { seat, standing, budget, place });
     // The steady state is a task of its own: the greeting's large future ends here.
     life.spawn_passing(link::run(Box::new(link), fault));
+}
+
+/// Takes a newcomer to its token, and, where that is good, to a link's place.
+async fn authenticate(
+    mut wire: Wire,
+    places: &Places,
+    edge: &Edge,
+    life: &Lifecycle,
+) -> Option<Known> {
+    let hello = match hello(&mut wire, life).await {
+        Ok(hello) => hello,
+        Err(fault) => {
+            end(wire, fault).await;
+            return None;
+        }
+    };
+    let answer_at = Instant::now() + Duration::from_millis(REFUSED_AFTER_MS);
+    let unit = match verify(edge, &hello).await {
+        Ok(unit) => unit,
+        Err(fault) => {
+            tokio::time::sleep_until(answer_at).await;
+            end(wire, Some(fault)).await;
+            return None;
+        }
+    };
+    let now = Instant::now();
+    let budget = edge.budgets.of(&unit, now);
+    let fault = match (budget.connects(now), places.link()) {
+        (Ok(()), Some(place)) => return Some(Known { wire, hello, unit, budget, place }),
+        (Err(pause), _) => {
+            let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+            overloaded("the unit connects too often").retry_after_ms(pause_ms)
+        }
+        (Ok(()), None) => overloaded("the edge has no place for another link"),
+    };
+    end(wire, Some(fault)).await;
+    None
 }
 
 async fn end(wire: Wire, fault: Option<Fault>) {
@@ -169,17 +176,28 @@ async fn hello(wire: &mut Wire, life: &Lifecycle) -> Result<Hello, Option<Fault>
     Err(Some(Fault::new(CloseCode::VersionUnsupported, detail)))
 }
 
-/// The end of a link when the edge goes away.
-pub fn draining() -> Fault {
-    Fault::new(CloseCode::Draining, "the edge is going away")
+async fn verify(edge: &Edge, hello: &Hello) -> Result<UnitId, Fault> {
+    let bad = |detail: &str| Fault::new(CloseCode::BadToken, detail);
+    let within = Duration::from_millis(limits::HELLO_WITHIN_MS);
+    let verified = timeout(within, edge.verifier.verify(&hello.token, edge.clock.now())).await;
+    let verified = verified.map_err(|_| overloaded("the keys of agents do not answer"))?;
+    let verified = verified.map_err(|refused| {
+        tracing::info!(refused = %refused, "a token was refused");
+        bad(&told(&refused))
+    })?;
+    let unit = verified.units.into_iter().next();
+    unit.ok_or_else(|| bad("the token names no unit"))
 }
 
-async fn verify(edge: &Edge, hello: &Hello) -> Result<UnitId, Fault> {
-    let bad = |detail: String| Fault::new(CloseCode::BadToken, detail);
-    let verified = edge.verifier.verify(&hello.token, edge.clock.now()).await;
-    let verified = verified.map_err(|refused| bad(refused.to_string()))?;
-    let unit = verified.units.into_iter().next();
-    unit.ok_or_else(|| bad("the token names no unit".to_owned()))
+/// What a stranger is told of a refused token. Whether a unit is enrolled here is told to nobody
+/// who does not hold its key, so an unknown key and a wrong signature are one refusal.
+fn told(refused: &Refused) -> String {
+    match refused {
+        Refused::Key | Refused::Signature => {
+            "the token is not signed with the key of an enrolled unit".to_owned()
+        }
+        other => other.to_string(),
+    }
 }
 
 /// Works out the answer while the socket is watched. The work is never dropped half-way: it may
@@ -217,7 +235,7 @@ async fn admit(edge: &Arc<Edge>, unit: UnitId, hello: &Hello) -> Result<Admitted
     let sighted = edge.whereabouts.on_log(&unit, &log.0);
     let (resume, next) = resume(hello.cursor.as_ref(), &log, ends);
     let since = edge.clock.now();
-    let agent_version = hello.agent_version.chars().take(AGENT_VERSION_CHARS_MAX).collect();
+    let agent_version = plain_version(&hello.agent_version);
     let standing = Standing { unit: unit.clone(), since, agent_version, log };
     let conn_epoch = announce(edge, &standing, next, sighted).await?;
     let seat = edge.roster.enter(unit.clone(), conn_epoch);
@@ -239,6 +257,13 @@ async fn admit(edge: &Arc<Edge>, unit: UnitId, hello: &Hello) -> Result<Admitted
 
 /// The longest agent version that is kept. Ours have eleven characters.
 const AGENT_VERSION_CHARS_MAX: usize = 64;
+
+/// An agent's version as it is kept and shown: it comes from the clinic, and ends on an operator's
+/// terminal, so only printing ASCII of it is kept.
+fn plain_version(told: &str) -> String {
+    let plain = |c: &char| c.is_ascii_graphic() || *c == ' ';
+    told.chars().filter(plain).take(AGENT_VERSION_CHARS_MAX).collect()
+}
 
 /// Writes the unit's presence; the record's own offset is the connection's number.
 async fn announce(
@@ -292,6 +317,20 @@ fn welcome(edge: &Edge, admitted: &Admitted) -> Welcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_is_kept_without_what_a_terminal_obeys() {
+        let hostile = "1.2\u{1b}[2J\u{9b}31m\n\r\u{202e}evil\u{0}";
+        assert_eq!(plain_version(hostile), "1.2[2J31mevil");
+        assert_eq!(plain_version("0.1.0 (linux x86_64)"), "0.1.0 (linux x86_64)");
+        assert_eq!(plain_version(&"x".repeat(5_000)).len(), AGENT_VERSION_CHARS_MAX);
+    }
+
+    #[test]
+    fn an_unknown_key_and_a_wrong_signature_are_one_refusal() {
+        assert_eq!(told(&Refused::Key), told(&Refused::Signature));
+        assert_ne!(told(&Refused::Key), told(&Refused::Expired));
+    }
 
     #[test]
     fn a_cursor_is_exact_only_within_its_own_log() {

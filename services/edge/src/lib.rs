@@ -12,11 +12,12 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`door`] | sockets, the upgrade, turning away |
+//! | [`door`], [`places`] | sockets, the upgrade; how many there may be |
 //! | [`greeting`] | from HELLO to WELCOME |
 //! | [`on_log`], [`durable`] | what of a unit is on the log |
 //! | [`link`] | a link's steady state and its end |
 //! | [`session`] | what may follow what; pure |
+//! | [`budget`] | what one unit may ask for in a time |
 //! | [`wording`], [`fault`] | frames from text; the ends of a link, in words |
 //! | [`wire`], [`pulse`] | the socket; its heartbeat |
 //! | [`uplink`] | facts on their way to the log |
@@ -25,10 +26,11 @@
 //! | [`traced`] | the edge's steps of a trace |
 //! | [`presence`], [`roster`], [`watch`] | where units are, who is connected here |
 //! | [`edge`] | what all links share |
-//! | [`vitals`], [`figures`] | what a unit tells of itself; what the edge tells |
+//! | [`vitals`], [`figures`], [`lag`] | what a unit tells of itself; what the edge tells |
 //! | [`limits`] | every number |
 
 pub mod backlog;
+pub mod budget;
 pub mod door;
 pub mod downlink;
 pub mod durable;
@@ -37,9 +39,11 @@ pub mod fault;
 pub mod feeder;
 pub mod figures;
 pub mod greeting;
+pub mod lag;
 pub mod limits;
 pub mod link;
 pub mod on_log;
+pub mod places;
 pub mod presence;
 pub mod pulse;
 pub mod roster;
@@ -85,7 +89,7 @@ pub async fn run(settings: Settings, life: Lifecycle) -> anyhow::Result<()> {
 /// # Errors
 /// As [`run`].
 pub async fn start(settings: Settings, life: Lifecycle) -> anyhow::Result<SocketAddr> {
-    start_with(settings, door::Places::default(), life).await
+    start_with(settings, places::Places::default(), life).await
 }
 
 /// As [`start`], with other bounds than the usual ones.
@@ -94,7 +98,7 @@ pub async fn start(settings: Settings, life: Lifecycle) -> anyhow::Result<Socket
 /// As [`run`].
 pub async fn start_with(
     settings: Settings,
-    places: door::Places,
+    places: places::Places,
     life: Lifecycle,
 ) -> anyhow::Result<SocketAddr> {
     figures::describe();
@@ -126,7 +130,7 @@ pub async fn start_with(
             ended = one.tail.clone().run(tail) => Ok(ended?),
         }
     });
-    life.spawn("lag", figures::measure_lag(edge.clone(), life.soft()));
+    life.spawn("lag", lag::measure_lag(edge.clone(), life.soft()));
     life.spawn("liveness", watch::say_alive(edge.clone(), life.soft()));
     life.spawn("door", open_door(listener, places, edge.clone(), life.clone()));
     watch_over(&life, &edge.bus);
@@ -152,7 +156,7 @@ fn watch_over(life: &Lifecycle, bus: &Bus) {
 /// listener's backlog.
 async fn open_door(
     listener: TcpListener,
-    places: door::Places,
+    places: places::Places,
     edge: Arc<Edge>,
     life: Lifecycle,
 ) -> anyhow::Result<()> {
@@ -190,6 +194,7 @@ async fn connect(settings: &Settings) -> anyhow::Result<Edge> {
         tail: tail::Tail::default(),
         roster: roster::Roster::default(),
         whereabouts: presence::Whereabouts::default(),
+        budgets: budget::Budgets::default(),
         hellos: Semaphore::new(HELLOS_MAX),
         is_caught_up: CancellationToken::new(),
     })

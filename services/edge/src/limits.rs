@@ -3,8 +3,13 @@
 /// Links of one edge. 10,000 idle links cost 150 MB with TLS; a second edge comes before a second
 /// ten thousand.
 pub const LINKS_MAX: usize = 20_000;
-/// Sockets beyond [`LINKS_MAX`] that are still told to come back later; more are dropped unheard.
-pub const TURNED_AWAY_MAX: usize = 512;
+/// Sockets whose token is not verified yet, on top of [`LINKS_MAX`]. Each may hold an upgrade's head
+/// and a HELLO: 60 MB where all are as large as they may be. 2,000 agents a second pass through it
+/// over links of a second's round trip.
+pub const NEWCOMERS_MAX: usize = 2_048;
+/// A refused token is answered this long after its HELLO: what is looked up for it, and for how
+/// long, tells a stranger nothing.
+pub const REFUSED_AFTER_MS: u64 = 250;
 /// HELLOs being answered at once. Each may scan the log; more only make all of them slow.
 pub const HELLOS_MAX: usize = 256;
 /// How long a HELLO waits for its turn before the agent is told to come back.
@@ -14,7 +19,7 @@ pub const HELLO_TURN_MS: u64 = 10_000;
 pub const PAUSE_MS_MIN: u64 = 1_000;
 /// The longer end of that pause.
 pub const PAUSE_MS_MAX: u64 = 5_000;
-/// The upgrade request's head must be complete within this time.
+/// The upgrade must be asked for and answered within this time.
 pub const UPGRADE_WITHIN_MS: u64 = 5_000;
 /// The largest head of an upgrade request. Proxies add headers; 16 KiB is what most of them allow.
 pub const UPGRADE_BYTES_MAX: usize = 16 * 1024;
@@ -97,3 +102,33 @@ pub const DETAIL_CHARS_MAX: usize = 400;
 pub const AHEAD_LETTERS_MAX: usize = 2 * SCAN_CONTROLS_MAX;
 /// Scans whose consumer is connected at start; the first units to connect need not wait for it.
 pub const SCANS_WARM: usize = 2;
+/// Connections that a unit may make at once, and then in each second. A link that flaps backs off
+/// long before.
+pub const HELLOS_BURST: u32 = 30;
+/// See [`HELLOS_BURST`].
+pub const HELLOS_PER_SECOND: u32 = 1;
+/// Connections beyond its budget that are counted against a unit, and so the longest pause that it
+/// is told, in seconds.
+pub const HELLO_DEBT_MAX: u32 = 60;
+/// Frames that are read from a unit at once, and then in each second. A clinic that comes back with
+/// a day's work sends some 3,000 facts a second.
+pub const UP_FRAMES_BURST: u32 = 50_000;
+/// See [`UP_FRAMES_BURST`].
+pub const UP_FRAMES_PER_SECOND: u32 = 5_000;
+/// Bytes of frames that are read from a unit at once, and then in each second.
+pub const UP_BYTES_BURST: u32 = 64 * 1024 * 1024;
+/// See [`UP_BYTES_BURST`].
+pub const UP_BYTES_PER_SECOND: u32 = 8 * 1024 * 1024;
+/// Records of the log of requests that are looked through for a unit at once, and then in each
+/// second: a whole partition for one that was away, not one after another for one that asks anew.
+pub const SCANNED_BURST: u32 = 2_000_000;
+/// See [`SCANNED_BURST`].
+pub const SCANNED_PER_SECOND: u32 = 50_000;
+/// Budgets of units that are remembered without a look at which of them still say something.
+pub const BUDGETS_KEPT_MAX: usize = 2 * LINKS_MAX;
+/// Requests, queries and cancels of a link whose outcome or answer is still awaited. Sixteen
+/// requests are under way at once, and an agent answers what it was asked soon after; what was
+/// asked before so many others is not awaited any more.
+pub const ASKED_MAX: usize = 256;
+/// Records that one scan looks through before others have their turn.
+pub const SCAN_PASSED_RECORDS_MAX: i64 = 20_000;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use kit_bus::{Outgoing, Topic};
 use kit_clock::Clock;
 use kit_event::{Timestamp, UnitId};
-use kit_link::Durable;
+use kit_link::{Durable, LogIdentity};
 use units::{EdgeLiveness, Presence, PresenceMap, PresenceRecord};
 use uuid::Uuid;
 
@@ -47,6 +47,43 @@ impl Whereabouts {
         }
         let (seq, id) = (presence.durable_seq?, presence.durable_id?);
         Some(OnLog { durable: Durable { seq, id }, offset: presence.facts_offset? })
+    }
+}
+
+/// What stays the same in a link's presence.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// The unit.
+    pub unit: UnitId,
+    /// Since when it is connected.
+    pub since: Timestamp,
+    /// The agent's version.
+    pub agent_version: String,
+    /// Its log of requests.
+    pub log: LogIdentity,
+}
+
+impl Standing {
+    /// The presence of the unit on `edge_id`, or away.
+    pub fn presence(
+        &self,
+        edge_id: Option<&str>,
+        conn_epoch: Option<i64>,
+        applied_next: Option<i64>,
+        durable: Option<OnLog>,
+    ) -> Presence {
+        Presence {
+            unit_id: self.unit.clone(),
+            edge_id: edge_id.map(str::to_owned),
+            conn_epoch,
+            since: self.since,
+            agent_version: Some(self.agent_version.clone()),
+            applied_next,
+            durable_seq: durable.map(|on| on.durable.seq),
+            durable_id: durable.map(|on| on.durable.id),
+            facts_offset: durable.map(|on| on.offset),
+            log: Some(self.log.0.clone()),
+        }
     }
 }
 

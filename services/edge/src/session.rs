@@ -12,7 +12,7 @@ use kit_link::{
 };
 
 use crate::fault::Fault;
-use crate::limits::ASKED_AGAIN_RANGES_MAX;
+use crate::limits::{ASKED_AGAIN_RANGES_MAX, ASKED_MAX};
 use crate::wording::{self, Read};
 
 /// A fact that is on the log, and where.
@@ -35,7 +35,7 @@ pub enum Heard {
     Reply(i32, Box<Reply>),
     /// A query's answer for whoever waits on the partition.
     Answer(i32, Box<Answer>),
-    /// A reply or answer that nobody waits for.
+    /// A reply or answer that nobody on this link asked for, or not any more.
     Unasked,
     /// How the unit is: its last number, and what it tells of its spool.
     Pong(Pong),
@@ -63,6 +63,8 @@ pub struct Session {
     applied_next: i64,
     told_next: i64,
     unapplied: VecDeque<i64>,
+    /// What the unit was asked on this link, and where the asker listens.
+    asked: VecDeque<(RequestId, i32)>,
 }
 
 impl Session {
@@ -78,6 +80,7 @@ impl Session {
             applied_next: next,
             told_next: next,
             unapplied: VecDeque::new(),
+            asked: VecDeque::new(),
         }
     }
 
@@ -123,11 +126,13 @@ impl Session {
                 FromAgent::Reply(reply) => {
                     self.own(&reply.request_id)?;
                     let partition = self.reply_partition(reply.reply_partition)?;
+                    let partition = self.awaited(&reply.request_id, partition);
                     Ok(partition.map_or(Heard::Unasked, |p| Heard::Reply(p, Box::new(reply))))
                 }
                 FromAgent::Answer(answer) => {
                     self.own(&answer.id)?;
                     let partition = self.reply_partition(answer.reply_partition)?;
+                    let partition = self.awaited(&answer.id, partition);
                     Ok(partition.map_or(Heard::Unasked, |p| Heard::Answer(p, Box::new(answer))))
                 }
             },
@@ -197,6 +202,27 @@ impl Session {
     pub fn sends(&mut self, position: i64) {
         self.unapplied.push_back(position);
         self.told_next = self.told_next.max(position + 1);
+    }
+
+    /// The unit is asked for an outcome or an answer, for whoever listens on `partition`.
+    pub fn asks(&mut self, request: RequestId, partition: Option<i32>) {
+        let Some(partition) = partition else { return };
+        if self.asked.len() == ASKED_MAX {
+            self.asked.pop_front();
+        }
+        self.asked.push_back((request, partition));
+    }
+
+    /// Where an outcome or answer goes: to who asked for it on this link, once for each time.
+    fn awaited(&mut self, request: &RequestId, partition: Option<i32>) -> Option<i32> {
+        let partition = partition?;
+        let asked = |(id, at): &(RequestId, i32)| id == request && *at == partition;
+        let index = self.asked.iter().position(asked)?;
+        self.asked.remove(index);
+        if self.asked.is_empty() {
+            self.asked = VecDeque::new();
+        }
+        Some(partition)
     }
 
     /// The unit is told that nothing below `head` concerns it any more.

@@ -145,11 +145,37 @@ fn replies_are_of_the_own_unit_and_to_a_partition_that_is_there() {
         })
         .to_string()
     };
+    link.asks(format!("hcu-0001.{}", "0".repeat(32)).parse().unwrap(), Some(3));
     assert!(matches!(link.hear(&reply("hcu-0001", 3)), Ok(Heard::Reply(3, _))));
     let (_, detail) = end(link.hear(&reply("hcu-0001", 4)));
     assert_eq!(detail, "reply_partition 4 is not within 0 to 3");
     let (_, detail) = end(link.hear(&reply("hcu-0002", 3)));
     assert_eq!(detail, "the request is not of unit hcu-0001");
+}
+
+#[test]
+fn an_outcome_goes_once_to_who_asked_on_this_link_and_nowhere_else() {
+    let mut link = session(None, 0);
+    let id = |number: usize| -> RequestId { format!("hcu-0001.{number:032x}").parse().unwrap() };
+    let heard = |link: &mut Session, number: usize, partition: i32| {
+        let reply = json!({
+            "frame": "reply", "request_id": id(number), "reply_partition": partition, "outcome": {},
+        });
+        matches!(link.hear(&reply.to_string()), Ok(Heard::Reply(..)))
+    };
+    link.asks(id(1), Some(2));
+    link.asks(id(1), Some(3));
+    link.asks(id(2), None);
+    assert!(!heard(&mut link, 1, 1), "nobody asked from there");
+    assert!(heard(&mut link, 1, 3) && heard(&mut link, 1, 2));
+    assert!(!heard(&mut link, 1, 2), "once for each time it was asked");
+    assert!(!heard(&mut link, 2, 0), "nobody waits for it");
+    assert!(!heard(&mut link, 3, 0), "it was never asked");
+    for number in 10..10 + ASKED_MAX + 1 {
+        link.asks(id(number), Some(0));
+    }
+    assert!(!heard(&mut link, 10, 0), "so much was asked since that nobody waits any more");
+    assert!(heard(&mut link, 11, 0));
 }
 
 #[test]

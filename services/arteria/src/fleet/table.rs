@@ -71,6 +71,12 @@ fn row(unit: &UnitView, now: Timestamp) -> [String; HEAD.len()] {
         since(unit.oldest_open_at),
         or_none(Some(ails.join(" ")).filter(|ails| !ails.is_empty())),
     ]
+    .map(|cell| shown(&cell))
+}
+
+/// A cell as a terminal may show it. Some of it comes from clinics; none of it may move a cursor.
+fn shown(cell: &str) -> String {
+    cell.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').collect()
 }
 
 fn line(cells: &[String; HEAD.len()], widths: &[usize; HEAD.len()]) -> String {
@@ -120,6 +126,10 @@ mod tests {
             oldest_open_at: Some(now.plus_ms(-90_000)),
             ails: BTreeSet::from([Ail::Away, Ail::OnHold]),
         };
+        let hostile = Some("1.0\u{1b}[2J\u{9b}2J\r\n\u{202e}".to_owned());
+        let hostile = text(&[UnitView { agent_version: hostile, ..unit.clone() }], false, now);
+        assert!(hostile.lines().nth(2).unwrap().contains(" 1.0[2J2J "), "{hostile}");
+        assert!(hostile.chars().all(|c| c == '\n' || !c.is_control()), "{hostile:?}");
         let well = UnitView { ails: BTreeSet::new(), ..unit.clone() };
         let sums = text(&[well], true, now);
         assert_eq!(sums.lines().next(), Some("1 units, 0 online, 0 ailing"));

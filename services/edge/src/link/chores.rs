@@ -43,12 +43,20 @@ impl Link {
                 Chore::Subscribed(round, edge.tail.subscribe(&edge.bus, &unit, partition).await)
             }
             .boxed(),
-            Want::Scan(order) => async move {
-                let now = edge.clock.now();
-                let window = backlog::read(&edge.scans, &unit, partition, order, now).await;
-                Chore::Scanned(round, window)
+            Want::Scan(order) => {
+                let budget = self.budget.clone();
+                async move {
+                    tokio::time::sleep_until(budget.scanned(0, Instant::now())).await;
+                    let now = edge.clock.now();
+                    let window = backlog::read(&edge.scans, &unit, partition, order, now).await;
+                    if let Ok(window) = &window {
+                        let passed = u64::try_from(window.seen_to - order.from);
+                        budget.scanned(passed.unwrap_or_default(), Instant::now());
+                    }
+                    Chore::Scanned(round, window)
+                }
+                .boxed()
             }
-            .boxed(),
         });
     }
 
@@ -222,13 +230,27 @@ impl Link {
         }
     }
 
+    /// What a frame asks of the agent, as far as its answer is judged by it.
+    fn remember(&mut self, frame: FromEdge) {
+        match frame {
+            FromEdge::Resend(resend) => self.session.asks_again(&resend),
+            FromEdge::Request(asked) => self.session.asks(asked.id, asked.reply_partition),
+            FromEdge::Cancel(asked) => self.session.asks(asked.request_id, asked.reply_partition),
+            FromEdge::Query(asked) => self.session.asks(asked.id, asked.reply_partition),
+            FromEdge::Welcome(_)
+            | FromEdge::NewEpoch(_)
+            | FromEdge::Reemit(_)
+            | FromEdge::Ack(_)
+            | FromEdge::Ping(_)
+            | FromEdge::Error(_) => {}
+        }
+    }
+
     fn opened(&mut self, out: &Outgoing<Arc<RawRecord>>, opened: Opened) {
         self.downstream.opened();
         match opened {
             Opened::Frame(frame, text) => {
-                if let FromEdge::Resend(resend) = frame.as_ref() {
-                    self.session.asks_again(resend);
-                }
+                self.remember(*frame);
                 if out.in_place {
                     self.session.sends(out.letter.position);
                 }

@@ -36,14 +36,15 @@ use tokio_util::sync::CancellationToken;
 use self::chores::Chore;
 use self::downstream::{Downstream, PlaceLost};
 pub use self::parting::write_away;
-use crate::door::Place;
+use crate::budget::UnitBudget;
 use crate::edge::{Edge, log_unavailable};
 use crate::fault::Fault;
-use crate::greeting::Standing;
 use crate::limits::{
     FACTS_UNDER_WAY_MAX, OUTBOX_FEED_BELOW, OUTBOX_FRAMES_MAX, PRESENCE_AT_LEAST_EVERY_MS,
     PRESENCE_EVERY_MS, WRITE_STALL_MS,
 };
+use crate::places::Place;
+use crate::presence::Standing;
 use crate::pulse::Pulse;
 use crate::roster::{Nudge, Seat};
 use crate::session::{Heard, Session};
@@ -95,6 +96,18 @@ impl Book {
     }
 }
 
+/// What a link holds of the edge while it stands.
+pub struct Holding {
+    /// Its place among the connections.
+    pub seat: Seat,
+    /// What stays the same in its presence.
+    pub standing: Standing,
+    /// Its unit's budget.
+    pub budget: Arc<UnitBudget>,
+    /// Its place among the sockets.
+    pub place: Place,
+}
+
 /// A unit's link.
 pub struct Link {
     edge: Arc<Edge>,
@@ -104,6 +117,9 @@ pub struct Link {
     session: Session,
     seat: Seat,
     standing: Standing,
+    budget: Arc<UnitBudget>,
+    /// Nothing more is read from a unit beyond its budget before this.
+    read_from: Instant,
     _place: Place,
     partition: i32,
     downstream: Downstream,
@@ -135,10 +151,9 @@ impl Link {
         life: Lifecycle,
         wire: Wire,
         session: Session,
-        seat: Seat,
-        standing: Standing,
-        place: Place,
+        holding: Holding,
     ) -> Self {
+        let Holding { seat, standing, budget, place } = holding;
         let now = Instant::now();
         let book = Book { written_at: now, is_stale: true, is_being_written: false };
         Self {
@@ -147,6 +162,8 @@ impl Link {
             wire,
             seat,
             standing,
+            budget,
+            read_from: now,
             _place: place,
             partition: edge.bus.partition_of(session.unit().as_str()),
             downstream: Downstream::new(session.applied_next()),
@@ -195,15 +212,18 @@ impl Link {
         }
     }
 
-    /// A unit whose facts do not get on, or that does not take what is sent, is not listened to.
+    /// A unit whose facts do not get on, that does not take what is sent, or that says more than its
+    /// budget, is not listened to.
     fn may_read(&self) -> bool {
         self.wire.waiting() < OUTBOX_FRAMES_MAX
+            && self.read_from <= Instant::now()
             && self.session.facts_under_way() < FACTS_UNDER_WAY_MAX
     }
 
     fn due_at(&self) -> Instant {
         let stall = self.wire.stalled_since().map(|at| at + Duration::from_millis(WRITE_STALL_MS));
-        let due = [self.book.due_at(), stall].into_iter().flatten();
+        let read_from = (self.read_from > Instant::now()).then_some(self.read_from);
+        let due = [self.book.due_at(), stall, read_from].into_iter().flatten();
         due.fold(self.pulse.due_at(), Instant::min)
     }
 
@@ -238,6 +258,7 @@ impl Link {
         };
         let now = Instant::now();
         self.pulse.heard(now);
+        self.read_from = self.budget.frame(text.len(), now);
         let applied_next = self.session.applied_next();
         match self.session.hear(&text)? {
             Heard::Fact(mut fact) => {
@@ -252,7 +273,10 @@ impl Link {
                 self.send(&FromEdge::Error(ErrorFrame { problem, detail }));
             }
             Heard::Pong(pong) => self.vitals.heard(&pong),
-            Heard::Applied | Heard::Unasked => {}
+            Heard::Unasked => {
+                crate::figures::REPLIES_UNASKED.get().increment(1);
+            }
+            Heard::Applied => {}
         }
         self.book.is_stale |= applied_next != self.session.applied_next();
         Ok(())

@@ -7,11 +7,10 @@ use kit_link::FromEdge;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{End, Link};
-use crate::edge::Edge;
+use crate::edge::{Edge, draining};
 use crate::fault::Fault;
-use crate::greeting::{Standing, draining};
 use crate::limits::{AWAY_WITHIN_MS, DRAIN_WITHIN_MS};
-use crate::presence::presence_record;
+use crate::presence::{Standing, presence_record};
 use crate::roster::Seat;
 use crate::session::OnLog;
 

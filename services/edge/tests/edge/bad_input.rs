@@ -76,11 +76,12 @@ fn a_token_that_is_not_the_units_own_lets_nobody_in() {
         let dir = tempfile::tempdir().unwrap();
         let forged = AgentKey::generate(&unit.id, &dir.path().join("key")).unwrap();
         let forged = forged.sign_hello(now()).unwrap();
-        refused_hello(addr, &unit, with(forged), bad, "signature").await;
+        let not_enrolled = "not signed with the key of an enrolled unit";
+        refused_hello(addr, &unit, with(forged), bad, not_enrolled).await;
         let stranger = "nobody-0001".parse().unwrap();
         let stranger = AgentKey::generate(&stranger, &dir.path().join("other")).unwrap();
         let stranger = stranger.sign_hello(now()).unwrap();
-        refused_hello(addr, &unit, with(stranger), bad, "key is unknown").await;
+        refused_hello(addr, &unit, with(stranger), bad, not_enrolled).await;
         let issuer = Issuer::open(dir.path(), false).unwrap();
         let ttl = std::time::Duration::from_secs(60);
         let units = [unit.id.clone()];
@@ -198,10 +199,12 @@ fn a_request_cut_in_the_middle_is_parked_and_the_next_one_goes_down() {
 #[test]
 fn an_edge_without_a_place_says_when_to_come_back() {
     on_network(|net| async move {
-        let (addr, life) = net.narrow_edge(1).await;
+        let (addr, life) = net.narrow_edge(1, 64).await;
         let (unit, other) = (net.unit("placed"), net.unit("turned-away"));
         let (agent, _) = Agent::connect(addr, &unit).await;
-        let closed = Agent::dial(addr, &other).await.closed().await;
+        let mut turned_away = Agent::dial(addr, &other).await;
+        turned_away.send(&FromAgent::Hello(hello(&other))).await;
+        let closed = turned_away.closed().await;
         closed.expect(CloseCode::Overloaded, "no place for another link");
         let pause_ms = closed.reason["retry_after_ms"].as_u64().unwrap();
         assert!((1_000..=5_000).contains(&pause_ms), "{pause_ms}");
@@ -222,5 +225,61 @@ fn an_edge_without_a_place_says_when_to_come_back() {
         agent.leave().await;
         life.stop();
         life.drain().await.unwrap();
+    });
+}
+
+#[test]
+fn sockets_without_a_token_keep_no_clinic_out() {
+    on_network(|net| async move {
+        let (addr, life) = net.narrow_edge(1, 8).await;
+        let (unit, stranger) = (net.unit("clinic"), net.unit("stranger"));
+        let mut silent = Vec::new();
+        for _ in 0..40 {
+            silent.push(tokio::net::TcpStream::connect(addr).await.unwrap());
+        }
+        let mut upgraded = Vec::new();
+        for _ in 0..12 {
+            upgraded.push(Agent::dial(addr, &stranger).await);
+        }
+        let half = b"GET /unit/v1 HTTP/1.1\r\nhost: e\r\n";
+        let mut halves = Vec::new();
+        for _ in 0..7 {
+            let mut socket = tokio::net::TcpStream::connect(addr).await.unwrap();
+            socket.write_all(half).await.unwrap();
+            halves.push(socket);
+        }
+        let (mut agent, _) = Agent::connect(addr, &unit).await;
+        agent.fact(1, 1).await;
+        agent.acked(1, 1).await;
+        // The oldest made room for the newest, long before any of them was too slow.
+        let mut sink = [0; 16];
+        let read = silent[0].read(&mut sink);
+        let read = tokio::time::timeout(std::time::Duration::from_secs(1), read).await;
+        assert!(matches!(read, Ok(Ok(0) | Err(_))), "{read:?}");
+        agent.leave().await;
+        life.stop();
+        life.drain().await.unwrap();
+    });
+}
+
+#[test]
+fn a_unit_that_connects_again_and_again_is_told_to_stay_away_for_longer() {
+    on_network(|net| async move {
+        let (unit, other) = (net.unit("restless"), net.unit("neighbour"));
+        let mut pauses = Vec::new();
+        for _ in 0..60 {
+            let mut agent = Agent::dial(net.edges[0], &unit).await;
+            agent.send(&FromAgent::Hello(hello(&unit))).await;
+            if let FromEdge::Error(error) = agent.next().await {
+                assert_eq!(error.problem, "overloaded");
+                let closed = agent.closed().await;
+                assert_eq!(closed.code, CloseCode::Overloaded.code());
+                pauses.push(closed.reason["retry_after_ms"].as_u64().unwrap());
+            }
+        }
+        assert!(pauses.len() >= 10, "{pauses:?}");
+        assert!(pauses.last() > pauses.first(), "{pauses:?}");
+        let (agent, _) = Agent::connect(net.edges[0], &other).await;
+        agent.leave().await;
     });
 }

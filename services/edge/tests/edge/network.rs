@@ -141,10 +141,10 @@ impl Network {
         edge(&Settings { registry_url, ..self.settings.clone() }).await
     }
 
-    /// One more edge, with so few places.
-    pub async fn narrow_edge(&self, links: usize) -> (SocketAddr, Lifecycle) {
+    /// One more edge, with so few places for links and for sockets without a token.
+    pub async fn narrow_edge(&self, links: usize, newcomers: usize) -> (SocketAddr, Lifecycle) {
         let life = Lifecycle::without_signals();
-        let places = edge::door::Places::of(links, 64);
+        let places = edge::places::Places::of(links, newcomers);
         let addr = edge::start_with(self.settings.clone(), places, life.clone()).await.unwrap();
         (addr, life)
     }
@@ -187,6 +187,21 @@ impl Network {
     /// Puts a wish on the log.
     pub async fn wish(&self, unit: &Unit, key: &str) -> Placed {
         let request = self.request(unit, key, WISH, json!({"note": key}));
+        self.bus.publish_request(&request).await.unwrap()
+    }
+
+    /// Puts a wish of a gateway that listens on `partition` on the log.
+    pub async fn wish_from(&self, unit: &Unit, key: &str, partition: i32) -> Placed {
+        let mut request = self.request(unit, key, WISH, json!({"note": key}));
+        request.reply_partition = Some(partition);
+        self.bus.publish_request(&request).await.unwrap()
+    }
+
+    /// Puts a live query of a gateway that listens on `partition` on the log.
+    pub async fn query_from(&self, unit: &Unit, key: &str, partition: i32) -> Placed {
+        let mut request = self.request(unit, key, QUERY, json!({"note": key}));
+        request.delivery = Delivery::Query;
+        request.reply_partition = Some(partition);
         self.bus.publish_request(&request).await.unwrap()
     }
 

@@ -134,45 +134,80 @@ fn a_query_goes_at_once_or_never() {
     });
 }
 
+fn reply(unit: &Unit, key: &str, partition: i32) -> Reply {
+    let request_id = unit.request_id(key);
+    let outcome = json!({"request_id": request_id, "state": "done", "later_member": 1});
+    Reply {
+        request_id,
+        reply_partition: Some(partition),
+        last_seq: Some(UnitSeq::new(1, 9)),
+        record_seq: None,
+        traceparent: None,
+        outcome,
+    }
+}
+
+fn answer(unit: &Unit, key: &str, partition: i32) -> Answer {
+    Answer {
+        id: unit.request_id(key),
+        reply_partition: Some(partition),
+        traceparent: None,
+        body: Some(json!({"items": []})),
+        reason: None,
+        detail: None,
+    }
+}
+
 #[test]
 fn replies_and_answers_go_to_the_partition_that_was_named() {
     on_network(|net| async move {
         let unit = net.unit("replies");
         let (mut agent, _) = Agent::connect(net.edges[0], &unit).await;
-        let request_id = unit.request_id("1");
-        let outcome = json!({"request_id": request_id, "state": "done", "later_member": 1});
-        let reply = Reply {
-            request_id: request_id.clone(),
-            reply_partition: Some(2),
-            last_seq: Some(UnitSeq::new(1, 9)),
-            record_seq: None,
-            traceparent: None,
-            outcome,
-        };
-        agent.send(&FromAgent::Reply(reply.clone())).await;
-        let answer = Answer {
-            id: unit.request_id("2"),
-            reply_partition: Some(3),
-            traceparent: None,
-            body: Some(json!({"items": []})),
-            reason: None,
-            detail: None,
-        };
-        agent.send(&FromAgent::Answer(answer)).await;
+        net.wish_from(&unit, "1", 2).await;
+        agent.request().await;
+        net.query_from(&unit, "2", 3).await;
+        assert!(matches!(agent.next().await, FromEdge::Query(_)));
+        agent.send(&FromAgent::Reply(reply(&unit, "1", 2))).await;
+        agent.send(&FromAgent::Answer(answer(&unit, "2", 3))).await;
         let body = first_body(net, 2, &unit).await;
         assert_eq!(body["outcome"]["state"], "done");
         assert_eq!(body["last_seq"], "1-9");
         let body = first_body(net, 3, &unit).await;
         assert_eq!(body["body_json"], r#"{"items":[]}"#);
-        let mut foreign = reply.clone();
-        foreign.request_id = net.unit("victim").request_id("1");
+        let foreign = reply(&net.unit("victim"), "1", 2);
         agent.send(&FromAgent::Reply(foreign)).await;
         agent.closed().await.expect(CloseCode::ProtocolError, "the request is not of unit");
         let (mut agent, _) = Agent::connect(net.edges[0], &unit).await;
-        let mut forged = reply;
+        while !matches!(agent.next().await, FromEdge::Request(_)) {}
+        let mut forged = reply(&unit, "1", 2);
         forged.outcome = json!({"request_id": unit.request_id("7"), "state": "done"});
         agent.send(&FromAgent::Reply(forged)).await;
         agent.closed().await.expect(CloseCode::ProtocolError, "of another request");
+    });
+}
+
+#[test]
+fn what_nobody_asked_for_on_this_link_is_passed_on_to_nobody() {
+    on_network(|net| async move {
+        let unit = net.unit("unasked");
+        let (mut agent, _) = Agent::connect(net.edges[0], &unit).await;
+        net.wish_from(&unit, "1", 2).await;
+        agent.request().await;
+        agent.send(&FromAgent::Reply(reply(&unit, "never", 2))).await;
+        agent.send(&FromAgent::Reply(reply(&unit, "1", 3))).await;
+        agent.send(&FromAgent::Answer(answer(&unit, "never", 1))).await;
+        for _ in 0..5 {
+            agent.send(&FromAgent::Reply(reply(&unit, "1", 2))).await;
+        }
+        // The ACK comes after the edge has read all of them.
+        agent.fact(1, 1).await;
+        agent.acked(1, 1).await;
+        first_body(net, 2, &unit).await;
+        for (partition, count) in [(0, 0), (1, 0), (2, 1), (3, 0)] {
+            let records = net.records(Topic::Replies, partition, unit.id.as_str()).await;
+            assert_eq!(records.len(), count, "partition {partition}");
+        }
+        agent.leave().await;
     });
 }
 
