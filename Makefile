@@ -48,8 +48,9 @@ reset: $(ARTERIA) ## Stop the network and delete its data.
 # The formatting comes first because it takes a second, the tests last because they take minutes;
 # the laws of the source, which need no network, are looked at before those too.
 # The tests share one running network; tests that kill servers or roles start their own.
-test: prerequisites ## Check everything: formatting, lints, schemas, laws, all tests.
+test: prerequisites ## Check everything: formatting, dependencies, lints, schemas, laws, all tests.
 	@cargo fmt --all --check
+	@scripts/deny.sh
 	@cargo build --workspace $(LOCKED)
 	@cargo clippy --workspace --all-targets $(LOCKED) -- -D warnings
 	@$(ARTERIA) schemas check
@@ -60,8 +61,9 @@ test: prerequisites ## Check everything: formatting, lints, schemas, laws, all t
 	@cargo test --workspace $(LOCKED) --doc --quiet
 	@exec $(ARTERIA) with-network -- cargo test --workspace $(LOCKED) --tests
 
-lint: prerequisites ## Check formatting and lints only.
+lint: prerequisites ## Check formatting, dependencies and lints only.
 	@cargo fmt --all --check
+	@scripts/deny.sh
 	@cargo clippy --workspace --all-targets $(LOCKED) -- -D warnings
 
 schemas: build ## Write the generated schemas into proto-schemas/.

@@ -29,7 +29,8 @@ if ! fresh python "$python"; then
     echo "examples: installing the analysts' Python packages (once)" >&2
     rm -rf "$out/python"
     python3 -m venv "$out/python" || fail "python3 has no venv; type: apt-get install python3-venv"
-    "$out/python/bin/pip" install --quiet --disable-pip-version-check -r "$python" ||
+    "$out/python/bin/pip" install --quiet --disable-pip-version-check --require-hashes \
+        -r "$python" ||
         fail "pip could not install examples/analytics/requirements.txt"
     built python
 fi
@@ -66,7 +67,7 @@ if ! fresh java "$java/pom.xml" "$java"/src/main/java/example/*.java; then
     rm -rf "$out/java"
     mkdir -p "$out/java"
     cp -R "$java/pom.xml" "$java/src" "$out/java/"
-    (cd "$out/java" && mvn --quiet --batch-mode compile dependency:copy-dependencies) ||
+    (cd "$out/java" && mvn --quiet --batch-mode --strict-checksums compile dependency:copy-dependencies) ||
         fail "Maven could not build the Java consumer"
     built java
 fi

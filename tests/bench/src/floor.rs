@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use axum::extract::State;
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::routing::{any, post};
+use axum::routing::post;
 use futures_util::{SinkExt, StreamExt};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::figures::Figures;
 
@@ -48,7 +49,6 @@ struct Shared {
     out: Kafka,
     topic: String,
     waiting: Waiting,
-    frames: Mutex<Option<mpsc::UnboundedReceiver<String>>>,
     back: Kafka,
     topic_back: String,
     next: AtomicU64,
@@ -75,16 +75,15 @@ impl Floor {
             out: producer(kafka)?,
             topic,
             waiting,
-            frames: Mutex::new(Some(frames)),
             back: producer(kafka)?,
             topic_back,
             next: AtomicU64::new(0),
         });
-        let routes = axum::Router::new()
-            .route("/", post(round_trip))
-            .route("/peer", any(peer_socket))
-            .with_state(shared);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let sockets = TcpListener::bind("127.0.0.1:0").await?;
+        let peer_url = format!("ws://{}/", sockets.local_addr()?);
+        tokio::spawn(serve_peer(shared.clone(), sockets, frames));
+        let routes = axum::Router::new().route("/", post(round_trip)).with_state(shared);
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
         let addr = listener.local_addr()?;
         tokio::spawn(async move {
             use axum::serve::ListenerExt;
@@ -96,7 +95,7 @@ impl Floor {
         let dir = tempfile::tempdir()?;
         let peer = tokio::process::Command::new(std::env::current_exe()?)
             .arg("peer")
-            .arg(format!("ws://{addr}/peer"))
+            .arg(peer_url)
             .arg(dir.path())
             .kill_on_drop(true)
             .spawn()
@@ -139,25 +138,20 @@ async fn round_trip(State(shared): State<Arc<Shared>>, body: String) -> Result<S
     Ok(key)
 }
 
-async fn peer_socket(
-    State(shared): State<Arc<Shared>>,
-    upgrade: WebSocketUpgrade,
-) -> axum::response::Response {
-    upgrade.on_upgrade(move |socket| serve_peer(shared, socket))
-}
-
-async fn serve_peer(shared: Arc<Shared>, socket: WebSocket) {
-    let Some(mut frames) = shared.frames.lock().ok().and_then(|mut frames| frames.take()) else {
-        return;
-    };
-    let (mut sink, mut stream) = socket.split();
+/// Accepts the one peer and serves it to its end.
+async fn serve_peer(
+    shared: Arc<Shared>,
+    sockets: TcpListener,
+    mut frames: mpsc::UnboundedReceiver<String>,
+) -> Result<()> {
+    let (stream, _): (TcpStream, _) = sockets.accept().await?;
+    stream.set_nodelay(true)?;
+    let (mut sink, mut stream) = tokio_tungstenite::accept_async(stream).await?.split();
     loop {
         tokio::select! {
             frame = frames.recv() => {
-                let Some(frame) = frame else { return };
-                if sink.send(Message::Text(frame.into())).await.is_err() {
-                    return;
-                }
+                let Some(frame) = frame else { return Ok(()) };
+                sink.send(Message::Text(frame.into())).await?;
             }
             frame = stream.next() => match frame {
                 Some(Ok(Message::Text(key))) => {
@@ -167,7 +161,7 @@ async fn serve_peer(shared: Arc<Shared>, socket: WebSocket) {
                     let _ = shared.back.send(record);
                 }
                 Some(Ok(_)) => {}
-                _ => return,
+                _ => return Ok(()),
             },
         }
     }

@@ -19,6 +19,12 @@ pub enum StackError {
         source: std::io::Error,
     },
 
+    #[error(
+        "checking what Maven fetched: {name} is not the file that this version was made with; \
+         if the pom changed, make servers.sha256 anew, else do not trust this copy"
+    )]
+    CheckFetched { name: String },
+
     #[error("finding {program}: {hint}")]
     FindProgram { program: &'static str, hint: &'static str },
 

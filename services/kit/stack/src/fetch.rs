@@ -1,5 +1,5 @@
 //! Fetching the servers that are Java: Maven brings them once into the shared cache and checks
-//! their checksums.
+//! their checksums; [`sums`] checks that they are the files that this version was made with.
 //!
 //! The folder's name holds a hash of the pom, so another version of this crate fetches beside it
 //! and never under the feet of a running server. A fetch works in a folder of its own and renames
@@ -13,8 +13,12 @@ use std::process::Command;
 
 use crate::error::StackError;
 use crate::process::run_to_end;
+use crate::sums;
 
 const POM: &str = include_str!("../pom.xml");
+const SUMS: &str = include_str!("../servers.sha256");
+/// What Maven makes, of which [`SUMS`] names every file.
+const FOLDERS: [&str; 3] = ["kafka", "kafka-tools", "registry"];
 
 /// Maven keeps what it has, so a second try after a broken connection is cheap.
 const FETCH_TRIES: usize = 2;
@@ -88,6 +92,7 @@ fn fetch(whole: &Path) -> Result<(), StackError> {
             Err(failed) => tracing::warn!(error = %failed, "the fetch failed, trying once more"),
         }
     }
+    sums::check(&part, &FOLDERS, SUMS)?;
     fs::rename(&part, whole).map_err(StackError::prepare(whole))
 }
 

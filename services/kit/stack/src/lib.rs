@@ -36,6 +36,7 @@ mod process;
 mod registry;
 mod run_as;
 mod servers;
+mod sums;
 mod supervisor;
 mod watch;
 
