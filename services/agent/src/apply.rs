@@ -20,6 +20,7 @@ use crate::domains;
 use crate::drain::DRAINED_AT_ONCE;
 use crate::error::{Act, StationError};
 use crate::failpoints::Step;
+use crate::fit::fitted;
 use crate::ledger::{self, Entry};
 use crate::outbox::{self, Captured};
 use crate::publish::PATIENT_FIELD;
@@ -222,7 +223,8 @@ impl Books {
         };
         reply.last_seq = Some(seq).filter(|seq| *seq != UnitSeq::ZERO);
         reply.record_seq = self.record_seq(&outcome, seq, facts)?;
-        reply.outcome = outcome;
+        // The ledger's row, where nothing was published of it, is of any size.
+        reply.outcome = fitted(outcome).0;
         Ok(Some(reply))
     }
 

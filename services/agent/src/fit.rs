@@ -15,33 +15,49 @@ const TEXT_BYTES_FIRST_CUT: usize = 8 * 1024;
 /// What stands at the end of a text that was cut.
 const CUT_MARK: &str = "…";
 
-/// The body and its text: as it is where it fits, else with its longest texts cut. A text that is
-/// JSON itself (a field `<name>_json`) is left out, because half of it would be none.
+/// The body and its text: as it is where it fits, else with its longest texts cut, wherever they
+/// stand in it. A text that is JSON itself (a field `<name>_json`: the record in an outcome) stays
+/// JSON, its own texts cut; one that is none is left out, because half of it would say nothing.
 pub fn fitted(body: Value) -> (Value, String) {
     let mut body = body;
     let mut text = body.to_string();
     let mut text_bytes_max = TEXT_BYTES_FIRST_CUT;
     while text_bytes_max > CUT_MARK.len() && text.len() > BODY_BYTES_MAX {
-        if let Value::Object(fields) = &mut body {
-            fields.retain(|name, value| {
-                !(name.ends_with("_json") && is_longer(value, text_bytes_max))
-            });
-            for value in fields.values_mut() {
-                cut(value, text_bytes_max);
-            }
-        }
+        cut(&mut body, text_bytes_max);
         text_bytes_max /= 2;
         text = body.to_string();
     }
     (body, text)
 }
 
-fn is_longer(value: &Value, bytes_max: usize) -> bool {
-    value.as_str().is_some_and(|text| text.len() > bytes_max)
+/// Cuts every text in a value to so many bytes.
+fn cut(value: &mut Value, bytes_max: usize) {
+    match value {
+        Value::String(text) => cut_text(text, bytes_max),
+        Value::Array(items) => items.iter_mut().for_each(|item| cut(item, bytes_max)),
+        Value::Object(fields) => fields.retain(|name, value| match value {
+            Value::String(text) if name.ends_with("_json") => cut_json(text, bytes_max),
+            other => {
+                cut(other, bytes_max);
+                true
+            }
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
-fn cut(value: &mut Value, bytes_max: usize) {
-    let Value::String(text) = value else { return };
+/// Whether a text that should be JSON is some, cut now.
+fn cut_json(text: &mut String, bytes_max: usize) -> bool {
+    if text.len() <= bytes_max {
+        return true;
+    }
+    let Ok(mut value) = serde_json::from_str(text) else { return false };
+    cut(&mut value, bytes_max);
+    *text = value.to_string();
+    true
+}
+
+fn cut_text(text: &mut String, bytes_max: usize) {
     if text.len() <= bytes_max {
         return;
     }
@@ -63,6 +79,27 @@ mod tests {
     fn a_body_that_fits_stays_as_it_is() {
         let body = json!({"reason": "x".repeat(30_000), "n": 1});
         assert_eq!(fitted(body.clone()).0, body);
+    }
+
+    #[test]
+    fn a_record_within_an_outcome_stays_json_with_its_texts_cut() {
+        for reason in ["ü".repeat(100_000), "\u{1}\\\"".repeat(100_000)] {
+            let record = json!({"appointment_id": "a", "reason": reason, "status": "cancelled",
+                "lines": [{"text": reason}, {"text": "short"}]});
+            let outcome = json!({"request_id": "r", "state": "done",
+                "record_json": record.to_string()});
+            let (fitted, text) = fitted(outcome);
+            assert!(text.len() <= BODY_BYTES_MAX);
+            let kept: Value =
+                serde_json::from_str(fitted["record_json"].as_str().unwrap()).unwrap();
+            assert_eq!(
+                (&kept["appointment_id"], &kept["status"]),
+                (&json!("a"), &json!("cancelled"))
+            );
+            assert!(kept["reason"].as_str().unwrap().ends_with(CUT_MARK));
+            assert!(kept["lines"][0]["text"].as_str().unwrap().ends_with(CUT_MARK));
+            assert_eq!(kept["lines"][1]["text"], "short");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use kit_store::Fresh;
 use patients::Patient;
 use requests::FinalState;
 use scheduling::Appointment;
+use serde_json::json;
 
 use crate::Gateway;
 use crate::asked::Word;
@@ -78,12 +79,16 @@ fn done(
     let outcome = spoken.outcome.as_ref();
     let record = outcome.and_then(|o| record(o.record_json.as_deref()));
     let record_id = outcome.and_then(|o| o.record_id);
-    let (Some(record), Some(record_id)) = (record, record_id) else {
-        tracing::error!(request = %id, "a request was done and its outcome holds no record");
+    let Some(record_id) = record_id else {
+        tracing::error!(request = %id, "a request was done and its outcome names no record");
         return Err(INTERNAL.into());
     };
+    // What was done is told as done, also where the outcome had no room for the record: it stands
+    // at the location.
+    let record =
+        record.map_or_else(|| Json(json!({})).into_response(), |it| Json(it).into_response());
     let status = if wish.creates { StatusCode::CREATED } else { StatusCode::OK };
-    let mut response = (status, Json(record)).into_response();
+    let mut response = (status, record).into_response();
     let answered = response.headers_mut();
     let location = format!("/v1/units/{}/{}/{record_id}", id.unit(), wish.collection);
     put(answered, LOCATION, &location);

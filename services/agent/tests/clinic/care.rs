@@ -125,6 +125,39 @@ fn an_endless_remark_does_not_hold_back_the_unit() {
     assert_eq!(line.log.last().unwrap().body["phone"], "1");
 }
 
+/// The desk pastes a letter into the reason of a visit, and then somebody cancels it by a request.
+#[test]
+fn a_success_is_told_as_one_however_long_the_record_is() {
+    for capture in [Switch::On, Switch::Off] {
+        let clinic = Folder::staffed();
+        clinic.seeded();
+        let mut agent = clinic.station();
+        let mut line = agent.connect(None, Resume::Exact);
+        let book = crate::walkthrough::booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
+        let book = crate::edge::request(1, "one", "scheduling.book_appointment", book);
+        agent.hear(&mut line, vec![kit_link::FromEdge::Request(book)]);
+        let paste = "UPDATE appointments SET reason = ?1";
+        clinic.desk().execute(paste, ["\"äöü\n".repeat(25_000)]).unwrap();
+        agent.hear(&mut line, vec![]);
+        switch(&clinic.dir(), capture).unwrap();
+        let cancel = serde_json::json!({"appointment_id": crate::walkthrough::APPOINTMENT});
+        let cancel = crate::edge::request(2, "two", "scheduling.cancel_appointment", cancel);
+        // It comes again, as a retry does.
+        for _ in 0..2 {
+            let frame = kit_link::FromEdge::Request(cancel.clone());
+            agent.hear(&mut line, vec![frame]);
+            let reply = line.replies.last().unwrap();
+            assert_eq!(reply.outcome["state"], "done", "{capture:?}");
+            let record = reply.outcome["record_json"].as_str().unwrap();
+            let record: serde_json::Value = serde_json::from_str(record).unwrap();
+            assert_eq!(record["status"], "cancelled");
+            assert!(record["reason"].as_str().unwrap().ends_with('…'), "it says that it is cut");
+            let frame = serde_json::to_string(reply).unwrap();
+            assert!(frame.len() <= kit_link::limits::FRAME_BYTES_MAX);
+        }
+    }
+}
+
 #[test]
 fn the_status_and_the_requests_are_told_beside_the_agent_and_after_it() {
     let clinic = Folder::staffed();
