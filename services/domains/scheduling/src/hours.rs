@@ -3,7 +3,8 @@
 //! Hours are wall time and the diary is UTC, so twice a year they part. The rules: a slot begins at
 //! a wall time that exists; of one that exists twice, the first counts; hours that begin or end
 //! within a gap do so at the instant of the jump. Hours that touch each other (09:00-12:00 and
-//! 12:00-17:00, or over midnight as 24:00 and 00:00) count as one.
+//! 12:00-17:00, or over midnight as 24:00 and 00:00) count as one. Hours that end before they begin
+//! (22:00-06:00) end on the next day.
 
 use chrono::{Days, NaiveDate, NaiveDateTime, TimeDelta, TimeZone};
 use chrono_tz::Tz;
@@ -25,7 +26,8 @@ pub struct Hours {
     week: Vec<Stretch>,
 }
 
-/// A row that reads as hours. Minutes are counted from 00:00 of wall time.
+/// A row that reads as hours. Minutes are counted from 00:00 of wall time; those of a night go on
+/// into the next day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stretch {
     weekday: u32,
@@ -127,22 +129,27 @@ impl Stretch {
         let weekday = u32::try_from(row.weekday?).ok().filter(|day| (1..=7).contains(day))?;
         let starts_min = minute_of_day(row.starts.as_deref()?).filter(|min| *min < DAY_MIN)?;
         let ends_min = minute_of_day(row.ends.as_deref()?)?;
+        let ends_min = if ends_min < starts_min { ends_min + DAY_MIN } else { ends_min };
         // Hours without a readable slot length still let a booking in; only the grid needs it.
         let slot_min = row.slot_min.and_then(|min| u16::try_from(min).ok()).filter(|min| *min > 0);
         (starts_min < ends_min).then_some(Self { weekday, starts_min, ends_min, slot_min })
     }
 }
 
-/// Minutes since midnight of `HH:MM`, up to `24:00`; none for anything else that people type.
-fn minute_of_day(text: &str) -> Option<u16> {
-    let two = |digits: &str| {
-        let plain = digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_digit());
-        plain.then(|| digits.parse::<u16>().ok()).flatten()
+/// Minutes since midnight of `HH:MM`, up to `24:00`, also where a program wrote `8:00`, `08:00:00`
+/// or blanks around it; none for anything else that people type.
+pub(crate) fn minute_of_day(text: &str) -> Option<u16> {
+    let digits = |text: &str, least: usize| {
+        let is_plain =
+            (least..=2).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+        is_plain.then(|| text.parse::<u16>().ok()).flatten()
     };
-    let (hour, minute) = text.split_once(':')?;
-    let (hour, minute) = (two(hour)?, two(minute)?);
+    let (hour, rest) = text.trim().split_once(':')?;
+    let (minute, second) = rest.split_once(':').unwrap_or((rest, "00"));
+    let (hour, minute) = (digits(hour, 1)?, digits(minute, 2)?);
     let total = hour * 60 + minute;
-    (minute < 60 && total <= DAY_MIN).then_some(total)
+    // Hours are of whole minutes; `08:00:30` is a slip of somebody's.
+    (minute < 60 && second == "00" && total <= DAY_MIN).then_some(total)
 }
 
 #[cfg(test)]

@@ -147,12 +147,14 @@ fn hours_that_somebody_mistyped_open_nothing_and_break_nothing() {
         (8, "09:00", "17:00"),
         (-1, "09:00", "17:00"),
         (i64::MAX, "09:00", "17:00"),
-        (1, "9:00", "17:00"),
+        (1, "009:00", "17:00"),
+        (1, "9:0", "17:00"),
+        (1, "09:00:30", "17:00"),
+        (1, "09:00:00:00", "17:00"),
         (1, "09:00", "25:00"),
         (1, "09:00", "24:01"),
         (1, "24:00", "24:00"),
         (1, "09:60", "17:00"),
-        (1, "17:00", "09:00"),
         (1, "09:00", "09:00"),
         (1, "+9:00", "17:00"),
         (1, "", "17:00"),
@@ -166,6 +168,38 @@ fn hours_that_somebody_mistyped_open_nothing_and_break_nothing() {
     }
     let empty = WorkingHours::default();
     assert_eq!(Hours::read(Tz::UTC, &[empty]), Hours::default());
+}
+
+#[test]
+fn hours_are_read_as_programs_write_them() {
+    let plain = Hours::read(Tz::UTC, &[row(1, "08:00", "12:00", Some(30))]);
+    for (starts, ends) in
+        [("8:00", "12:00"), ("08:00:00", "12:00:00"), ("8:00:00", "12:00"), (" 08:00", "12:00\n")]
+    {
+        let read = Hours::read(Tz::UTC, &[row(1, starts, ends, Some(30))]);
+        assert_eq!(read, plain, "{starts} {ends}");
+    }
+}
+
+#[test]
+fn hours_of_a_night_end_on_the_next_day() {
+    // Monday night in Lisbon, over the change of Sunday 29 March too.
+    let night = Hours::read(Tz::UTC, &[row(1, "22:00", "06:00", Some(120))]);
+    let slots = begins(&night, "2026-01-05T00:00:00Z", "2026-01-07T00:00:00Z");
+    assert_eq!(slots, ["01-05T22:00", "01-06T00:00", "01-06T02:00", "01-06T04:00"]);
+    assert!(night.cover(&during("2026-01-05T23:30:00Z", "2026-01-06T00:30:00Z")));
+    assert!(night.cover(&during("2026-01-06T05:30:00Z", "2026-01-06T06:00:00Z")));
+    assert!(!night.cover(&during("2026-01-05T05:30:00Z", "2026-01-05T06:00:00Z")), "Monday dawn");
+    assert!(!night.cover(&during("2026-01-06T05:30:00Z", "2026-01-06T06:01:00Z")));
+    let to_midnight = Hours::read(Tz::UTC, &[row(1, "20:00", "00:00", Some(30))]);
+    let as_usual = Hours::read(Tz::UTC, &[row(1, "20:00", "24:00", Some(30))]);
+    assert_eq!(to_midnight, as_usual);
+    // A night of nine hours: at 01:00 UTC the clocks of Lisbon go from 01:00 to 02:00.
+    let changing = Hours::read(Tz::Europe__Lisbon, &[row(6, "21:00", "07:00", Some(60))]);
+    let slots = begins(&changing, "2026-03-28T12:00:00Z", "2026-03-29T12:00:00Z");
+    assert_eq!(slots.len(), 9);
+    assert!(changing.cover(&during("2026-03-28T21:00:00Z", "2026-03-29T06:00:00Z")));
+    assert!(!changing.cover(&during("2026-03-28T21:00:00Z", "2026-03-29T06:01:00Z")));
 }
 
 #[test]

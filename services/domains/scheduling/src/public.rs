@@ -11,6 +11,8 @@ use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
 use crate::facts::{AppointmentFact, Fact, PractitionerFact, WorkingHoursFact};
+use crate::hours::minute_of_day;
+use crate::rules::MODALITIES;
 use crate::{Appointment, Practitioner, WorkingHours};
 
 /// Present version of every public schema of this domain.
@@ -18,9 +20,6 @@ pub const VERSION: u32 = 1;
 
 /// The word for a status that is none of the five.
 const OTHER: &str = "other";
-
-/// How people meet; other words are not told.
-const MODALITIES: [&str; 3] = ["in-person", "video", "phone"];
 
 /// Fields of medicine by which units can be compared. What else a unit writes may be a sentence, or
 /// the name of the one person who does it, and is not told.
@@ -173,17 +172,15 @@ fn working_hours(of: &WorkingHours) -> PublicWorkingHours {
         working_hours_id: of.working_hours_id,
         practitioner_id: of.practitioner_id,
         weekday: of.weekday.filter(|day| (1..=7).contains(day)),
-        starts: of.starts.clone().filter(|text| is_time_of_day(text)),
-        ends: of.ends.clone().filter(|text| is_time_of_day(text)),
+        starts: of.starts.as_deref().and_then(time_of_day),
+        ends: of.ends.as_deref().and_then(time_of_day),
         slot_min: of.slot_min,
     }
 }
 
-/// `HH:MM`, up to `24:00`.
-fn is_time_of_day(text: &str) -> bool {
-    let &[h1, h2, b':', m1, m2] = text.as_bytes() else { return false };
-    let digits = [h1, h2, m1, m2];
-    digits.iter().all(u8::is_ascii_digit) && text <= "24:00" && m1 < b'6'
+/// `HH:MM`, up to `24:00`, of whatever reads as one.
+fn time_of_day(text: &str) -> Option<String> {
+    minute_of_day(text).map(|min| format!("{:02}:{:02}", min / 60, min % 60))
 }
 
 #[cfg(test)]
@@ -243,10 +240,11 @@ mod tests {
     #[test]
     fn a_time_of_day_is_five_characters_of_a_day() {
         for good in ["00:00", "09:30", "23:59", "24:00"] {
-            assert!(is_time_of_day(good), "{good}");
+            assert_eq!(time_of_day(good).as_deref(), Some(good));
         }
-        for bad in ["", "9:30", "24:01", "09:60", "25:00", "ab:cd", "09:3é", "09:30 Ann"] {
-            assert!(!is_time_of_day(bad), "{bad}");
+        assert_eq!(time_of_day(" 9:30:00 ").as_deref(), Some("09:30"));
+        for bad in ["", "24:01", "09:60", "25:00", "ab:cd", "09:3é", "09:30 Ann"] {
+            assert_eq!(time_of_day(bad), None, "{bad}");
         }
     }
 
