@@ -225,6 +225,48 @@ fn patients_are_registered_found_and_merged() {
 }
 
 #[test]
+fn no_chain_of_merges_comes_to_be_and_a_desks_own_is_seen_through() {
+    let clinic = Folder::foreign();
+    clinic
+        .desk()
+        .execute_batch(
+            "INSERT INTO patient (nachname, vorname) VALUES ('Zwei', 'B'), ('Drei', 'C'),
+                 ('Vier', 'D');
+             UPDATE patient SET zusammengefuehrt_mit = 2 WHERE pat_nr = 1;",
+        )
+        .unwrap();
+    let (mut agent, mut line) = connected(&clinic);
+    let [first, second, third, fourth] = [1, 2, 3, 4].map(|nr| id_of(&clinic, "patient", nr));
+    let chain = "SELECT group_concat(pat_nr || '>' || ifnull(zusammengefuehrt_mit, '-'), ' ') FROM
+        (SELECT * FROM patient ORDER BY pat_nr)";
+    let merge = json!({"patient_id": second, "into_patient_id": third});
+    let (word, record) = ask(&mut agent, &mut line, 1, "patients.merge_patients", merge);
+    assert_eq!((word.as_str(), &record["patient_id"]), ("done", &json!(second)));
+    assert_eq!(cell(&clinic, chain), text("1>3 2>3 3>- 4>-"), "who was merged before goes along");
+    let merged: Vec<_> = line.log.iter().filter(|it| it.type_name.ends_with("_merged")).collect();
+    assert_eq!(merged.len(), 2);
+    // The desk makes a chain, and then a circle; a booking names the one that stays, or one of it.
+    let doctor = id_of(&clinic, "arzt", 1);
+    let book = json!({"appointment_id": Uuid::from_u128(77), "patient_id": first,
+        "practitioner_id": doctor, "starts_at": "2026-07-06T08:00:00Z",
+        "ends_at": "2026-07-06T08:30:00Z"});
+    for (at, sql, stays) in [
+        (2, "UPDATE patient SET zusammengefuehrt_mit = 4 WHERE pat_nr = 3", fourth),
+        (3, "UPDATE patient SET zusammengefuehrt_mit = 1 WHERE pat_nr = 4", fourth),
+    ] {
+        clinic.desk().execute_batch(sql).unwrap();
+        let (word, outcome) =
+            ask(&mut agent, &mut line, at, "scheduling.book_appointment", book.clone());
+        assert_eq!(word, "patient-merged");
+        assert!(outcome["detail"].as_str().unwrap().ends_with(&stays.to_string()), "{outcome}");
+    }
+    let dead = "UPDATE patient SET zusammengefuehrt_mit = NULL, verstorben_am = '1.2.2026'";
+    clinic.desk().execute_batch(dead).unwrap();
+    let (word, _) = ask(&mut agent, &mut line, 4, "scheduling.book_appointment", book);
+    assert_eq!(word, "patient-deceased");
+}
+
+#[test]
 fn what_the_practice_keeps_to_itself_or_has_no_word_for_is_refused_with_a_reason() {
     let clinic = Folder::foreign();
     let mapping = crate::desk::SECOND_MAPPING

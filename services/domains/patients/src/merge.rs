@@ -3,7 +3,9 @@
 //! The practice's own software says how: a column of the merged registration names the one that
 //! stays. Where a practice keeps no such column nothing can be merged, and the wish is refused.
 
-use kit_event::{Granted, RecordRef, Records, Refusal, RowChange, RowOperation, Stored, UnitSeq};
+use kit_event::{
+    Filter, Granted, RecordRef, Records, Refusal, RowChange, RowOperation, Stored, UnitSeq,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 use utoipa::ToSchema;
@@ -41,24 +43,40 @@ pub struct Both {
     pub from: Option<Stored>,
     /// The registration that is to stay.
     pub into: Option<Stored>,
+    /// The registrations that were merged into the one to be merged away.
+    pub merged_before: Vec<Uuid>,
     /// Whether the practice keeps where a registration went.
     pub is_kept: bool,
 }
+
+/// Registrations of one person that a merge takes along: more are no person's, and would hold the
+/// practice's database up.
+pub const TAKEN_ALONG_MAX: usize = 100;
 
 /// Reads what [`decide`] needs.
 ///
 /// # Errors
 /// The clinic database did not answer.
 pub fn gather(wish: &MergePatients, records: &dyn Records) -> Result<Both, Refusal> {
-    Ok(Both {
+    let is_kept = records.writes(Patient::THING, MERGED_INTO);
+    let mut both = Both {
         from: records.get(Patient::THING, &wish.patient_id)?,
         into: records.get(Patient::THING, &wish.into_patient_id)?,
-        is_kept: records.writes(Patient::THING, MERGED_INTO),
-    })
+        merged_before: vec![],
+        is_kept,
+    };
+    if is_kept && both.from.is_some() {
+        let into_from = [Filter::Equals(MERGED_INTO, json!(wish.patient_id))];
+        let rows = records.find(Patient::THING, &into_from)?;
+        let ids = rows.iter().filter_map(|row| row["patient_id"].as_str()?.parse().ok());
+        both.merged_before = ids.filter(|id| *id != wish.patient_id).collect();
+    }
+    Ok(both)
 }
 
-/// Grants or refuses a merge. A chain cannot come to be: who was merged away takes nobody in, so
-/// one look is enough to find the registration that stays.
+/// Grants or refuses a merge. A request makes no chain: who was merged away takes nobody in, and
+/// who goes takes along all that were merged into it, so one look finds the registration that
+/// stays. A desk may make one; the next merge of its end takes it along.
 ///
 /// # Errors
 /// The refusal.
@@ -79,15 +97,30 @@ pub fn decide(wish: &MergePatients, both: &Both) -> Result<Granted, Refused> {
     {
         return Err(Refused::ChangedMeanwhile { expected, found: from.seq });
     }
-    let is_merged = |stored: &Stored| stored.state.get(MERGED_INTO).is_some_and(|it| !it.is_null());
-    if is_merged(from) {
+    if is_merged(from, patient_id) {
         return Err(Refused::AlreadyMerged { patient_id });
     }
-    if is_merged(into) {
+    if is_merged(into, into_patient_id) {
         return Err(Refused::AlreadyMerged { patient_id: into_patient_id });
     }
-    let record = RecordRef { thing: Patient::THING, id: patient_id };
-    let fields = Map::from_iter([(MERGED_INTO.to_owned(), json!(into_patient_id))]);
-    let operation = RowOperation::Update;
-    Ok(Granted { changes: vec![RowChange { record: record.clone(), operation, fields }], record })
+    if both.merged_before.len() > TAKEN_ALONG_MAX {
+        return Err(Refused::TooManyMerged { patient_id });
+    }
+    let merged = [&patient_id].into_iter().chain(&both.merged_before);
+    let changes = merged.map(|id| merged_away(*id, into_patient_id)).collect();
+    Ok(Granted { changes, record: RecordRef { thing: Patient::THING, id: patient_id } })
+}
+
+/// A practice may name the registration itself where it was merged into no other.
+fn is_merged(stored: &Stored, own: Uuid) -> bool {
+    let into = stored.state.get(MERGED_INTO).filter(|into| !into.is_null());
+    into.is_some_and(|into| *into != json!(own))
+}
+
+fn merged_away(id: Uuid, into: Uuid) -> RowChange {
+    RowChange {
+        record: RecordRef { thing: Patient::THING, id },
+        operation: RowOperation::Update,
+        fields: Map::from_iter([(MERGED_INTO.to_owned(), json!(into))]),
+    }
 }

@@ -74,6 +74,12 @@ pub enum Refused {
         /// Which of the two.
         patient_id: Uuid,
     },
+    /// `too-many-merged`
+    #[error("too many registrations were merged into patient {patient_id}")]
+    TooManyMerged {
+        /// Who was to be merged away.
+        patient_id: Uuid,
+    },
     /// `field-rules`
     #[error("{}", FieldProblem::sentence(.problems))]
     FieldRules {
@@ -138,6 +144,13 @@ const ALREADY_MERGED: Problem = (
      Name the registration that stays.",
 );
 
+const TOO_MANY_MERGED: Problem = (
+    "too-many-merged",
+    "Too many registrations were merged into this one",
+    "A merge takes along the registrations that were merged into the one that goes, at most 100 of \
+     them. More are no one person's; let the desk look at them.",
+);
+
 /// Every problem of this domain, for the pages at `/problems/<slug>`.
 pub const PROBLEMS: &[Problem] = &[
     PATIENT_UNKNOWN,
@@ -151,6 +164,7 @@ pub const PROBLEMS: &[Problem] = &[
     MERGE_WITH_ITSELF,
     MERGE_TARGET_UNKNOWN,
     ALREADY_MERGED,
+    TOO_MANY_MERGED,
     FIELD_RULES,
 ];
 
@@ -168,6 +182,7 @@ impl Refused {
             Self::MergeWithItself { .. } => MERGE_WITH_ITSELF,
             Self::MergeTargetUnknown { .. } => MERGE_TARGET_UNKNOWN,
             Self::AlreadyMerged { .. } => ALREADY_MERGED,
+            Self::TooManyMerged { .. } => TOO_MANY_MERGED,
             Self::FieldRules { .. } => FIELD_RULES,
         }
     }

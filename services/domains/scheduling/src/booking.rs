@@ -16,21 +16,18 @@ use crate::diary::Diary;
 use crate::hours::Hours;
 use crate::interval::Interval;
 use crate::practitioner::Practitioner;
-use crate::reading::{self, Standing};
+use crate::reading::{self, Patient, Standing};
 use crate::refusal::Refused;
 use crate::wishes::{BookAppointment, Command, RescheduleAppointment};
 use crate::working_hours::WorkingHours;
-
-/// The name under which the unit's records hold patients, who are another domain's.
-const PATIENT: &str = "patient";
 
 /// What the unit's records say about a wish.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct State {
     /// The appointment that the wish names.
     pub appointment: Option<Noted>,
-    /// Whoever is to be seen; only a new booking asks.
-    pub patient: Standing,
+    /// Whoever is to be seen; only a booking or a move asks.
+    pub patient: Patient,
     /// The practitioner's time around the one asked for; only a booking or a move asks.
     pub day: Day,
 }
@@ -114,7 +111,7 @@ pub fn gather(wish: &Command, records: &dyn Records) -> Result<State, Refusal> {
     match wish {
         Command::Book(book) => {
             let around = Interval::new(book.starts_at, book.ends_at);
-            let patient = reading::standing(records, PATIENT, book.patient_id)?;
+            let patient = reading::patient(records, book.patient_id)?;
             let day = Day::gather(records, book.practitioner_id, &around, None)?;
             Ok(State { appointment, patient, day })
         }
@@ -125,7 +122,11 @@ pub fn gather(wish: &Command, records: &dyn Records) -> Result<State, Refusal> {
                 Some(whose) => Day::gather(records, whose, &around, Some(to.appointment_id))?,
                 None => Day::default(),
             };
-            Ok(State { appointment, patient: Standing::Unknown, day })
+            let patient = match appointment.as_ref().and_then(|it| it.appointment.patient_id) {
+                Some(patient_id) => reading::patient(records, patient_id)?,
+                None => Patient::Unknown,
+            };
+            Ok(State { appointment, patient, day })
         }
         Command::Cancel(_) | Command::Arrive(_) | Command::Fulfil(_) | Command::Noshow(_) => {
             Ok(State { appointment, ..State::default() })
@@ -169,9 +170,11 @@ fn book(wish: &BookAppointment, state: &State, now: Timestamp) -> Result<Granted
         return Err(Refused::AppointmentExists { appointment_id });
     }
     match state.patient {
-        Standing::Unknown => return Err(Refused::PatientUnknown { patient_id }),
-        Standing::Inactive => return Err(Refused::PatientInactive { patient_id }),
-        Standing::Active => {}
+        Patient::Unknown => return Err(Refused::PatientUnknown { patient_id }),
+        Patient::Merged { into } => return Err(Refused::PatientMerged { patient_id, into }),
+        Patient::Deceased => return Err(Refused::PatientDeceased { patient_id }),
+        Patient::Inactive => return Err(Refused::PatientInactive { patient_id }),
+        Patient::Active => {}
     }
     state.day.admit(Interval::new(wish.starts_at, wish.ends_at), now)?;
     let mut fields = vec![
@@ -194,6 +197,16 @@ fn reschedule(
     let held = present(wish.appointment_id, wish.if_match, state)?;
     if held.status() != Some(Status::Booked) {
         return Err(not_allowed(held, "rescheduled"));
+    }
+    match (state.patient, held.patient_id) {
+        (Patient::Deceased, Some(patient_id)) => {
+            return Err(Refused::PatientDeceased { patient_id });
+        }
+        (Patient::Inactive, Some(patient_id)) => {
+            return Err(Refused::PatientInactive { patient_id });
+        }
+        // Somebody who is registered twice still comes, and a desk may name nobody.
+        (Patient::Unknown | Patient::Merged { .. } | Patient::Active, _) | (_, None) => {}
     }
     state.day.admit(Interval::new(wish.starts_at, wish.ends_at), now)?;
     let mut fields = vec![("starts_at", json!(wish.starts_at)), ("ends_at", json!(wish.ends_at))];

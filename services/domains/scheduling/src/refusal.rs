@@ -24,6 +24,20 @@ pub enum Refused {
         /// Who was asked for.
         patient_id: Uuid,
     },
+    /// `patient-deceased`
+    #[error("patient {patient_id} has died")]
+    PatientDeceased {
+        /// Who was asked for.
+        patient_id: Uuid,
+    },
+    /// `patient-merged`
+    #[error("patient {patient_id} was merged into {into}")]
+    PatientMerged {
+        /// Who was asked for.
+        patient_id: Uuid,
+        /// The registration that stays.
+        into: Uuid,
+    },
     /// `practitioner-unknown`
     #[error("the unit has no practitioner {}", or_none(.practitioner_id))]
     PractitionerUnknown {
@@ -97,7 +111,21 @@ const PATIENT_UNKNOWN: Problem = (
 const PATIENT_INACTIVE: Problem = (
     "patient-inactive",
     "The unit no longer sees this patient",
-    "The patient's registration is not active. It must be set active again before a booking.",
+    "The patient's registration is not active. It must be set active again before a booking or a \
+     rescheduling.",
+);
+const PATIENT_DECEASED: Problem = (
+    "patient-deceased",
+    "The patient has died",
+    "The patient's registration holds a date of death. Nothing is booked or rescheduled for the \
+     patient; what is booked already can be cancelled. A date typed by mistake is taken back in the \
+     registration.",
+);
+const PATIENT_MERGED: Problem = (
+    "patient-merged",
+    "The patient's registration was merged into another",
+    "The registration was found to be the same person's as another one, which stays and is named \
+     in the detail. Book for that one.",
 );
 const PRACTITIONER_UNKNOWN: Problem = (
     "practitioner-unknown",
@@ -149,6 +177,8 @@ const APPOINTMENT_STATUS: Problem = (
 pub const PROBLEMS: &[Problem] = &[
     PATIENT_UNKNOWN,
     PATIENT_INACTIVE,
+    PATIENT_DECEASED,
+    PATIENT_MERGED,
     PRACTITIONER_UNKNOWN,
     PRACTITIONER_INACTIVE,
     IN_THE_PAST,
@@ -166,6 +196,8 @@ impl Refused {
         match self {
             Self::PatientUnknown { .. } => PATIENT_UNKNOWN,
             Self::PatientInactive { .. } => PATIENT_INACTIVE,
+            Self::PatientDeceased { .. } => PATIENT_DECEASED,
+            Self::PatientMerged { .. } => PATIENT_MERGED,
             Self::PractitionerUnknown { .. } => PRACTITIONER_UNKNOWN,
             Self::PractitionerInactive { .. } => PRACTITIONER_INACTIVE,
             Self::InThePast { .. } => IN_THE_PAST,

@@ -217,6 +217,30 @@ async fn pays_and_merges(praxis: &Praxis, patient: &str) {
     unit.rest.post(&path, into).await.expect_problem(409, "already-merged");
     let events = unit.rest.get(&unit.path("events?type=patients.patient_merged")).await.expect(200);
     assert_eq!(events.items().len(), 2);
+    merges_once_more(praxis, patient, &path).await;
+}
+
+/// The one that stayed goes too: all that were merged into it go along, and nobody is booked but
+/// the one that stays.
+async fn merges_once_more(praxis: &Praxis, first: &str, into_third: &str) {
+    let unit = &praxis.unit;
+    let third = praxis.patient(3).await["patient_id"].as_str().unwrap().to_owned();
+    let last = praxis.patient(4).await["patient_id"].clone();
+    let path = unit.path(&format!("patients/{third}/merge"));
+    unit.rest.post(&path, json!({"into_patient_id": last})).await.expect(200);
+    for number in [1, 2, 3] {
+        eventually("every registration names the one that stays", || async {
+            (praxis.patient(number).await["merged_into"] == last).then_some(())
+        })
+        .await;
+        assert_eq!(praxis.cell(Tabelle::Patient, number, "zusammengefuehrt_mit"), "Integer(4)");
+    }
+    let merge = json!({"into_patient_id": last});
+    unit.rest.post(into_third, merge).await.expect_problem(409, "already-merged");
+    let slot = unit.slots(1).await.remove(0);
+    let body = json!({"patient_id": first, "practitioner_id": slot.practitioner_id,
+        "starts_at": slot.starts_at, "ends_at": slot.ends_at});
+    unit.rest.post(&unit.path("appointments"), body).await.expect_problem(409, "patient-merged");
 }
 
 #[tokio::test]

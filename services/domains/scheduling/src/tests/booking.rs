@@ -57,6 +57,64 @@ fn everybody_named_is_there_and_active() {
 }
 
 #[test]
+fn whoever_has_died_or_is_registered_elsewhere_is_not_booked() {
+    let other = Uuid::from_u128(77);
+    let chain = |field: &str, value: Value| {
+        let row =
+            |id: Uuid, into: u128| json!({"patient_id": id, "merged_into": Uuid::from_u128(into)});
+        Clinic::open()
+            .with("patient", row(other, 78))
+            .with("patient", row(Uuid::from_u128(78), 79))
+            .with("patient", row(Uuid::from_u128(79), 77))
+            .with("patient", json!({"patient_id": Uuid::from_u128(80)}))
+            .with("patient", json!({"patient_id": PATIENT, "active": true, field: value}))
+    };
+    for (field, value, slug) in [
+        ("deceased_on", json!("2026-02-01"), "patient-deceased"),
+        ("deceased_on_raw", json!("March 2026"), "patient-deceased"),
+        ("deceased_on_raw", json!("2026"), "patient-deceased"),
+        ("deceased_on_raw", json!("0000-00-00"), "granted"),
+        ("deceased_on_raw", json!(" - "), "granted"),
+        ("merged_into", json!(Uuid::from_u128(80)), "patient-merged"),
+        ("merged_into", json!(Uuid::from_u128(81)), "patient-merged"),
+        ("merged_into", json!(other), "patient-merged"),
+        ("merged_into", json!(PATIENT), "granted"),
+    ] {
+        assert_eq!(refused(&chain(field, value.clone()), &at_nine()), slug, "{field} {value}");
+    }
+    let of_chain = chain("merged_into", json!(other)).with(
+        "patient",
+        json!({"patient_id": Uuid::from_u128(79), "merged_into": Uuid::from_u128(80)}),
+    );
+    let detail = book(&of_chain, &at_nine()).unwrap_err().detail;
+    assert!(detail.ends_with(&Uuid::from_u128(80).to_string()), "the one that stays: {detail}");
+}
+
+#[test]
+fn a_visit_moves_unless_its_patient_is_seen_no_more() {
+    for (field, value, word) in [
+        ("deceased_on", json!("2026-02-01"), "patient-deceased"),
+        ("active", json!(false), "patient-inactive"),
+        ("merged_into", json!(Uuid::from_u128(80)), "granted"),
+        ("active", json!(true), "granted"),
+    ] {
+        let patient = json!({"patient_id": Uuid::from_u128(99), field: value});
+        let clinic = Clinic::open().with("patient", patient).visit(
+            "2026-03-02T09:00:00Z",
+            "2026-03-02T09:30:00Z",
+            "booked",
+        );
+        let to = json!({"appointment_id": VISIT, "starts_at": "2026-03-02T10:00:00Z",
+            "ends_at": "2026-03-02T10:30:00Z"});
+        let moved = clinic.decide(RescheduleAppointment::TYPE, &to);
+        let said = moved.map_or_else(|refusal| refusal.slug, |_| "granted");
+        assert_eq!(said, word, "{field} {value}");
+        let cancel = json!({"appointment_id": VISIT});
+        assert!(clinic.decide(CancelAppointment::TYPE, &cancel).is_ok(), "{field} {value}");
+    }
+}
+
+#[test]
 fn a_booking_lies_in_the_future_and_within_hours_but_not_on_the_grid() {
     let open = Clinic::open();
     let ask = |starts: &str, ends: &str| refused(&open, &booking(starts, ends));
