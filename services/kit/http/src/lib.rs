@@ -17,6 +17,7 @@
 //! | [`query`] | [`QueryText`]: parameters taken by name, none left over |
 //! | [`page`] | limits and cursors of lists |
 //! | [`observe`] | request id, access line, metrics, caught panics around every route |
+//! | `places`, `stall` | what one address may hold; readers that take nothing |
 //! | [`serve`] | the accept loop and its drain; [`serve::Cut`] drops one connection |
 
 pub mod body;
@@ -27,6 +28,8 @@ pub mod query;
 pub mod serve;
 
 mod members;
+mod places;
+mod stall;
 
 pub use body::{JsonObject, read_fields};
 pub use observe::{CallId, dress};

@@ -1,7 +1,6 @@
 //! The accept loop and its drain; and the means to cut a connection off.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,13 +10,22 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use kit_metric::Counter;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::util::MapRequest;
 
+use crate::places::{Place, Places};
+use crate::stall::Stalling;
+
 /// Connections at once. Each costs about 20 KB; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 10_000;
+/// Connections of one address (of IPv6: of one /64). A proxy before us is one address, and holds
+/// the streams of everybody (4,000); more than half of all no address needs.
+const CONNECTIONS_PER_ADDRESS_MAX: usize = CONNECTIONS_MAX / 2;
+/// A peer that takes nothing of its answer for so long is cut off: a little more than a live stream
+/// gives its reader, so that it can still be told why.
+const WRITE_STALL_AFTER: Duration = Duration::from_secs(40);
 /// A caller that has not sent its headers by then is cut off.
 const HEADERS_WITHIN: Duration = Duration::from_secs(15);
 /// Headers of one request: a token of a few units, an idempotency key, a trace.
@@ -36,6 +44,27 @@ impl Cut {
         self.0.cancel();
     }
 }
+
+/// Connections that were turned away.
+const TURNED_AWAY: Counter = Counter::new(
+    "arteria_http_connections_refused_total",
+    "Connections closed at once, because their address holds as many as it may.",
+    [],
+);
+
+/// What bounds connections.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    in_all_max: usize,
+    per_address_max: usize,
+    write_stall_after: Duration,
+}
+
+const BOUNDS: Bounds = Bounds {
+    in_all_max: CONNECTIONS_MAX,
+    per_address_max: CONNECTIONS_PER_ADDRESS_MAX,
+    write_stall_after: WRITE_STALL_AFTER,
+};
 
 /// Why a port could not be served.
 #[derive(Debug, thiserror::Error)]
@@ -62,8 +91,19 @@ pub async fn serve(
     soft: CancellationToken,
     hard: CancellationToken,
 ) {
+    serve_within(BOUNDS, listener, routes, soft, hard).await;
+}
+
+async fn serve_within(
+    bounds: Bounds,
+    listener: TcpListener,
+    routes: Router,
+    soft: CancellationToken,
+    hard: CancellationToken,
+) {
+    TURNED_AWAY.describe();
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Places::new(bounds.in_all_max, bounds.per_address_max);
     loop {
         let accepted = tokio::select! {
             biased;
@@ -77,6 +117,7 @@ pub async fn serve(
             request.extensions_mut().insert(named.clone());
             request
         });
+        let stream = Stalling::new(stream, bounds.write_stall_after);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADERS_WITHIN)
@@ -101,13 +142,14 @@ pub async fn serve(
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let place = places.clone().acquire_owned().await.ok()?;
+async fn accept(listener: &TcpListener, places: &Places) -> Option<(TcpStream, Place)> {
+    let free = places.free().await?;
     match listener.accept().await {
-        Ok((stream, _)) => {
+        Ok((stream, peer)) => {
+            let Some(place) = places.take(free, peer.ip()) else {
+                TURNED_AWAY.get().increment(1);
+                return None;
+            };
             // An answer is one small segment; waiting to fill it would cost 40 ms.
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "no TCP_NODELAY");
@@ -156,6 +198,89 @@ mod tests {
         assert!(asked.await.unwrap().ends_with("answered"));
         served.await.unwrap();
         assert!(TcpStream::connect(addr).await.is_err());
+    }
+
+    async fn served(bounds: Bounds, routes: Router) -> SocketAddr {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let (soft, hard) = (CancellationToken::new(), CancellationToken::new());
+        tokio::spawn(serve_within(bounds, listener, routes, soft, hard));
+        addr
+    }
+
+    /// An answer that no kernel buffer takes whole.
+    fn large() -> Router {
+        Router::new()
+            .route("/slow", get(|| async { "x".repeat(64 << 20) }))
+            .route("/small", get(|| async { "small" }))
+    }
+
+    #[tokio::test]
+    async fn who_reads_nothing_of_an_answer_loses_its_place() {
+        let bounds = Bounds {
+            in_all_max: 2,
+            per_address_max: 2,
+            write_stall_after: Duration::from_millis(200),
+        };
+        let addr = served(bounds, large()).await;
+        let mut idle = Vec::new();
+        for _ in 0..2 {
+            let mut stream = TcpStream::connect(addr).await.unwrap();
+            stream.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+            idle.push(stream);
+        }
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        let request = b"GET /small HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut text = String::new();
+        let read = stream.read_to_string(&mut text);
+        tokio::time::timeout(Duration::from_secs(5), read).await.expect("a place").unwrap();
+        assert!(text.ends_with("small"));
+    }
+
+    #[tokio::test]
+    async fn who_reads_slowly_but_reads_gets_its_answer_whole() {
+        let bounds = Bounds { write_stall_after: Duration::from_millis(300), ..BOUNDS };
+        let addr = served(bounds, large()).await;
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        let request = b"GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let (mut bytes, mut part) = (0, vec![0; 4 << 20]);
+        loop {
+            let read = stream.read(&mut part).await.unwrap();
+            if read == 0 {
+                break;
+            }
+            bytes += read;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(bytes > 64 << 20, "{bytes}");
+    }
+
+    #[tokio::test]
+    async fn one_address_does_not_take_every_place() {
+        let addr = served(Bounds { per_address_max: 1, ..BOUNDS }, large()).await;
+        let held = TcpStream::connect(addr).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut more = TcpStream::connect(addr).await.unwrap();
+        let mut text = Vec::new();
+        let closed = tokio::time::timeout(Duration::from_secs(5), more.read_to_end(&mut text));
+        let _ = closed.await.expect("closed at once");
+        assert!(text.is_empty());
+        drop(held);
+        let mut free = false;
+        for _ in 0..50 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let mut stream = TcpStream::connect(addr).await.unwrap();
+            let request = b"GET /small HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+            let mut text = String::new();
+            let sent = stream.write_all(request).await;
+            if sent.is_ok() && stream.read_to_string(&mut text).await.is_ok() && !text.is_empty() {
+                free = true;
+                break;
+            }
+        }
+        assert!(free, "the place comes back");
     }
 
     #[tokio::test]
