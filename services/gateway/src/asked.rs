@@ -47,6 +47,7 @@ pub enum Claim {
 struct Slot {
     entry: Option<Arc<Entry>>,
     command_hash: String,
+    actor: String,
     word: Option<Word>,
     waiting: Vec<oneshot::Sender<Word>>,
     /// Grows with each claim, so that an old line of the queue of deadlines ends no new one.
@@ -74,7 +75,7 @@ impl Asked {
     }
 
     /// Claims an id before it is sent.
-    pub fn claim(&self, id: &RequestId, command_hash: &str) -> Claim {
+    pub fn claim(&self, id: &RequestId, command_hash: &str, actor: &str) -> Claim {
         let now = Instant::now();
         let mut table = self.table();
         table.sweep(now);
@@ -89,6 +90,7 @@ impl Asked {
         let turn = table.turns;
         let slot = Slot {
             command_hash: command_hash.to_owned(),
+            actor: actor.to_owned(),
             waiting: vec![sender],
             turn,
             ..Slot::default()
@@ -174,6 +176,13 @@ impl Asked {
         let table = self.table();
         let open = table.open.get(unit).into_iter().flatten();
         open.filter(|id| *id != except).take(UNSEEN_MAX).cloned().collect()
+    }
+
+    /// Those of them that `actor` asked for.
+    pub fn unseen_of(&self, actor: &str, unseen: &[RequestId]) -> Vec<RequestId> {
+        let table = self.table();
+        let own = |id: &&RequestId| table.slots.get(*id).is_some_and(|slot| slot.actor == actor);
+        unseen.iter().filter(own).cloned().collect()
     }
 
     /// Waits for the answer to a live query.
@@ -286,31 +295,39 @@ mod tests {
     #[tokio::test]
     async fn the_same_key_twice_at_once_is_sent_once_and_told_twice() {
         let asked = Asked::default();
-        let Claim::First(one) = asked.claim(&id("k"), "h") else { panic!("the first") };
-        let Claim::Joined(two) = asked.claim(&id("k"), "h") else { panic!("the second") };
-        assert!(matches!(asked.claim(&id("k"), "other"), Claim::Reused));
+        let Claim::First(one) = asked.claim(&id("k"), "h", "staff:ana") else {
+            panic!("the first")
+        };
+        let Claim::Joined(two) = asked.claim(&id("k"), "h", "staff:ana") else {
+            panic!("the second")
+        };
+        assert!(matches!(asked.claim(&id("k"), "other", "staff:ana"), Claim::Reused));
         asked.hear(reply(&id("k"), FinalState::Done));
         assert_eq!(one.await.unwrap().outcome.state, "done");
         assert_eq!(two.await.unwrap().outcome.state, "done");
-        assert!(matches!(asked.claim(&id("k"), "h"), Claim::Known(_)));
+        assert!(matches!(asked.claim(&id("k"), "h", "staff:ana"), Claim::Known(_)));
     }
 
     #[tokio::test]
     async fn a_claim_given_up_frees_the_id_and_tells_who_joined() {
         let asked = Asked::default();
-        let Claim::First(_one) = asked.claim(&id("k"), "h") else { panic!("the first") };
-        let Claim::Joined(two) = asked.claim(&id("k"), "h") else { panic!("the second") };
+        let Claim::First(_one) = asked.claim(&id("k"), "h", "staff:ana") else {
+            panic!("the first")
+        };
+        let Claim::Joined(two) = asked.claim(&id("k"), "h", "staff:ana") else {
+            panic!("the second")
+        };
         asked.release(&id("k"));
         assert!(two.await.is_err());
-        assert!(matches!(asked.claim(&id("k"), "other"), Claim::First(_)));
+        assert!(matches!(asked.claim(&id("k"), "other", "staff:ana"), Claim::First(_)));
     }
 
     #[test]
     fn requests_without_a_word_are_unseen_until_it_comes() {
         let asked = Asked::default();
         let unit: UnitId = "hcu-0001".parse().unwrap();
-        let _a = asked.claim(&id("a"), "h");
-        let _b = asked.claim(&id("b"), "h");
+        let _a = asked.claim(&id("a"), "h", "staff:ana");
+        let _b = asked.claim(&id("b"), "h", "staff:ana");
         assert_eq!(asked.unseen(&unit, &id("b")), [id("a")]);
         asked.hear(reply(&id("a"), FinalState::Rejected));
         assert!(asked.unseen(&unit, &id("b")).is_empty());

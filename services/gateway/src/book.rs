@@ -42,6 +42,23 @@ pub struct Admission {
     pub known: Option<Entry>,
     /// Open requests of the unit, counted up to one more than are allowed.
     pub open: u32,
+    /// Those of them that the asking caller made.
+    pub open_own: u32,
+}
+
+/// A request that is about to be sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Asking<'a> {
+    /// Its id.
+    pub id: &'a RequestId,
+    /// Who asks.
+    pub actor: &'a str,
+    /// Requests to the unit that the read model may not hold yet.
+    pub unseen: &'a [RequestId],
+    /// Those of them that the same caller made.
+    pub unseen_own: &'a [RequestId],
+    /// Open requests that the unit may have.
+    pub open_max: u32,
 }
 
 /// Which requests to list.
@@ -62,9 +79,7 @@ pub trait RequestBook: Send + Sync {
     /// All that must be known before a request is sent, in one round trip.
     fn admit<'a>(
         &'a self,
-        id: &'a RequestId,
-        unseen: &'a [RequestId],
-        open_max: u32,
+        asking: Asking<'a>,
         now: Timestamp,
     ) -> Later<'a, Result<Admission, StoreError>>;
 
@@ -86,16 +101,15 @@ pub struct PgBook(pub PgPool);
 impl RequestBook for PgBook {
     fn admit<'a>(
         &'a self,
-        id: &'a RequestId,
-        unseen: &'a [RequestId],
-        open_max: u32,
+        asking: Asking<'a>,
         now: Timestamp,
     ) -> Later<'a, Result<Admission, StoreError>> {
         Box::pin(async move {
-            let unit = id.unit();
-            let admission =
-                requests_store::admit(&self.0, &unit, id, unseen, open_max, now).await?;
-            Ok(Admission { known: admission.known.map(entry), open: admission.open })
+            let Asking { id, actor, unseen, unseen_own, open_max } = asking;
+            let asking = requests_store::Asking { id, actor, unseen, unseen_own, open_max };
+            let admission = requests_store::admit(&self.0, asking, now).await?;
+            let (open, open_own) = (admission.open, admission.open_own);
+            Ok(Admission { known: admission.known.map(entry), open, open_own })
         })
     }
 

@@ -28,6 +28,7 @@
 //! | [`stream`], [`sse`] | one live stream, and its text |
 //! | [`streams`], [`watch`] | the places of all streams, and who wakes them |
 //! | [`as_of`] | what a record said at some moment |
+//! | [`limits`] | what one caller may ask in a while |
 //! | [`counts`] | what is counted of requests |
 //! | [`problems`], [`openapi`], [`answers`] | pages for callers; what is promised to them |
 
@@ -41,6 +42,7 @@ pub mod counts;
 pub mod events;
 pub mod fields;
 pub mod headers;
+pub mod limits;
 pub mod merge_routes;
 pub mod openapi;
 pub mod outcome;
@@ -79,6 +81,7 @@ use tokio_util::sync::CancellationToken;
 use crate::asked::Asked;
 use crate::book::{RequestBook, RequestLog};
 use crate::caller::Caller;
+use crate::limits::Limits;
 use crate::presence::PresenceView;
 use crate::streams::Streams;
 
@@ -105,6 +108,8 @@ pub struct Gateway {
     pub reply_partition: i32,
     /// Open requests of a unit before new ones are refused.
     pub unit_queue_max: u32,
+    /// What callers have left.
+    pub limits: Limits,
     /// Who listens.
     pub streams: Streams,
     /// Cancelled when the process drains.

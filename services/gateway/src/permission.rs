@@ -25,7 +25,7 @@ pub enum Permission {
     AskSlots,
     /// See invoices, balances and payments.
     ReadInvoices,
-    /// Pay invoices.
+    /// Say that an invoice was paid.
     Pay,
     /// Say that a payment was given back.
     Refund,
@@ -110,14 +110,14 @@ impl Permission {
         }
     }
 
-    /// A patient sees, moves and pays what is its own, and sees what one must see to book.
+    /// A patient sees and moves what is its own, and sees what one must see to book. That money
+    /// came is for those to say who took it: the unit's staff.
     const fn reach_of_patients(self) -> Reach {
         match self {
             Self::ReadPatient
             | Self::ReadAppointments
             | Self::BookAppointments
             | Self::ReadInvoices
-            | Self::Pay
             | Self::ReadRequests
             | Self::CancelRequests
             | Self::ReadPatientEvents => Reach::Own,
@@ -127,6 +127,7 @@ impl Permission {
             Self::ListPatients
             | Self::WritePatients
             | Self::ConductVisits
+            | Self::Pay
             | Self::Refund
             | Self::ReadEvents => Reach::Nothing,
         }

@@ -33,6 +33,9 @@ kinds! {
          command it is refused, and the first request stands.";
     UNIT_QUEUE_FULL = 429 "unit-queue-full" "Too many requests wait for this unit"
         "Open requests of a unit are bounded. Wait as long as `Retry-After` says.";
+    TOO_MANY_REQUESTS = 429 "too-many-requests" "This caller asks for too much at once"
+        "Open requests, live queries and the rate of both are bounded for each caller, so that no \
+         one takes all of a unit. Nothing was sent. Wait as long as `Retry-After` says.";
     GATEWAY_BUSY = 503 "gateway-busy" "Too many callers wait here"
         "This gateway holds as many waiting callers as it may. Nothing was sent; try again.";
     UNIT_NOT_CONNECTED = 503 "unit-not-connected" "The unit is not connected"

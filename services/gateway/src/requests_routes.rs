@@ -13,13 +13,13 @@ use kit_http::{PageQuery, Problem, QueryText};
 use kit_store::Fresh;
 use requests::control::Cancel;
 use requests::{FinalState, Shown};
-use uuid::Uuid;
 
 use crate::Gateway;
 use crate::book::RequestQuery;
 use crate::caller::{Caller, InUnit};
 use crate::fields::canonical;
 use crate::headers::{EXPIRES_SECONDS_MAX, PREFERENCE_APPLIED, Prefer, UNIT_SEQ, put, traceparent};
+use crate::limits::Act;
 use crate::permission::Reach;
 use crate::problems::TOO_LATE;
 use crate::read::List;
@@ -147,9 +147,15 @@ pub async fn cancel(
     query.finish()?;
     let prefer = Prefer::read(&headers);
     let entry = app.reachable(&caller, &id).await?;
+    // Who is confined to the own records sees what others ask about them, and ends only the own.
+    let own = entry.actor.as_deref() == Some(caller.verified.actor().as_str());
+    if caller.reach == Reach::Own && !own {
+        return Err(NOT_FOUND.into());
+    }
     if entry.word.is_some() {
         return ended(&app, &caller, entry);
     }
+    app.limits.spend(&caller.verified, Act::Cancel, Instant::now())?;
     let id = entry.id.clone();
     app.publish(cancel_of(&app, &caller, &id, &headers)?).await?;
     let wait = prefer.wait(0);
@@ -191,7 +197,8 @@ fn cancel_of(
     let unit = id.unit();
     let expires_ms = i64::try_from(EXPIRES_SECONDS_MAX * 1000).unwrap_or(i64::MAX);
     Ok(Request {
-        id: RequestId::derive(&unit, "cancel", id.as_str(), &Uuid::new_v4().to_string()),
+        // The same wish however often it is repeated.
+        id: RequestId::derive(&unit, "cancel", id.as_str(), ""),
         unit,
         type_name: Cancel::TYPE.to_owned(),
         version: CONTROL_VERSION,

@@ -18,6 +18,7 @@ use crate::Gateway;
 use crate::asked::Asked;
 use crate::book::PgBook;
 use crate::counts;
+use crate::limits::Limits;
 use crate::presence::{PresenceReader, PresenceView};
 use crate::replies::Replies;
 use crate::streams::Streams;
@@ -77,6 +78,7 @@ pub async fn run(settings: Settings, life: Lifecycle) -> anyhow::Result<()> {
         asked,
         reply_partition,
         unit_queue_max: settings.unit_queue_max,
+        limits: Limits::default(),
         streams,
         soft: life.soft(),
     };

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
@@ -18,6 +19,7 @@ use uuid::Uuid;
 use crate::caller::InUnit;
 use crate::fields::canonical;
 use crate::headers::{ONLINE_SECONDS_MAX, Prefer, UNIT_ONLINE, WAIT_SECONDS_DEFAULT, traceparent};
+use crate::limits::Act;
 use crate::problems::{UNIT_NOT_CONNECTED, UNIT_TIMEOUT, refusal_status};
 use crate::read::List;
 use crate::write::{AWAY_RETRY_SECONDS, App, retry};
@@ -58,7 +60,9 @@ pub async fn free(
     let answer = ask(&app, &scope, &headers, &question).await?;
     let Some(text) = &answer.body_json else { return Err(refusal(&answer)) };
     let slots: Slots = serde_json::from_str(text).map_err(|error| {
-        tracing::error!(%error, "an answer with free slots does not read");
+        // What serde says may quote the answer.
+        let (line, column) = (error.line(), error.column());
+        tracing::error!(line, column, "an answer with free slots does not read");
         Problem::from(INTERNAL)
     })?;
     let mut response = Json(page(slots, limit)).into_response();
@@ -111,6 +115,8 @@ async fn ask(
     if !app.presence.is_online(&scope.unit, now) {
         return Err(UNIT_NOT_CONNECTED.into());
     }
+    let _place = app.limits.query(&scope.caller.verified, &scope.unit)?;
+    app.limits.spend(&scope.caller.verified, Act::Query, Instant::now())?;
     let prefer = Prefer::read(headers);
     // A question that is not waited for has no answer, so `respond-async` means nothing here.
     let seconds = prefer.wait_seconds.unwrap_or(WAIT_SECONDS_DEFAULT).clamp(1, ONLINE_SECONDS_MAX);

@@ -17,9 +17,11 @@ use tokio::sync::oneshot;
 
 use crate::Gateway;
 use crate::asked::{Claim, Word};
+use crate::book::Asking;
 use crate::caller::InUnit;
 use crate::counts;
 use crate::headers::{PREFERENCE_APPLIED, WriteHeaders, put};
+use crate::limits::{self, Act};
 use crate::outcome::{answer, answer_word};
 use crate::problems::{GATEWAY_BUSY, KEY_REUSED, UNIT_NOT_CONNECTED, UNIT_QUEUE_FULL};
 use crate::tracked::{Entry, TrackedRequest};
@@ -65,7 +67,7 @@ impl Gateway {
         let begun = Instant::now();
         let hash = command_hash(wish.type_name, &wish.body);
         for _ in 0..CLAIMS_MAX {
-            let mut receiver = match self.asked.claim(&id, &hash) {
+            let mut receiver = match self.asked.claim(&id, &hash, &scope.caller.verified.actor()) {
                 Claim::First(receiver) => {
                     let sent = self.send(scope, &id, &headers, &wish, &hash).await;
                     if let Some(known) = refused_here(&wish, sent)? {
@@ -102,7 +104,7 @@ impl Gateway {
     ) -> Result<Option<Entry>, Problem> {
         // A caller that leaves drops this future at any await; the guard gives its claim up then.
         let claim = HeldClaim { gateway: self, id, kept: false };
-        if let Some(known) = self.admit(id, hash, headers.delivery).await? {
+        if let Some(known) = self.admit(scope, id, hash, headers.delivery).await? {
             return Ok(Some(known));
         }
         let now = self.clock.now();
@@ -129,18 +131,19 @@ impl Gateway {
     /// One round trip to the book: the request's own past, and how full the unit's queue is.
     async fn admit(
         &self,
+        scope: &InUnit,
         id: &RequestId,
         hash: &str,
         delivery: Delivery,
     ) -> Result<Option<Entry>, Problem> {
         let unit = id.unit();
-        let unseen = self.asked.unseen(&unit, id);
-        let now = self.clock.now();
-        let admission = self
-            .book
-            .admit(id, &unseen, self.unit_queue_max, now)
-            .await
-            .map_err(|error| self.store_away(&error))?;
+        let (unseen, now) = (self.asked.unseen(&unit, id), self.clock.now());
+        let (verified, actor) = (&scope.caller.verified, scope.caller.verified.actor());
+        let unseen_own = self.asked.unseen_of(&actor, &unseen);
+        let (unseen, unseen_own, open_max) = (&unseen[..], &unseen_own[..], self.unit_queue_max);
+        let asking = Asking { id, actor: &actor, unseen, unseen_own, open_max };
+        let admission =
+            self.book.admit(asking, now).await.map_err(|error| self.store_away(&error))?;
         if let Some(known) = admission.known {
             let same = known.command_hash.as_deref().is_none_or(|held| held == hash);
             return if same { Ok(Some(known)) } else { Err(KEY_REUSED.into()) };
@@ -148,10 +151,14 @@ impl Gateway {
         if delivery == Delivery::OnlineOnly && !self.presence.is_online(&unit, now) {
             return Err(UNIT_NOT_CONNECTED.into());
         }
-        if admission.open >= self.unit_queue_max {
+        if admission.open_own >= limits::open_max(verified.kind) {
+            return Err(limits::too_many("this caller has too many open requests at the unit"));
+        }
+        if admission.open >= limits::queue_max(verified.kind, self.unit_queue_max) {
             metrics::counter!("unit_queue_full").increment(1);
             return Err(retry(UNIT_QUEUE_FULL.into(), QUEUE_FULL_RETRY_SECONDS));
         }
+        self.limits.spend(verified, Act::Write, Instant::now())?;
         Ok(None)
     }
 

@@ -116,10 +116,10 @@ async fn as_kind(route: &Route, kind: Kind) {
     );
 }
 
-/// A patient's change of an appointment or payment of an invoice needs the read model, to know
-/// whose it is; and there is no request to cancel.
+/// A patient's change of an appointment needs the read model, to know whose it is; and there is no
+/// request to cancel.
 fn needs_postgres(route: &Route, kind: Kind) -> bool {
-    let own = route.path.contains("appointments/{id}") || route.path.ends_with("/payments");
+    let own = route.path.contains("appointments/{id}");
     route.path.contains("requests/{id}") || (kind == Kind::Patient && own)
 }
 

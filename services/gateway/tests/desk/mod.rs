@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use gateway::Gateway;
 use gateway::asked::Asked;
-use gateway::book::{Admission, Later, RequestBook, RequestLog, RequestQuery};
+use gateway::book::{Admission, Asking, Later, RequestBook, RequestLog, RequestQuery};
 use gateway::presence::PresenceView;
 use gateway::streams::Streams;
 use gateway::tracked::Entry;
@@ -135,14 +135,13 @@ pub struct FakeBook {
 impl RequestBook for FakeBook {
     fn admit<'a>(
         &'a self,
-        id: &'a RequestId,
-        unseen: &'a [RequestId],
-        _open_max: u32,
+        asking: Asking<'a>,
         _now: Timestamp,
     ) -> Later<'a, Result<Admission, StoreError>> {
         Box::pin(async move {
-            let known = self.entries.lock().unwrap().get(id).cloned();
-            Ok(Admission { known, open: *self.open.lock().unwrap() + unseen.len() as u32 })
+            let known = self.entries.lock().unwrap().get(asking.id).cloned();
+            let open = *self.open.lock().unwrap() + asking.unseen.len() as u32;
+            Ok(Admission { known, open, open_own: asking.unseen_own.len() as u32 })
         })
     }
 
@@ -184,6 +183,11 @@ pub struct Desk {
 impl Desk {
     /// A gateway whose unit is online and grants everything.
     pub async fn open() -> Self {
+        Self::open_with_queue(10).await
+    }
+
+    /// As [`Desk::open`]; the unit holds so many open requests.
+    pub async fn open_with_queue(unit_queue_max: u32) -> Self {
         // Nothing listens there: what needs the read model is 503, and so is told from a 404.
         let pool = PgPoolOptions::new()
             .acquire_timeout(Duration::from_millis(20))
@@ -191,7 +195,8 @@ impl Desk {
             .unwrap();
         let book = Arc::new(FakeBook::default());
         let clock = Clock::fixed(Timestamp::from_unix_ms(NOW_MS));
-        Self::with(pool, clock, Streams::default(), book.clone(), book).await
+        let read = book.clone();
+        Self::built(pool, clock, Streams::default(), book, read, unit_queue_max).await
     }
 
     /// A gateway on these read models, at this time.
@@ -201,6 +206,17 @@ impl Desk {
         streams: Streams,
         book: Arc<FakeBook>,
         read: Arc<dyn RequestBook>,
+    ) -> Self {
+        Self::built(pool, clock, streams, book, read, 10).await
+    }
+
+    async fn built(
+        pool: PgPool,
+        clock: Clock,
+        streams: Streams,
+        book: Arc<FakeBook>,
+        read: Arc<dyn RequestBook>,
+        unit_queue_max: u32,
     ) -> Self {
         static KEYS: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
         let keys = KEYS.path();
@@ -229,7 +245,8 @@ impl Desk {
             presence: presence.clone(),
             asked,
             reply_partition: 3,
-            unit_queue_max: 10,
+            unit_queue_max,
+            limits: gateway::limits::Limits::default(),
             streams: streams.clone(),
             soft: soft.clone(),
         };

@@ -4,7 +4,7 @@ use kit_bus::Topic;
 use kit_event::{Refusal, Request, Timestamp};
 use requests::control::Cancel;
 use requests::{FinalState, RangeLapsed, Refused, RequestFact, RequestOutcome};
-use requests_store::{ACCEPTED, Admission, OVERDUE, RequestFilter, RequestRow};
+use requests_store::{ACCEPTED, Admission, Asking, OVERDUE, RequestFilter, RequestRow};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -27,7 +27,14 @@ async fn row(network: &Network, request: &Request) -> RequestRow {
 async fn admit(network: &Network, request: &Request, unseen: &[Request], max: u32) -> Admission {
     let unseen: Vec<_> = unseen.iter().map(|request| request.id.clone()).collect();
     let (pool, now) = (&network.reads, Timestamp::from_unix_ms(DECIDED_MS));
-    requests_store::admit(pool, &request.unit, &request.id, &unseen, max, now).await.unwrap()
+    let (id, actor) = (&request.id, request.actor.as_str());
+    let asking = Asking { id, actor, unseen: &unseen, unseen_own: &unseen, open_max: max };
+    let admission = requests_store::admit(pool, asking, now).await.unwrap();
+    assert_eq!(admission.open_own, admission.open, "every request here is one actor's");
+    let other = Asking { actor: "patient:other", unseen_own: &[], ..asking };
+    let of_other = requests_store::admit(pool, other, now).await.unwrap();
+    assert_eq!((of_other.open, of_other.open_own), (admission.open, 0));
+    admission
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,7 +162,10 @@ async fn what_is_open_is_counted_and_listed() {
     }
     network.settle().await;
     // One is past its deadline; of the unseen, the table holds one already.
-    assert_eq!(admit(&network, &all[5], &all[4..], 10).await, Admission { known: None, open: 5 });
+    assert_eq!(
+        admit(&network, &all[5], &all[4..], 10).await,
+        Admission { known: None, open: 5, open_own: 5 }
+    );
     assert_eq!(admit(&network, &all[5], &[], 2).await.open, 3, "one more than allowed is enough");
 
     let now = Timestamp::from_unix_ms(DECIDED_MS);

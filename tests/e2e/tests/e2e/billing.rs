@@ -143,7 +143,7 @@ async fn no_placeholder(unit: &Unit) {
 }
 
 #[tokio::test]
-async fn a_patient_sees_and_pays_their_own_invoices_only() {
+async fn a_patient_sees_their_own_invoices_only_and_clears_no_debt() {
     let net = Net::shared();
     let unit = net.unit("ownbill").await;
     let desk = unit.desk();
@@ -155,8 +155,13 @@ async fn a_patient_sees_and_pays_their_own_invoices_only() {
     let theirs = desk.pay(&foreign, 100, "EUR", now()).unwrap();
     let nobodys = desk.pay(&Uuid::new_v4(), 100, "EUR", now()).unwrap();
     let me = net.rest(Kind::Patient, std::slice::from_ref(&unit.id), Some(mine));
-    // An invoice of a moment ago is found, whether or not the read model has heard of it.
-    let made = me.post(&unit.path("payments"), payment(&own, 1_000)).await.expect(201);
+    // That money came is for the unit's staff to say, whatever the method is said to be.
+    for method in ["cash", "card", "transfer"] {
+        let mut body = payment(&own, 1_000);
+        body["method"] = json!(method);
+        me.post(&unit.path("payments"), body).await.expect_problem(404, "not-found");
+    }
+    let made = unit.rest.post(&unit.path("payments"), payment(&own, 1_000)).await.expect(201);
     assert_eq!(made.body["patient_id"], mine.to_string().as_str());
     balance(&me, &unit, &own, 5_000).await;
     balance(&unit.rest, &unit, &foreign, 5_900).await;

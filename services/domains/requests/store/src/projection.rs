@@ -24,6 +24,11 @@ impl Requests {
 const STEPS: &[Step] = &[
     Step { version: 1001, name: "request", sql: include_str!("../migrations/1001_request.sql") },
     Step { version: 1002, name: "lapsed", sql: include_str!("../migrations/1002_lapsed.sql") },
+    Step {
+        version: 1003,
+        name: "open_of_actor",
+        sql: include_str!("../migrations/1003_open_of_actor.sql"),
+    },
 ];
 
 impl Projection for Requests {

@@ -91,6 +91,24 @@ pub struct Admission {
     pub known: Option<RequestRow>,
     /// Open requests of the unit before their deadline, counted up to one more than are allowed.
     pub open: u32,
+    /// Those of them that the asking actor made.
+    pub open_own: u32,
+}
+
+/// A request that is about to be taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Asking<'a> {
+    /// Its id, which names its unit.
+    pub id: &'a RequestId,
+    /// Who asks.
+    pub actor: &'a str,
+    /// Requests to the unit that the asking gateway published a moment ago: those that the table
+    /// does not hold yet count too.
+    pub unseen: &'a [RequestId],
+    /// Those of them that the same actor made.
+    pub unseen_own: &'a [RequestId],
+    /// Open requests that the unit may have.
+    pub open_max: u32,
 }
 
 const COLUMNS: &str = "r.request_id, r.unit, r.epoch, r.seq, r.state, r.type, r.command_hash,
@@ -140,41 +158,50 @@ pub async fn requests(
     })
 }
 
-/// Asks in one statement whether the id is taken and how much waits for the unit. `unseen` are
-/// requests that the asking gateway published a moment ago: those that the table does not hold yet
-/// count too.
+/// Asks in one statement whether the id is taken, how much waits for the unit, and how much of it
+/// the asking actor made.
 ///
 /// # Errors
 /// Postgres does not answer.
 pub async fn admit(
     pool: &PgPool,
-    unit: &UnitId,
-    request_id: &RequestId,
-    unseen: &[RequestId],
-    open_max: u32,
+    asking: Asking<'_>,
     now: Timestamp,
 ) -> Result<Admission, StoreError> {
     let mut query = QueryBuilder::<Postgres>::new(
-        "select (select count(*) from (select from requests.request o
+        "select w.open + n.open as open, w.own + n.own as open_own, ",
+    );
+    query.push(COLUMNS).push(" from (select ").push_bind(asking.id.unit().as_str().to_owned());
+    query.push("::text as unit, ").push_bind(asking.actor.replace('\0', ""));
+    query.push(
+        "::text as actor) u cross join lateral (
+             select count(*) as open, count(*) filter (where o.actor = u.actor) as own
+             from (select o.actor from requests.request o
                  where o.unit = u.unit and o.state = 'accepted' and o.expires_at > ",
     );
-    query.push_bind(now.to_utc()).push(" limit ").push_bind(i64::from(open_max) + 1);
-    query.push(") o) + (select count(*) from unnest(");
-    query.push_bind(unseen.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>());
+    query.push_bind(now.to_utc()).push(" limit ").push_bind(i64::from(asking.open_max) + 1);
     query.push(
-        "::text[]) p(id) where not exists (select from requests.request o
-             where o.request_id = p.id)) as open, ",
+        ") o) w cross join lateral (select count(*) as open, count(*) filter (where p.id = any(",
     );
-    query.push(COLUMNS).push(" from (select ").push_bind(unit.as_str());
-    query.push("::text as unit) u left join requests.request r on r.request_id = ");
-    query.push_bind(request_id.as_str());
+    query.push_bind(texts(asking.unseen_own)).push("::text[])) as own from unnest(");
+    query.push_bind(texts(asking.unseen)).push(
+        "::text[]) p(id) where not exists (select from requests.request o
+             where o.request_id = p.id)) n left join requests.request r on r.request_id = ",
+    );
+    query.push_bind(asking.id.as_str());
     let row = query.build().fetch_one(pool).await.reading("admission")?;
     let open: i64 = get(&row, "open")?;
     let known = match get::<Option<String>>(&row, "request_id")? {
         Some(_) => Some(tracked(&row)?),
         None => None,
     };
-    Ok(Admission { known, open: u32::try_from(open).unwrap_or(u32::MAX) })
+    let own: i64 = get(&row, "open_own")?;
+    let count = |count| u32::try_from(count).unwrap_or(u32::MAX);
+    Ok(Admission { known, open: count(open), open_own: count(own) })
+}
+
+fn texts(ids: &[RequestId]) -> Vec<String> {
+    ids.iter().map(|id| id.as_str().to_owned()).collect()
 }
 
 /// The statement up to the keyset; each condition that is not set is not in it, so that each
