@@ -14,7 +14,7 @@ ARTERIA := $(BUILT)/debug/arteria
 LOCKED := $(if $(CI),--locked)
 
 # The end-to-end tests that hurt the network on purpose.
-FAULTS := kills away bad_input
+FAULTS := kills away bad_input poison
 
 # ONCE=0 and an empty ONCE mean the same.
 ONCE_FLAG := $(if $(filter-out 0,$(ONCE)),--once)

@@ -8,7 +8,8 @@ use clap::{Parser, Subcommand};
 use kit_config::Settings;
 
 use crate::{
-    copies, demo, fleet, import, parked, roles, schemas, test_network, token, topics, trace, up,
+    copies, demo, fleet, import, parked, roles, schemas, settle, test_network, token, topics,
+    trace, up,
 };
 
 /// The real-time nervous system of a healthcare network.
@@ -50,7 +51,7 @@ pub enum Command {
     Fleet(fleet::Args),
     /// Tells the whole life of a request or a fact from the log; never a body.
     Trace(trace::Args),
-    /// Lists what was put aside: cause, type, unit, number, when; never a body.
+    /// Lists what was put aside (never a body), takes it up once more, or drops it.
     Parked(parked::Parked),
     /// Has a unit state anew what a withheld fact spoke of.
     Reemit(parked::Again),
@@ -139,7 +140,12 @@ pub fn run(command: Command, settings: Settings) -> Result<ExitCode> {
         Command::Schemas { act } => block_on(schemas::run(act, settings)),
         Command::Fleet(args) => block_on(fleet::run(args, settings)),
         Command::Trace(args) => block_on(trace::run(args, settings)),
-        Command::Parked(args) => block_on(async move { parked::list(&args, &settings).await }),
+        Command::Parked(args) => block_on(async move {
+            match &args.act {
+                None => parked::list(args.unit.as_ref(), &settings).await,
+                Some(act) => settle::settle(act, args.unit.as_ref(), &settings).await,
+            }
+        }),
         Command::Reemit(args) => block_on(async move {
             println!("{}", parked::reemit(&args, &settings).await?);
             anyhow::Ok(())

@@ -16,6 +16,7 @@ mod rest;
 mod roles;
 mod schema_files;
 mod schemas;
+mod settle;
 mod test_network;
 mod token;
 mod topics;

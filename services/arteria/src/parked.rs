@@ -1,7 +1,7 @@
 //! `arteria parked` and `arteria reemit`: what was put aside, and how an operator has it stated
 //! anew. Bodies are never shown: cause, type, unit, number and time say where to look.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::{Context, Result, ensure};
 use kit_bus::headers::{self, DataSchema};
@@ -25,8 +25,25 @@ const ACTOR: &str = "operator:arteria";
 #[derive(clap::Args)]
 pub struct Parked {
     /// Only what this unit's log put aside.
-    #[arg(long)]
-    unit: Option<UnitId>,
+    #[arg(long, global = true)]
+    pub unit: Option<UnitId>,
+    #[command(subcommand)]
+    pub act: Option<Act>,
+}
+
+/// What is done with parked records.
+#[derive(clap::Subcommand)]
+pub enum Act {
+    /// Has the record of this origin, or all of the unit's, taken up once more.
+    Redrive {
+        /// Where it came from, as `arteria parked` shows it: unit.facts/3/17.
+        origin: Option<String>,
+    },
+    /// Settles the record of this origin, or all of the unit's, without taking it up.
+    Drop {
+        /// Where it came from, as `arteria parked` shows it: unit.facts/3/17.
+        origin: Option<String>,
+    },
 }
 
 #[derive(clap::Args)]
@@ -46,18 +63,18 @@ pub struct Again {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Line {
     at_ms: i64,
-    unit: String,
-    seq: Option<UnitSeq>,
+    pub unit: String,
+    pub seq: Option<UnitSeq>,
     pub type_name: String,
     version: Option<u32>,
     pub cause: String,
-    origin: String,
-    subject: Option<String>,
+    pub origin: String,
+    pub subject: Option<String>,
     id: Option<String>,
 }
 
 impl Line {
-    fn of(record: &RawRecord) -> Self {
+    pub fn of(record: &RawRecord) -> Self {
         let header = |name: &str| record.header(name).map(shown);
         let data_schema = record.header(headers::DATA_SCHEMA).and_then(DataSchema::parse);
         Self {
@@ -104,13 +121,22 @@ fn subject(text: &str) -> Result<String> {
 }
 
 /// Prints what is parked, oldest first.
-pub async fn list(args: &Parked, settings: &Settings) -> Result<()> {
+pub async fn list(unit: Option<&UnitId>, settings: &Settings) -> Result<()> {
     let bus = Bus::connect(&bus_config(settings)).await?;
-    let mut lines = Vec::new();
-    for partition in partitions(&bus, args.unit.as_ref()) {
-        read(&bus, partition, args.unit.as_ref(), &mut lines).await?;
-    }
-    lines.sort();
+    let (mut lines, mut settled) = (Vec::new(), HashSet::new());
+    let every = 0..bus.partitions();
+    read(&bus, every, |record| {
+        if let Some(origin) = settled_origin(&record) {
+            settled.insert(origin);
+        } else if unit.is_none_or(|unit| record.key.as_deref() == Some(unit.as_str())) {
+            lines.push(Line::of(&record));
+        }
+        if lines.len() >= 2 * KEPT_MAX {
+            keep_newest(&mut lines);
+        }
+    })
+    .await?;
+    lines.retain(|line| !settled.contains(&line.origin));
     keep_newest(&mut lines);
     let mut times: HashMap<_, usize> = HashMap::new();
     for line in &lines {
@@ -127,43 +153,46 @@ pub async fn list(args: &Parked, settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-fn partitions(bus: &Bus, unit: Option<&UnitId>) -> Vec<i32> {
-    match unit {
-        Some(unit) => vec![bus.partition_of(unit.as_str())],
-        None => (0..bus.partitions()).collect(),
-    }
+/// The origin that a mark of `parked` settles; none for what is parked.
+pub fn settled_origin(record: &RawRecord) -> Option<String> {
+    record.header(headers::PARKED_SETTLED)?;
+    record.header(headers::PARKED_ORIGIN).map(shown)
 }
 
-async fn read(
+/// Reads these partitions of the topic from their beginnings. A record of a unit may be parked in
+/// any of them: one on a foreign partition stays there.
+pub async fn read(
     bus: &Bus,
-    partition: i32,
-    unit: Option<&UnitId>,
-    lines: &mut Vec<Line>,
+    partitions: impl Iterator<Item = i32>,
+    mut take: impl FnMut(RawRecord),
 ) -> Result<()> {
-    let ends = bus.watermarks(Topic::Parked, partition).await?;
     let scans = bus.scans(1);
-    let mut scan = scans.scan(Topic::Parked, partition, ends.low, ends.high).await?;
-    while let Some(record) = scan.next().await {
-        let record = record?;
-        if unit.is_none_or(|unit| record.key.as_deref() == Some(unit.as_str())) {
-            lines.push(Line::of(&record));
-        }
-        if lines.len() >= 2 * KEPT_MAX {
-            lines.sort();
-            keep_newest(lines);
+    for partition in partitions {
+        let ends = bus.watermarks(Topic::Parked, partition).await?;
+        let mut scan = scans.scan(Topic::Parked, partition, ends.low, ends.high).await?;
+        while let Some(record) = scan.next().await {
+            take(record?);
         }
     }
     Ok(())
 }
 
 fn keep_newest(lines: &mut Vec<Line>) {
+    lines.sort();
     lines.drain(..lines.len().saturating_sub(KEPT_MAX));
 }
 
 /// What was parked last of a unit's number.
 pub async fn find(bus: &Bus, unit: &UnitId, seq: UnitSeq) -> Result<Option<Line>> {
     let mut lines = Vec::new();
-    read(bus, bus.partition_of(unit.as_str()), Some(unit), &mut lines).await?;
+    let home = bus.partition_of(unit.as_str());
+    read(bus, home..=home, |record| {
+        let is_own = record.key.as_deref() == Some(unit.as_str());
+        if is_own && settled_origin(&record).is_none() {
+            lines.push(Line::of(&record));
+        }
+    })
+    .await?;
     Ok(lines.into_iter().rev().find(|line| line.seq == Some(seq)))
 }
 

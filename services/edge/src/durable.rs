@@ -28,6 +28,10 @@ impl DurableScan {
 
     /// The unit's fact `seq` with `id` stands at `offset`.
     pub fn saw(&mut self, seq: UnitSeq, id: Uuid, offset: i64) {
+        let before = self.last.map_or(UnitSeq::ZERO, |last| last.durable.seq);
+        if seq.epoch == u32::MAX || (self.last.is_some() && !seq.may_follow(before)) {
+            return; // No unit comes to such a number, and none could follow it.
+        }
         match self.last {
             // The log's beginning may be gone; what is first there is believed.
             None => self.take(seq, id, offset),

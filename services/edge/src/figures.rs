@@ -8,6 +8,8 @@ use crate::withheld::BODY_REFUSED;
 
 /// Why a record of requests is parked here.
 pub const REQUEST_UNREADABLE: &str = "request-unreadable";
+/// Why a record of presence is.
+pub const PRESENCE_UNREADABLE: &str = "presence-unreadable";
 
 pub const UNITS_CONNECTED: Gauge =
     Gauge::new("arteria_edge_units_connected", "Links of this edge.", []);
@@ -123,7 +125,7 @@ pub fn describe() {
     for code in CloseCode::ALL {
         LINKS_CLOSED.of([code.slug()]).increment(0);
     }
-    for kind in [BODY_REFUSED, REQUEST_UNREADABLE] {
+    for kind in [BODY_REFUSED, REQUEST_UNREADABLE, PRESENCE_UNREADABLE] {
         PARKED.of([kind]).increment(0);
     }
 }

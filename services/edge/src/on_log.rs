@@ -1,7 +1,7 @@
 //! What of a unit is on the log, found by a scan of its facts from the last place that is known.
 
-use kit_bus::{BusError, ScanError, Topic};
-use kit_event::UnitId;
+use kit_bus::{BusError, RawRecord, ScanError, Topic};
+use kit_event::{UnitId, UnitSeq};
 use uuid::Uuid;
 
 use crate::durable::DurableScan;
@@ -94,11 +94,22 @@ impl Look<'_> {
             if record.key.as_deref() != Some(self.unit.as_str()) {
                 continue;
             }
-            let id = record.ce_id().and_then(|id| id.parse::<Uuid>().ok());
-            if let (Some(seq), Some(id)) = (record.unit_seq(), id) {
+            if let Some((seq, id)) = self.number_of(&record).await {
                 durable.saw(seq, id, record.offset);
             }
         }
         Ok(durable.end())
+    }
+
+    /// What no reader can read counts for none of them, so it is not durable either. Where the
+    /// registry is away nobody knows, and the headers are believed.
+    async fn number_of(&self, record: &RawRecord) -> Option<(UnitSeq, Uuid)> {
+        match self.edge.bus.open_fact(record).await {
+            Ok(fact) => Some((fact.seq, fact.id)),
+            Err(error) if error.is_worth_waiting() => {
+                Some((record.unit_seq()?, record.ce_id()?.parse().ok()?))
+            }
+            Err(_) => None,
+        }
     }
 }

@@ -5,16 +5,26 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kit_bus::{Bus, BusError, Polled, RawRecord, Reader, ReaderOptions, Topic};
+use kit_bus::{
+    Bus, BusError, Deferred, OpenError, Polled, RawRecord, Reader, ReaderOptions, Topic,
+};
 use kit_lifecycle::Latch;
+use kit_metric::PARKED;
 use tokio_util::sync::CancellationToken;
-use units::Presence;
 use units::presence_map::LIVENESS_EVERY_MS;
+use units::{EdgeLiveness, Presence};
 
 use crate::edge::Edge;
+use crate::figures::PRESENCE_UNREADABLE;
 use crate::limits::{READER_CHANNEL_RECORDS, TAIL_FETCH_WAIT_MS};
 use crate::presence::liveness_record;
-use crate::uplink::{chain, registry_pauses};
+use crate::uplink::chain;
+
+/// A record that this edge meets as it starts is parked only where it is not much older: whoever
+/// ran when it came has parked it.
+const PARKED_WITHIN_MS: i64 = 3_600_000;
+/// How long the reader waits for a parked copy to be safe; the record itself stays on the topic.
+const PARKING_MS_MAX: u64 = 5_000;
 
 /// A reader of the whole presence topic, from its beginning.
 ///
@@ -49,14 +59,21 @@ pub async fn watch_presence(
     soft: CancellationToken,
 ) -> Result<(), BusError> {
     let mut caught_up = Some(caught_up);
+    let mut deferred = Deferred::default();
     let mut unread: BTreeSet<i32> = (0..edge.bus.partitions()).collect();
     loop {
         let polled = tokio::select! {
             () = soft.cancelled() => return Ok(()),
+            due = deferred.due(&edge.bus) => {
+                for (record, opened) in due {
+                    take(&edge, &record, opened).await;
+                }
+                continue;
+            }
             polled = reader.next() => polled,
         };
         match polled {
-            Some(Polled::Record(record)) => saw(&edge, &record).await,
+            Some(Polled::Record(record)) => saw(&edge, &mut deferred, &record).await,
             Some(Polled::EndOfPartition { partition, .. }) => {
                 unread.remove(&partition);
                 if unread.is_empty()
@@ -79,39 +96,62 @@ pub async fn watch_presence(
     }
 }
 
-async fn saw(edge: &Edge, record: &RawRecord) {
-    let Some(unit) = record.key.as_deref().and_then(|key| key.parse().ok()) else {
-        return; // An edge's liveness: of use to those who answer for units, not to edges.
-    };
+async fn saw(edge: &Edge, deferred: &mut Deferred, record: &RawRecord) {
     if record.payload.is_none() {
         return; // Forgotten by an operator; nothing is known that a scan would not find.
     }
-    let mut pauses = registry_pauses();
-    let opened = loop {
-        match edge.bus.open(record).await {
-            Err(error) if error.is_worth_waiting() => {
-                tracing::warn!(error = chain(&error), "presence waits for the schema registry");
-                if let Some(pause) = pauses.next() {
-                    tokio::time::sleep(pause).await;
-                }
-            }
-            opened => break opened,
-        }
-    };
-    let presence = opened.map_err(|error| chain(&error)).and_then(|opened| {
-        serde_json::from_value::<Presence>(opened.body).map_err(|error| error.to_string())
-    });
-    match presence {
-        Ok(presence) if presence.unit_id == unit => {
-            let conn_epoch = edge.whereabouts.saw(record.offset, presence, edge.clock.now());
+    let key = record.key.as_deref().unwrap_or_default();
+    if key.starts_with(EdgeLiveness::KEY_BEFORE) {
+        return; // Of use to those who answer for units, not to edges.
+    }
+    if let Some(opened) = deferred.open(&edge.bus, record).await {
+        take(edge, record, opened).await;
+    }
+}
+
+async fn take(edge: &Edge, record: &RawRecord, opened: Result<kit_bus::Opened, OpenError>) {
+    let (partition, offset) = (record.partition, record.offset);
+    match opened.map_err(|error| chain(&error)).and_then(|opened| read(record, opened)) {
+        Ok(presence) => {
+            let unit = presence.unit_id.clone();
+            let conn_epoch = edge.whereabouts.saw(offset, presence, edge.clock.now());
             edge.roster.heard(&unit, conn_epoch);
         }
-        Ok(_) => {
-            tracing::warn!(%unit, offset = record.offset, "a presence under another unit's key")
+        Err(cause) => {
+            tracing::error!(partition, offset, cause, "a presence record is parked");
+            park(edge, record, &cause).await;
         }
-        Err(error) => {
-            tracing::warn!(%unit, offset = record.offset, error, "a presence that does not read");
+    }
+}
+
+/// What a record says of its own key.
+fn read(record: &RawRecord, opened: kit_bus::Opened) -> Result<Presence, String> {
+    let presence = serde_json::from_value::<Presence>(opened.body);
+    let presence = presence.map_err(|error| error.to_string())?;
+    if presence.unit_id.as_str() != opened.key {
+        return Err("it is of another unit than its key".to_owned());
+    }
+    // A connection's number is the offset of its first record.
+    if presence.conn_epoch.is_some_and(|epoch| epoch > record.offset) {
+        return Err("its connection is one that is not there yet".to_owned());
+    }
+    Ok(presence)
+}
+
+/// Each edge sets the record aside, and again after a restart, because none knows of the others;
+/// whoever lists them sees one. The topic keeps it until its key is written anew.
+async fn park(edge: &Edge, record: &RawRecord, cause: &str) {
+    let age_ms = edge.clock.now().unix_ms() - record.timestamp_ms;
+    if !edge.is_caught_up.is_cancelled() && age_ms > PARKED_WITHIN_MS {
+        return;
+    }
+    let within = Duration::from_millis(PARKING_MS_MAX);
+    match tokio::time::timeout(within, edge.bus.park(record, cause)).await {
+        Ok(Ok(_)) => {
+            PARKED.of([PRESENCE_UNREADABLE]).increment(1);
         }
+        Ok(Err(error)) => tracing::error!(error = chain(&error), "parking failed"),
+        Err(_) => tracing::error!(within_ms = PARKING_MS_MAX, "parking took too long"),
     }
 }
 

@@ -1,10 +1,9 @@
 //! Which units are connected, folded from `unit.presence`.
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
-use anyhow::Context;
-use kit_bus::{Bus, Polled, RawRecord, Reader, ReaderOptions, Topic};
+use anyhow::{Context, ensure};
+use kit_bus::{Bus, Deferred, OpenError, Opened, Polled, RawRecord, Reader, ReaderOptions, Topic};
 use kit_clock::Clock;
 use kit_event::{Timestamp, UnitId};
 use requests::AppliedCursor;
@@ -17,8 +16,6 @@ use units::{EdgeLiveness, PresenceMap, PresenceRecord};
 const FETCH_WAIT_MS: u32 = 100;
 /// Records between the reading thread and the map.
 const CHANNEL_RECORDS: usize = 1_024;
-/// Pause before a record is opened again whose schema is not at hand.
-const REGISTRY_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// Who is connected; clones share it.
 #[derive(Clone, Default)]
@@ -76,6 +73,7 @@ pub struct PresenceReader {
     reader: Reader,
     view: PresenceView,
     clock: Clock,
+    deferred: Deferred,
     /// Partitions whose end, as it stood at the start, is still ahead.
     behind: Vec<bool>,
     caught_up: Option<oneshot::Sender<()>>,
@@ -107,8 +105,8 @@ impl PresenceReader {
         reader.assign(Topic::Presence, starts).await?;
         let behind = vec![true; usize::try_from(bus.partitions()).unwrap_or_default()];
         let (sender, receiver) = oneshot::channel();
-        let this = Self { bus: bus.clone(), reader, view, clock, behind, caught_up: Some(sender) };
-        Ok((this, receiver))
+        let (bus, deferred, caught_up) = (bus.clone(), Deferred::default(), Some(sender));
+        Ok((Self { bus, reader, view, clock, deferred, behind, caught_up }, receiver))
     }
 
     /// Reads until `stop`.
@@ -119,6 +117,12 @@ impl PresenceReader {
         loop {
             let polled = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
+                due = self.deferred.due(&self.bus) => {
+                    for (record, opened) in due {
+                        self.apply(&record, opened);
+                    }
+                    continue;
+                }
                 polled = self.reader.next() => polled,
             };
             match polled.context("the reader of presence ended")? {
@@ -151,37 +155,24 @@ impl PresenceReader {
         }
     }
 
-    async fn take(&self, record: &RawRecord) {
+    async fn take(&mut self, record: &RawRecord) {
         if record.payload.is_none() {
             return;
         }
-        let opened = loop {
-            match self.bus.open(record).await {
-                Ok(opened) => break opened,
-                Err(error) if error.is_worth_waiting() => {
-                    tracing::warn!(error = %crate::chain(&error), "presence waits");
-                    tokio::time::sleep(REGISTRY_AGAIN_AFTER).await;
-                }
-                Err(error) => {
-                    let (partition, offset) = (record.partition, record.offset);
-                    let error = crate::chain(&error);
-                    tracing::warn!(partition, offset, error, "presence record passed over");
-                    return;
-                }
-            }
-        };
-        let read = match opened.type_name.as_str() {
-            units::Presence::TYPE => {
-                units::Presence::deserialize(&opened.body).map(PresenceRecord::Unit)
-            }
-            EdgeLiveness::TYPE => EdgeLiveness::deserialize(&opened.body).map(PresenceRecord::Edge),
-            _ => return,
-        };
+        if let Some(opened) = self.deferred.open(&self.bus, record).await {
+            self.apply(record, opened);
+        }
+    }
+
+    fn apply(&self, record: &RawRecord, opened: Result<Opened, OpenError>) {
+        let read = opened.map_err(anyhow::Error::new).and_then(|opened| read(record, &opened));
         match read {
-            Ok(read) => self.view.apply(read, record.offset, self.arrival(record)),
+            Ok(Some(read)) => self.view.apply(read, record.offset, self.arrival(record)),
+            Ok(None) => {}
             Err(error) => {
                 let (partition, offset) = (record.partition, record.offset);
-                tracing::warn!(partition, offset, %error, "presence record passed over");
+                let error = crate::chain(error.as_ref());
+                tracing::warn!(partition, offset, error, "presence record passed over");
             }
         }
     }
@@ -194,5 +185,26 @@ impl PresenceReader {
             Some(_) => now.min(Timestamp::from_unix_ms(record.timestamp_ms)),
             None => now,
         }
+    }
+}
+
+/// What a record says, where it says it of its own key; none where it is of another kind.
+fn read(record: &RawRecord, opened: &Opened) -> anyhow::Result<Option<PresenceRecord>> {
+    match opened.type_name.as_str() {
+        units::Presence::TYPE => {
+            let presence = units::Presence::deserialize(&opened.body)?;
+            ensure!(opened.key == presence.unit_id.as_str(), "it is of another unit than its key");
+            // A connection's number is the offset of its first record.
+            let is_past = presence.conn_epoch.is_none_or(|epoch| epoch <= record.offset);
+            ensure!(is_past, "its connection is one that is not there yet");
+            Ok(Some(PresenceRecord::Unit(presence)))
+        }
+        EdgeLiveness::TYPE => {
+            let liveness = EdgeLiveness::deserialize(&opened.body)?;
+            let key = EdgeLiveness::key(&liveness.edge_id);
+            ensure!(opened.key == key, "it is of another edge than its key");
+            Ok(Some(PresenceRecord::Edge(liveness)))
+        }
+        _ => Ok(None),
     }
 }

@@ -1,6 +1,5 @@
 //! Why a domain's session ended, and what follows from it.
 
-use kit_body::RegistryError;
 use kit_bus::{BusError, OpenError, PublishError, Topic};
 use kit_store::StoreError;
 use sqlx::migrate::MigrateError;
@@ -28,7 +27,7 @@ pub(crate) enum SessionError {
     #[error("waiting for the schema registry")]
     RegistryAway(#[source] OpenError),
     #[error("the schema registry is not the one that the log was written with")]
-    RegistryRefused(#[source] OpenError),
+    OtherRegistry(#[source] OpenError),
     #[error("{topic:?} {partition} has offsets {low} to {high}, and {offset} is the next to read")]
     OutOfRange { topic: Topic, partition: i32, offset: i64, low: i64, high: i64 },
 }
@@ -62,8 +61,9 @@ impl SessionError {
             | Self::Park { .. }
             | Self::Stalled { .. }
             | Self::ReaderEnded
-            | Self::RegistryAway(_) => Fate::Again,
-            Self::RegistryRefused(_) | Self::OutOfRange { .. } => Fate::Halt,
+            | Self::RegistryAway(_)
+            | Self::OtherRegistry(_) => Fate::Again,
+            Self::OutOfRange { .. } => Fate::Halt,
         }
     }
 }
@@ -79,20 +79,11 @@ pub(crate) enum Unopened {
 impl From<OpenError> for Unopened {
     fn from(error: OpenError) -> Self {
         match error {
-            OpenError::Schema { source: RegistryError::Away { .. }, .. } => {
-                Self::Session(SessionError::RegistryAway(error))
-            }
-            OpenError::OtherRegistry { .. } | OpenError::NoKeys => {
-                Self::Session(SessionError::RegistryRefused(error))
-            }
-            // A schema id that the registry does not know is as good as garbage: ids are given out
-            // before the first record bears them.
-            OpenError::Schema { .. }
-            | OpenError::Empty
-            | OpenError::NotFramed
-            | OpenError::Body { .. }
-            | OpenError::Header { .. }
-            | OpenError::Key => Self::Unreadable(error),
+            OpenError::OtherRegistry { .. } => Self::Session(SessionError::OtherRegistry(error)),
+            _ if error.is_registry_away() => Self::Session(SessionError::RegistryAway(error)),
+            // Here an id that the registry does not know is no reason to wait, for all units would:
+            // a fact's number stays open until the unit sends it again.
+            _ => Self::Unreadable(error),
         }
     }
 }

@@ -18,41 +18,43 @@ pub(crate) enum Looked {
     Unreadable { sheet: Arc<Sheet>, number: Option<(UnitId, UnitSeq)>, cause: String },
 }
 
-/// A fact, as far as this domain reads it.
+/// A fact that reads.
 pub(crate) struct Numbered {
     pub unit: UnitId,
     pub seq: UnitSeq,
     pub id: Uuid,
     pub time: Timestamp,
-    /// None where the type is another domain's: then only the number counts, and the body is left
-    /// alone.
+    /// None where the type is another domain's: then only the number counts.
     pub fact: Option<Arc<Fact>>,
     pub sheet: Arc<Sheet>,
 }
 
-/// Looks into a record of `unit.facts`.
+/// Looks into a record of `unit.facts`. Every domain asks whether all of it reads, whether or not
+/// the type is its own: a record counts for all of them or for none, or else one that bears a
+/// number without right would take it from the fact that has it.
 pub(crate) async fn look(
     bus: &Bus,
     projection: &dyn Projection,
     sheet: Arc<Sheet>,
 ) -> Result<Looked, SessionError> {
-    let Some(Labels { unit, seq, id, time }) = sheet.labels().cloned() else {
-        let number = sheet.number();
-        let cause = "it bears no unit, number, id, type or time".to_owned();
-        return Ok(Looked::Unreadable { sheet, number, cause });
+    let unreadable = |cause: String| {
+        // On a foreign partition it says nothing of the unit's order.
+        let number = sheet
+            .number()
+            .filter(|(unit, _)| bus.partition_of(unit.as_str()) == sheet.record.partition);
+        Ok(Looked::Unreadable { number, cause, sheet: sheet.clone() })
     };
-    let type_name = sheet.record.ce_type().unwrap_or_default();
-    let mut fact = None;
-    if projection.reads(type_name) || type_name == EPOCH_SEEDED {
-        match sheet.fact(bus).await? {
-            Ok(opened) => fact = Some(opened.clone()),
-            Err(cause) => {
-                let cause = cause.clone();
-                return Ok(Looked::Unreadable { sheet, number: Some((unit, seq)), cause });
-            }
+    let Some(Labels { unit, seq, id, time }) = sheet.labels().cloned() else {
+        return unreadable("it bears no unit, number, id, type or time".to_owned());
+    };
+    match sheet.fact(bus).await? {
+        Err(cause) => unreadable(cause.clone()),
+        Ok(fact) => {
+            let is_read = projection.reads(&fact.type_name) || fact.type_name == EPOCH_SEEDED;
+            let fact = is_read.then(|| fact.clone());
+            Ok(Looked::Numbered(Numbered { unit, seq, id, time, fact, sheet }))
         }
     }
-    Ok(Looked::Numbered(Numbered { unit, seq, id, time, fact, sheet }))
 }
 
 /// Looks into a record of `unit.requests`; a cause where it does not read.

@@ -120,7 +120,7 @@ impl Measures {
     /// The readings of these units moved.
     pub fn committed(&mut self, touched: &[UnitId], readings: &Readings) {
         for unit in touched {
-            if readings.get(unit).is_some_and(|reading| reading.hole().is_some()) {
+            if readings.get(unit).is_some_and(|reading| !reading.holes().is_empty()) {
                 self.holds.entry(unit.clone()).or_insert_with(Instant::now);
             } else if self.holds.remove(unit).is_some() && self.shown.contains(unit) {
                 self.show(unit, 0.0);

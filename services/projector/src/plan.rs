@@ -154,6 +154,10 @@ impl Plan {
             // The resend that fills the hole brings it again.
             Verdict::HoldFull => {}
             Verdict::StaleEpoch => self.park(numbered.sheet, over()),
+            Verdict::Absurd => {
+                let text = "its number lies too far ahead of the unit's";
+                self.park(numbered.sheet, Cause::new("absurd_number", text));
+            }
         }
     }
 

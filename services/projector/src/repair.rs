@@ -9,7 +9,7 @@ use std::time::Duration;
 use kit_bus::{Bus, PublishError};
 use kit_clock::Clock;
 use kit_event::{Delivery, Request, RequestId, UnitId, UnitSeq, command_hash};
-use kit_store::{Reading, StoreError};
+use kit_store::{Hole, Reading, StoreError};
 use kit_timeline::repair::{self, Fork};
 use requests::control::{NewEpoch, Resend};
 use serde_json::Value;
@@ -45,9 +45,10 @@ impl Default for Pace {
     }
 }
 
-/// A unit with an open hole.
-struct Hole {
-    missing: UnitSeq,
+/// A hole that is open, of which a unit has two at most: in the present epoch, and before a higher
+/// one that did not open.
+struct OpenHole {
+    hole: Hole,
     asked: u32,
     since: Instant,
     /// Whether anything of the unit came since it was last asked. A unit that is silent is away,
@@ -60,8 +61,8 @@ struct Hole {
 pub(crate) struct Repairs {
     domain: &'static str,
     pace: Pace,
-    holes: HashMap<UnitId, Hole>,
-    /// First missing facts asked for before this session.
+    holes: HashMap<UnitId, Vec<OpenHole>>,
+    /// Ends of holes asked for before this session.
     asked_before: HashMap<UnitId, (UnitSeq, u32)>,
     has_forks: bool,
     not_before: Instant,
@@ -77,7 +78,7 @@ impl Repairs {
     ) -> Result<Self, StoreError> {
         let asked = repair::resends(connection).await?;
         let asked_before =
-            asked.into_iter().map(|(unit, missing, times)| (unit, (missing, times))).collect();
+            asked.into_iter().map(|(unit, end, times)| (unit, (end, times))).collect();
         let mut repairs = Self {
             domain,
             pace,
@@ -109,8 +110,8 @@ impl Repairs {
     /// A batch with records of these units was committed; their readings may have moved.
     pub fn committed(&mut self, touched: &[UnitId], readings: &Readings, has_forks: bool) {
         for unit in touched {
-            if let Some(hole) = self.holes.get_mut(unit) {
-                hole.is_heard = true;
+            for open in self.holes.get_mut(unit).into_iter().flatten() {
+                open.is_heard = true;
             }
             if let Some(reading) = readings.get(unit) {
                 self.notice(unit, reading);
@@ -120,40 +121,49 @@ impl Repairs {
     }
 
     fn notice(&mut self, unit: &UnitId, reading: &Reading) {
-        let Some((missing, _)) = reading.hole() else {
+        let holes = reading.holes();
+        if holes.is_empty() {
             self.holes.remove(unit);
             return;
-        };
-        if self.holes.get(unit).is_some_and(|hole| hole.missing == missing) {
-            return;
         }
-        let asked = match self.asked_before.get(unit) {
-            Some((before, times)) if *before == missing => *times,
-            Some(_) | None => 0,
-        };
-        let (since, is_heard, is_given_up) = (Instant::now(), true, false);
-        self.holes.insert(unit.clone(), Hole { missing, asked, since, is_heard, is_given_up });
+        let mut before = self.holes.remove(unit).unwrap_or_default();
+        let asked_before = self.asked_before.get(unit);
+        let open = holes.into_iter().map(|hole| {
+            if let Some(at) = before.iter().position(|open| open.hole.end == hole.end) {
+                return OpenHole { hole, ..before.swap_remove(at) };
+            }
+            let same = asked_before.filter(|(end, _)| *end == hole.end);
+            let asked = same.map_or(0, |(_, times)| *times);
+            let (since, is_heard, is_given_up) = (Instant::now(), true, false);
+            OpenHole { hole, asked, since, is_heard, is_given_up }
+        });
+        let open = open.collect();
+        self.holes.insert(unit.clone(), open);
     }
 
-    /// Units whose hole is to be asked for now, of partitions that were read to their end.
-    fn due(&mut self, is_at_end: impl Fn(&UnitId) -> bool) -> Vec<UnitId> {
+    /// Holes that are to be asked for now, of units whose partition was read to its end.
+    fn due(&mut self, is_at_end: impl Fn(&UnitId) -> bool) -> Vec<(UnitId, Hole)> {
         let pace = self.pace;
         let mut due = Vec::new();
-        for (unit, hole) in &mut self.holes {
-            let wait_ms = match hole.asked.checked_sub(1) {
-                None => pace.grace_ms,
-                Some(index) => pace.patience_ms[(index as usize).min(pace.patience_ms.len() - 1)],
-            };
-            let is_ripe = hole.since.elapsed() >= Duration::from_millis(wait_ms);
-            if hole.is_given_up || !hole.is_heard || !is_ripe || !is_at_end(unit) {
-                continue;
+        for (unit, holes) in &mut self.holes {
+            for open in holes {
+                let wait_ms = match open.asked.checked_sub(1) {
+                    None => pace.grace_ms,
+                    Some(index) => {
+                        pace.patience_ms[(index as usize).min(pace.patience_ms.len() - 1)]
+                    }
+                };
+                let is_ripe = open.since.elapsed() >= Duration::from_millis(wait_ms);
+                if open.is_given_up || !open.is_heard || !is_ripe || !is_at_end(unit) {
+                    continue;
+                }
+                if open.asked >= RESENDS_MAX {
+                    open.is_given_up = true;
+                    alarm::stays_on_hold(self.domain, unit, open.hole.from, open.asked);
+                    continue;
+                }
+                due.push((unit.clone(), open.hole));
             }
-            if hole.asked >= RESENDS_MAX {
-                hole.is_given_up = true;
-                alarm::stays_on_hold(self.domain, unit, hole.missing, hole.asked);
-                continue;
-            }
-            due.push(unit.clone());
         }
         due
     }
@@ -165,25 +175,24 @@ impl Repairs {
         bus: &Bus,
         clock: &Clock,
         connection: &mut PgConnection,
-        readings: &Readings,
         is_at_end: impl Fn(i32) -> bool,
     ) -> Result<(), StoreError> {
         if Instant::now() < self.not_before {
             return Ok(());
         }
         let due = self.due(|unit| is_at_end(bus.partition_of(unit.as_str())));
-        for unit in due {
-            let Some((from, to)) = readings.get(&unit).and_then(Reading::hole) else { continue };
-            let Some(hole) = self.holes.get_mut(&unit) else { continue };
-            let asked = hole.asked + 1;
-            let resend = resend(clock, &unit, from, to, asked);
-            if let Err(error) = bus.publish_request(&resend).await {
+        for (unit, hole) in due {
+            let open = self.holes.get_mut(&unit).into_iter().flatten();
+            let Some(open) = open.into_iter().find(|open| open.hole == hole) else { continue };
+            let asked = open.asked + 1;
+            let (from, to) = (hole.from, hole.to);
+            if let Err(error) = bus.publish_request(&resend(clock, &unit, from, to, asked)).await {
                 self.pause(&error);
                 return Ok(());
             }
-            repair::note_resend(connection, &unit, from, asked).await?;
-            (hole.asked, hole.since, hole.is_heard) = (asked, Instant::now(), false);
-            self.asked_before.insert(unit.clone(), (from, asked));
+            (open.asked, open.since, open.is_heard) = (asked, Instant::now(), false);
+            repair::note_resend(connection, &unit, hole.end, asked).await?;
+            self.asked_before.insert(unit.clone(), (hole.end, asked));
             tracing::warn!(unit.id = %unit, %from, %to, asked, "asked to resend");
         }
         self.tell_forks(bus, clock, connection).await

@@ -148,7 +148,7 @@ impl<'h> Session<'h> {
         let Some(repairs) = &mut self.repairs else { return Ok(()) };
         let is_at_end = |partition| self.inflow.is_partition_at_end(partition);
         let (bus, clock, copyist) = (&self.host.bus, &self.host.clock, &mut self.copyist);
-        repairs.ask(bus, clock, &mut copyist.connection, &copyist.readings, is_at_end).await?;
+        repairs.ask(bus, clock, &mut copyist.connection, is_at_end).await?;
         Ok(())
     }
 

@@ -1,8 +1,7 @@
 //! A record of the log, fetched once, and opened at most once whoever reads it.
 //!
 //! All domains of a process see the same records. What is worth doing once is done here: the labels
-//! are parsed and the body is decoded by whoever needs them first, and a body that no domain reads
-//! is never decoded.
+//! are parsed and the body is decoded by whoever needs them first.
 
 use std::sync::{Arc, OnceLock};
 

@@ -18,6 +18,15 @@ pub(crate) fn unfit(fact: &Fact, cause: &str) {
     );
 }
 
+/// A held fact read when it came, and does not any more.
+pub(crate) fn lost_its_schema(unit: &UnitId, seq: UnitSeq) {
+    count("lost_schema");
+    tracing::error!(
+        unit.id = %unit, unit.seq = %seq,
+        "a held fact does not read any more; it is left out"
+    );
+}
+
 /// Two facts came under one number. The timeline asks the unit for a new epoch.
 pub(crate) fn fork(unit: &UnitId, seq: UnitSeq, kept: Uuid, other: Uuid) {
     count("fork");

@@ -99,9 +99,6 @@ pub(crate) enum LaneError {
     /// The session ends; the lane has nothing on its way any more.
     #[error("the session ends")]
     Over,
-    /// The lane goes no further until people have looked; others do.
-    #[error("the schema registry is not the one that the log was written with")]
-    RegistryRefused(#[source] OpenError),
     /// The session cannot go on.
     #[error("the session cannot go on")]
     Session(#[from] SessionError),

@@ -1,11 +1,10 @@
 //! A record of `unit.facts` becomes a numbered fact, or counts as not received.
 
-use kit_body::RegistryError;
 use kit_bus::{Bus, OpenError, RawRecord};
 use kit_event::{Fact, UnitId, UnitSeq};
 use kit_store::HeldRecord;
 
-use crate::error::{Away, LaneError};
+use crate::error::Away;
 
 /// A record after a look.
 pub(crate) enum Looked {
@@ -22,45 +21,24 @@ pub(crate) struct Held {
     pub record: RawRecord,
 }
 
-/// Why a record could not be looked into.
-pub(crate) enum Unlooked {
-    /// Worth waiting for.
-    Away(Away),
-    /// The lane must not go on.
-    Lane(LaneError),
-}
-
 /// Looks into a record.
-pub(crate) async fn look(bus: &Bus, record: &RawRecord) -> Result<Looked, Unlooked> {
-    let number = number_of(record);
-    // A unit has one partition. What somebody wrote to another would be a second order of its
-    // facts, in which nobody could tell the first from the last.
-    let is_at_home =
-        record.key.as_deref().is_some_and(|key| bus.partition_of(key) == record.partition);
-    if !is_at_home {
-        return Ok(Looked::Unreadable { number: None });
-    }
+///
+/// # Errors
+/// The registry is away, or another one; that is worth waiting for.
+pub(crate) async fn look(bus: &Bus, record: &RawRecord) -> Result<Looked, Away> {
     match bus.open_fact(record).await {
         Ok(fact) if kit_store::number::is_possible(fact.seq) => {
             Ok(Looked::Numbered(Box::new(fact)))
         }
         Ok(_) => Ok(Looked::Unreadable { number: None }),
-        Err(error) => match error {
-            OpenError::Schema { source: RegistryError::Away { .. }, .. } => {
-                Err(Unlooked::Away(Away::Open(error)))
-            }
-            OpenError::OtherRegistry { .. } | OpenError::NoKeys => {
-                Err(Unlooked::Lane(LaneError::RegistryRefused(error)))
-            }
-            // A schema id that the registry does not know is as good as garbage: ids are given out
-            // before the first record bears them.
-            OpenError::Schema { .. }
-            | OpenError::Empty
-            | OpenError::NotFramed
-            | OpenError::Body { .. }
-            | OpenError::Header { .. }
-            | OpenError::Key => Ok(Looked::Unreadable { number }),
-        },
+        Err(error) if error.is_registry_away() || error.is_other_registry() => {
+            Err(Away::Open(error))
+        }
+        // On a foreign partition it says nothing of the unit's order.
+        Err(OpenError::ForeignPartition { .. }) => Ok(Looked::Unreadable { number: None }),
+        // A schema id that the registry does not know is as good as garbage: ids are given out
+        // before the first record bears them.
+        Err(_) => Ok(Looked::Unreadable { number: number_of(record) }),
     }
 }
 

@@ -13,7 +13,7 @@ use kit_bus::{Bus, Delivery, Namespace, PublicForm, PublishError, RawRecord};
 use kit_clock::Clock;
 use kit_event::{Fact, Timestamp, UnitId, UnitSeq};
 use sqlx::PgConnection;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::alarm;
@@ -22,7 +22,7 @@ use crate::error::{Away, LaneError, SessionError, Unfit, chain};
 use crate::failpoints::{Failpoints, Step as Failpoint};
 use crate::forms::{Event, Forms, Told};
 use crate::gauges::{self, Skipped, Waiting};
-use crate::intake::{self, Held, Looked, Unlooked};
+use crate::intake::{self, Held, Looked};
 use crate::plan::{Plan, Readings, What};
 use crate::tails::Sent;
 
@@ -30,7 +30,7 @@ use crate::tails::Sent;
 /// of a tail is read after a crash.
 pub(crate) const BATCH_RECORDS_MAX: usize = 1_000;
 /// Bytes of one batch: 64 lanes of it are the producer's queue.
-const BATCH_BYTES_MAX: usize = 1024 * 1024;
+pub(crate) const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// The pause before what is away is asked for again.
 const WAIT_MS: u64 = 500;
 /// The pause while the producer's queue is full of what other lanes sent.
@@ -71,6 +71,12 @@ impl Positions {
     }
 }
 
+/// A record that waits for its lane, and the room that its bytes take there.
+pub(crate) struct Record {
+    pub record: RawRecord,
+    pub room: OwnedSemaphorePermit,
+}
+
 /// One partition.
 pub(crate) struct Lane {
     pub shared: Arc<Shared>,
@@ -79,7 +85,7 @@ pub(crate) struct Lane {
     pub position: i64,
     pub readings: Readings,
     pub sent: Sent,
-    pub inflow: mpsc::Receiver<RawRecord>,
+    pub inflow: mpsc::Receiver<Record>,
 }
 
 /// What was enqueued of a batch.
@@ -111,13 +117,12 @@ impl Lane {
     async fn gather(&mut self) -> Vec<RawRecord> {
         let mut batch = Vec::new();
         let Some(first) = self.inflow.recv().await else { return batch };
-        let size = |record: &RawRecord| record.payload.as_ref().map_or(0, Vec::len);
-        let mut bytes = size(&first);
-        batch.push(first);
+        let mut bytes = first.room.num_permits();
+        batch.push(first.record);
         while batch.len() < BATCH_RECORDS_MAX && bytes < BATCH_BYTES_MAX {
             let Ok(more) = self.inflow.try_recv() else { break };
-            bytes += size(&more);
-            batch.push(more);
+            bytes += more.room.num_permits();
+            batch.push(more.record);
         }
         batch
     }
@@ -159,8 +164,7 @@ impl Lane {
         loop {
             match intake::look(&self.shared.bus, record).await {
                 Ok(looked) => return Ok(looked),
-                Err(Unlooked::Lane(error)) => return Err(error),
-                Err(Unlooked::Away(away)) => self.wait(&mut waiting, &away).await?,
+                Err(away) => self.wait(&mut waiting, &away).await?,
             }
         }
     }
@@ -170,13 +174,19 @@ impl Lane {
         for step in std::mem::take(&mut plan.steps) {
             let fact = match step.what {
                 What::Fresh(fact) => fact,
-                What::Held(unit, seq) => self.held(&unit, seq).await?,
+                What::Held(unit, seq) => match self.held(&unit, seq).await? {
+                    Some(fact) => fact,
+                    None => {
+                        plan.skip(Skipped::Unreadable);
+                        continue;
+                    }
+                },
             };
             match self.told(&fact).await? {
                 Told::Private => plan.skip(Skipped::Private),
                 Told::Unfit(unfit) => self.leave_out(plan, &fact, &unfit),
                 Told::Event(event) => {
-                    if self.sent.take(event.namespace, &fact.unit, fact.seq) {
+                    if self.sent.take(event.namespace, &fact) {
                         plan.skip(Skipped::AlreadySent);
                     } else {
                         self.send(plan, flight, &fact, &event, step.source_offset).await?;
@@ -187,14 +197,14 @@ impl Lane {
         Ok(())
     }
 
-    async fn held(&self, unit: &UnitId, seq: UnitSeq) -> Result<Box<Fact>, LaneError> {
+    async fn held(&self, unit: &UnitId, seq: UnitSeq) -> Result<Option<Box<Fact>>, LaneError> {
         let held = checkpoint::held(&mut *self.shared.reads.lock().await, unit, seq).await?;
         match self.look(&intake::from_held(held)).await? {
-            Looked::Numbered(fact) => Ok(fact),
-            // It read when it was held, so this is no fault of the record.
+            Looked::Numbered(fact) => Ok(Some(fact)),
+            // It read when it was held; other partitions must not wait for it to read again.
             Looked::Unreadable { .. } => {
-                let what = "held record";
-                Err(SessionError::Store(kit_store::StoreError::Unreadable { what }).into())
+                alarm::lost_its_schema(unit, seq);
+                Ok(None)
             }
         }
     }

@@ -87,6 +87,7 @@ impl Plan {
             }
             Verdict::HoldFull => self.skip(Skipped::HoldFull),
             Verdict::StaleEpoch => self.skip(Skipped::StaleEpoch),
+            Verdict::Absurd => self.skip(Skipped::Unreadable),
         }
     }
 

@@ -12,22 +12,24 @@ use kit_bus::{Namespace, Polled, RawRecord, Reader, ReaderOptions, Topic};
 use kit_lifecycle::Latch;
 use kit_store::progress;
 use sqlx::PgConnection;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::checkpoint::{self, SCHEMA, Store};
-use crate::error::{LaneError, SessionError, chain};
+use crate::error::{LaneError, SessionError};
 use crate::failpoints::Step as Failpoint;
 use crate::host::Host;
-use crate::lane::{BATCH_RECORDS_MAX, Lane, Positions, Shared};
+use crate::lane::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Lane, Positions, Record, Shared};
 use crate::plan::Readings;
 use crate::tails::{self, Sent};
 use crate::{alarm, gauges};
 
 /// Records that wait for a lane: its next batch while this one is told.
 const WAITING_RECORDS: usize = 2 * BATCH_RECORDS_MAX;
+/// Their bytes: with those of the batch that is told it bounds what a lane keeps in memory.
+const WAITING_BYTES: usize = 2 * BATCH_BYTES_MAX;
 /// Records between the log's polling thread and the lanes.
 const CHANNEL_RECORDS: usize = 4 * BATCH_RECORDS_MAX;
 /// How long the broker gathers facts before it answers a fetch. Nobody waits for a public topic as
@@ -47,7 +49,7 @@ const MEASURE_EVERY_MS: u64 = 5_000;
 /// The lanes of a session, as who feeds them sees them.
 pub(crate) struct Session {
     reader: Reader,
-    lanes: HashMap<i32, mpsc::Sender<RawRecord>>,
+    lanes: HashMap<i32, Feed>,
     running: JoinSet<(i32, Result<(), LaneError>)>,
     store: tokio::task::JoinHandle<Result<(), SessionError>>,
     has_store_ended: bool,
@@ -56,6 +58,12 @@ pub(crate) struct Session {
     /// Partitions that are not read for now, and where they go on.
     aside: HashMap<i32, i64>,
     halted: HashSet<i32>,
+}
+
+/// The way to a lane.
+struct Feed {
+    records: mpsc::Sender<Record>,
+    bytes: Arc<Semaphore>,
 }
 
 /// Where the publisher stands.
@@ -118,7 +126,8 @@ impl Session {
 
     fn start_lanes(&mut self, mut standing: Standing) {
         for (partition, position) in standing.positions {
-            let (feed, inflow) = mpsc::channel(WAITING_RECORDS);
+            let (records, inflow) = mpsc::channel(WAITING_RECORDS);
+            let bytes = Arc::new(Semaphore::new(WAITING_BYTES));
             let lane = Lane {
                 shared: self.shared.clone(),
                 partition,
@@ -127,7 +136,7 @@ impl Session {
                 sent: standing.sent.remove(&partition).unwrap_or_default(),
                 inflow,
             };
-            self.lanes.insert(partition, feed);
+            self.lanes.insert(partition, Feed { records, bytes });
             self.running.spawn(async move { (partition, lane.run().await) });
         }
     }
@@ -189,10 +198,17 @@ impl Session {
         let (partition, offset) = (record.partition, record.offset);
         let Some(lane) = self.lanes.get(&partition) else { return };
         let slow = Duration::from_millis(SLOW_MS);
-        match tokio::time::timeout(slow, lane.reserve()).await {
-            Ok(Ok(room)) => room.send(record),
+        let payload = record.payload.as_ref().map_or(0, Vec::len);
+        // One that is larger than all the room waits for all of it.
+        let bytes = u32::try_from(payload.clamp(1, WAITING_BYTES)).unwrap_or(u32::MAX);
+        let reserve = async {
+            let room = lane.bytes.clone().acquire_many_owned(bytes).await.ok()?;
+            Some((lane.records.reserve().await.ok()?, room))
+        };
+        match tokio::time::timeout(slow, reserve).await {
+            Ok(Some((place, room))) => place.send(Record { record, room }),
             // The lane has ended, and says itself why.
-            Ok(Err(_)) => {}
+            Ok(None) => {}
             Err(_) => {
                 alarm::set_aside(partition, offset);
                 self.reader.unassign(Topic::Facts, vec![partition]).await;
@@ -205,7 +221,7 @@ impl Session {
     async fn take_back(&mut self) -> Result<(), SessionError> {
         let is_free = |partition: &i32| {
             let lane = self.lanes.get(partition);
-            lane.is_some_and(|lane| lane.capacity() == lane.max_capacity())
+            lane.is_some_and(|lane| lane.records.capacity() == lane.records.max_capacity())
         };
         let free: Vec<_> = self.aside.keys().copied().filter(is_free).collect();
         let starts: Vec<_> = free
@@ -222,14 +238,10 @@ impl Session {
         &mut self,
         ended: Result<(i32, Result<(), LaneError>), tokio::task::JoinError>,
     ) -> Result<(), SessionError> {
-        let (partition, outcome) = ended.map_err(|_| SessionError::TaskEnded)?;
+        let (_, outcome) = ended.map_err(|_| SessionError::TaskEnded)?;
         match outcome {
             Ok(()) | Err(LaneError::Over) => Err(SessionError::TaskEnded),
             Err(LaneError::Session(error)) => Err(error),
-            Err(error @ LaneError::RegistryRefused(_)) => {
-                self.halt(partition, &chain(&error)).await;
-                Ok(())
-            }
         }
     }
 

@@ -1,14 +1,17 @@
 //! What was told already of the events behind the checkpoints.
 //!
-//! A producer without gaps leaves on each partition a beginning of what was enqueued, and the
-//! source offset in the headers never falls along it. So reading a tail backwards, in growing
-//! stretches, until a record of before the checkpoint finds all that must not be told again.
+//! A producer without gaps leaves on each partition a beginning of what was enqueued, so the source
+//! offset in the headers rises along it. Here and there it may fall: where one publisher took over
+//! from another that was not quite dead, or where somebody else wrote. So a tail is read backwards,
+//! in growing stretches, until a whole stretch is of before the checkpoint; and an event counts as
+//! told only where its id does too.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use kit_bus::{Bus, Namespace, Scans, Topic, Watermarks, headers};
-use kit_event::{UnitId, UnitSeq};
+use kit_event::{Fact, UnitId, UnitSeq};
+use uuid::Uuid;
 
 use crate::error::SessionError;
 
@@ -26,13 +29,14 @@ const SETTLES_MS: u64 = 200;
 /// Events of one lane that are on their topics already.
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
-    events: HashSet<(Namespace, UnitId, UnitSeq)>,
+    events: HashSet<(Namespace, UnitId, UnitSeq, Uuid)>,
 }
 
 impl Sent {
     /// Whether the event was told already; it is asked once.
-    pub fn take(&mut self, namespace: Namespace, unit: &UnitId, seq: UnitSeq) -> bool {
-        !self.events.is_empty() && self.events.remove(&(namespace, unit.clone(), seq))
+    pub fn take(&mut self, namespace: Namespace, fact: &Fact) -> bool {
+        let event = || (namespace, fact.unit.clone(), fact.seq, fact.id);
+        !self.events.is_empty() && self.events.remove(&event())
     }
 
     /// How many events are on their topics already.
@@ -92,19 +96,20 @@ async fn read_one(
     while to > end.low {
         let from = end.low.max(to - stretch);
         let mut scan = scans.scan(Topic::Domain(namespace), partition, from, to).await?;
-        let mut is_before = false;
+        let mut is_before = true;
         while let Some(record) = scan.next().await {
             let record = record?;
             // What is none of ours says nothing.
             let Some(offset) = record.header(headers::SOURCE_OFFSET) else { continue };
             let Ok(offset) = offset.parse::<i64>() else { continue };
             if offset < checkpoint {
-                is_before = true;
                 continue;
             }
+            is_before = false;
             let unit = record.key.as_deref().and_then(|key| key.parse().ok());
-            if let (Some(unit), Some(seq)) = (unit, record.unit_seq()) {
-                sent.events.insert((namespace, unit, seq));
+            let id = record.ce_id().and_then(|id| id.parse().ok());
+            if let (Some(unit), Some(seq), Some(id)) = (unit, record.unit_seq(), id) {
+                sent.events.insert((namespace, unit, seq, id));
             }
         }
         if is_before {

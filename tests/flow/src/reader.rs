@@ -66,6 +66,7 @@ impl Reader {
                 self.held.insert(fact.seq, fact.clone());
             }
             Verdict::Repeat | Verdict::HoldFull | Verdict::StaleEpoch => {}
+            Verdict::Absurd => panic!("{} is a number of the unit", fact.seq),
             Verdict::Fork { known } => panic!("{} is {} and {known}", fact.seq, fact.id),
         }
         while let Some((seq, _)) = self.reading.next_held() {
@@ -101,7 +102,7 @@ impl Reader {
 
     /// The facts to ask for again.
     pub fn hole(&self) -> Option<(UnitSeq, UnitSeq)> {
-        self.reading.hole()
+        self.reading.holes().pop().map(|hole| (hole.from, hole.to))
     }
 
     /// Goes on as from what a database stored.

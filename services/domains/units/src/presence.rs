@@ -62,9 +62,12 @@ impl EdgeLiveness {
     /// The type on the wire.
     pub const TYPE: &'static str = "units.edge_liveness";
 
-    /// The key under which `edge_id` says that it is alive. No unit id holds a slash.
+    /// What the keys of edges begin with. No unit id holds a slash.
+    pub const KEY_BEFORE: &'static str = "edge/";
+
+    /// The key under which `edge_id` says that it is alive.
     pub fn key(edge_id: &str) -> String {
-        format!("edge/{edge_id}")
+        format!("{}{edge_id}", Self::KEY_BEFORE)
     }
 }
 

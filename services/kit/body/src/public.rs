@@ -176,7 +176,7 @@ impl Schemas {
         let wanted = format!("{type_name} v{version}");
         let of_type = self.versions(type_name).await?;
         let Some(found) = of_type.into_iter().find(|one| one.version == version) else {
-            return Err(RegistryError::Unknown { wanted });
+            return Err(RegistryError::Unknown { wanted, for_ms: 0 });
         };
         let refuse = |source| RegistryError::Public { wanted: wanted.clone(), source };
         let form = form(type_name, version, &found.text);
@@ -196,7 +196,7 @@ impl Schemas {
         // Refused because another process was faster: what it put there counts.
         match known(self.versions(&promise.type_name).await?) {
             Some(registered) => Ok(Some(registered)),
-            None => posted.and(Err(RegistryError::Unknown { wanted })),
+            None => posted.and(Err(RegistryError::Unknown { wanted, for_ms: 0 })),
         }
     }
 }

@@ -30,6 +30,9 @@ pub const RETRY_PAUSE_MS: u64 = 50;
 pub const UNKNOWN_KEPT_MS: u64 = 500;
 /// For so long after a failed load others are told `away` without asking.
 pub const AWAY_KEPT_MS: u64 = 250;
+/// For so long a registry that answers others may fail to answer one question before that counts as
+/// its answer. A registry that starts is through with it sooner.
+pub const UNANSWERED_MS_MAX: u64 = 10_000;
 /// Schemas held in memory. A whole house has some hundreds of types in a few versions; beyond this
 /// the oldest knowledge is dropped and asked for again.
 pub const HELD_MAX: usize = 4_096;
@@ -51,6 +54,8 @@ pub enum RegistryError {
     Unknown {
         /// Which schema.
         wanted: String,
+        /// How long ago that was found out first.
+        for_ms: u64,
     },
     /// The registry will not take this schema.
     #[error("registering {wanted}: the registry refuses it")]
@@ -134,8 +139,24 @@ pub(crate) struct Inner {
 struct Held {
     by_id: HashMap<u32, Arc<BodySchema>>,
     by_version: HashMap<(String, u32), Registered>,
-    unknown: HashMap<Key, Instant>,
+    unknown: HashMap<Key, Unknown>,
     away: Option<Instant>,
+    /// Since when the registry answers others, and for these has no clear word.
+    unanswered: HashMap<Key, Instant>,
+}
+
+/// When the registry said that it does not know something.
+#[derive(Debug, Clone, Copy)]
+struct Unknown {
+    first: Instant,
+    last: Instant,
+}
+
+impl Unknown {
+    fn error(self, key: &Key) -> RegistryError {
+        let for_ms = self.first.elapsed().as_millis() as u64;
+        RegistryError::Unknown { wanted: key.to_string(), for_ms }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -226,6 +247,10 @@ impl Schemas {
             return Ok(schema);
         }
         let key = Key::Id(id);
+        if i32::try_from(id).is_err() {
+            // No registry gives such an id, and ours has no clear word for it.
+            return Err(RegistryError::Unknown { wanted: key.to_string(), for_ms: u64::MAX });
+        }
         let _one_at_a_time = self.inner.loading.lock().await;
         if let Some(schema) = self.held_by_id(id) {
             return Ok(schema);
@@ -233,12 +258,50 @@ impl Schemas {
         self.fresh_refusal(&key)?;
         let ask = || get_schema_by_id(id, &self.inner.settings);
         let answer = ask.retry(patience()).when(is_away).await.map(Some);
-        let answer = self.asked(&key, answer)?;
+        let answer = match self.asked(&key, answer) {
+            Err(error @ RegistryError::Away { .. }) => {
+                return Err(self.unanswered(&key, error).await);
+            }
+            answer => answer?,
+        };
         let schema = load(&key, answer)?.schema;
         let mut held = self.inner.held.write().unwrap_or_else(PoisonError::into_inner);
         held.make_room();
         held.by_id.insert(id, schema.clone());
         Ok(schema)
+    }
+
+    /// A registry that answers everything but one question is not away: after a while, what it was
+    /// asked for counts as unknown to it, so that one id does not hold up all others.
+    async fn unanswered(&self, key: &Key, away: RegistryError) -> RegistryError {
+        let answers = self.answers().await;
+        let mut held = self.inner.held.write().unwrap_or_else(PoisonError::into_inner);
+        if !answers {
+            held.unanswered.clear();
+            return away;
+        }
+        held.make_room();
+        let first = *held.unanswered.entry(key.clone()).or_insert_with(Instant::now);
+        if first.elapsed() < Duration::from_millis(UNANSWERED_MS_MAX) {
+            return away;
+        }
+        held.away = None;
+        let unknown = Unknown { first, last: Instant::now() };
+        held.unknown.insert(key.clone(), unknown);
+        unknown.error(key)
+    }
+
+    /// Asks again for a schema that is held already, because a record contradicts what is held: the
+    /// registry may have been another one when it was asked. What is held stays where it does not
+    /// answer.
+    pub async fn reread(&self, id: u32) -> Option<Arc<BodySchema>> {
+        let key = Key::Id(id);
+        let _one_at_a_time = self.inner.loading.lock().await;
+        let answer = get_schema_by_id(id, &self.inner.settings).await.ok()?;
+        let schema = load(&key, answer).ok()?.schema;
+        let mut held = self.inner.held.write().unwrap_or_else(PoisonError::into_inner);
+        held.by_id.insert(id, schema.clone());
+        Some(schema)
     }
 
     fn held_by_id(&self, id: u32) -> Option<Arc<BodySchema>> {
@@ -252,10 +315,10 @@ impl Schemas {
         if held.away.is_some_and(|at| fresh(at, AWAY_KEPT_MS)) {
             return Err(RegistryError::Away { wanted: key.to_string(), source: None });
         }
-        if held.unknown.get(key).is_some_and(|at| fresh(*at, UNKNOWN_KEPT_MS)) {
-            return Err(RegistryError::Unknown { wanted: key.to_string() });
+        match held.unknown.get(key) {
+            Some(unknown) if fresh(unknown.last, UNKNOWN_KEPT_MS) => Err(unknown.error(key)),
+            Some(_) | None => Ok(()),
         }
-        Ok(())
     }
 
     /// The next question for this version is asked, whatever was answered before.
@@ -273,6 +336,7 @@ impl Schemas {
         match answer {
             Ok(Some(schema)) => {
                 held.away = None;
+                held.unknown.remove(key);
                 Ok(schema)
             }
             Err(error) if is_away(&error) => {
@@ -282,8 +346,11 @@ impl Schemas {
             }
             Ok(None) | Err(_) => {
                 held.make_room();
-                held.unknown.insert(key.clone(), Instant::now());
-                Err(RegistryError::Unknown { wanted: key.to_string() })
+                let last = Instant::now();
+                let unknown =
+                    held.unknown.entry(key.clone()).or_insert(Unknown { first: last, last });
+                unknown.last = last;
+                Err(unknown.error(key))
             }
         }
     }
@@ -295,8 +362,9 @@ impl Held {
             self.by_id.clear();
             self.by_version.clear();
         }
-        if self.unknown.len() >= HELD_MAX {
+        if self.unknown.len() >= HELD_MAX || self.unanswered.len() >= HELD_MAX {
             self.unknown.clear();
+            self.unanswered.clear();
         }
     }
 }

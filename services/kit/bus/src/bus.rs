@@ -20,6 +20,7 @@ use crate::produce::{self, Deliveries, Producer};
 use crate::reader::{Reader, ReaderOptions};
 use crate::scan::Scans;
 use crate::topics;
+use crate::trust::Trust;
 
 /// Connecting and fetching every topic's metadata. librdkafka goes on trying within it, so a broker
 /// that is just starting (two seconds) is waited for.
@@ -50,16 +51,18 @@ pub struct Watermarks {
 /// The log, as a process holds it; a clone is the same connection.
 #[derive(Clone)]
 pub struct Bus {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(crate) struct Inner {
     config: BusConfig,
     cluster_id: String,
     producer: Producer,
     /// Asks and never reads.
     asking: BaseConsumer<Watch>,
     schemas: Schemas,
+    /// Whether the registry and a record of this log agreed once.
+    pub(crate) trust: Trust,
 }
 
 impl Bus {
@@ -288,7 +291,7 @@ fn connect(config: BusConfig, schemas: Schemas, delivering: Delivering) -> Resul
     let cluster_id = asking.client().fetch_cluster_id(left(deadline));
     let cluster_id =
         cluster_id.ok_or_else(|| BusError::ClusterId { brokers: config.brokers.clone() })?;
-    Ok(Inner { config, cluster_id, producer, asking, schemas })
+    Ok(Inner { config, cluster_id, producer, asking, schemas, trust: Trust::default() })
 }
 
 /// Fetches the metadata of every topic, which the client then keeps fresh by itself.

@@ -5,6 +5,11 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::config::Topic;
 
+/// How long a schema id may be unknown before the record that bears it is at fault. Ids are given
+/// out before the first record bears them, so only a registry whose nodes trail each other is
+/// waited for.
+pub const UNKNOWN_ID_MS_MAX: u64 = 2_000;
+
 /// The log could not be reached or read.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum BusError {
@@ -248,9 +253,23 @@ pub enum OpenError {
         #[source]
         source: RegistryError,
     },
-    /// The registry has another schema behind the id than the writer had: it is another registry,
-    /// or one that lost its data. Nothing of it may be believed.
-    #[error("schema id {id} is {held} in the registry, but the record was written with {named}")]
+    /// The record's headers name another schema than stands behind its id: one of the two lies, so
+    /// it is decoded with neither.
+    #[error("schema id {id} is {held} in the registry, but the record names {named}")]
+    Mismatch {
+        /// Which id.
+        id: u32,
+        /// What the registry holds.
+        held: String,
+        /// What the record names.
+        named: String,
+    },
+    /// As [`Self::Mismatch`], where no record of the log agrees with the registry: it is another
+    /// registry, or one that lost its data. Nothing of it may be believed until it is the right one
+    /// again.
+    #[error(
+        "no record agrees with the schema registry: id {id} is {held} there, and {named} on the log"
+    )]
     OtherRegistry {
         /// Which id.
         id: u32,
@@ -280,12 +299,37 @@ pub enum OpenError {
     /// The key is not a unit.
     #[error("the key is not a unit")]
     Key,
+    /// A key has one partition; on another one its records would have a second order.
+    #[error("the key belongs to partition {home}, not to {partition}")]
+    ForeignPartition {
+        /// Where the record is.
+        partition: i32,
+        /// Where its key belongs.
+        home: i32,
+    },
 }
 
 impl OpenError {
-    /// Whether the same record may well be readable later: the registry is away, or does not know
-    /// the schema yet. Everything else is the record's own fault (or an alarm).
+    /// Whether the same record may well be readable later: the registry is away, or is another one
+    /// just now, or was not long asked for a schema that it does not know. Everything else is the
+    /// record's own fault.
     pub fn is_worth_waiting(&self) -> bool {
-        matches!(self, Self::Schema { source, .. } if source.is_worth_waiting())
+        match self {
+            Self::Schema { source: RegistryError::Unknown { for_ms, .. }, .. } => {
+                *for_ms < UNKNOWN_ID_MS_MAX
+            }
+            Self::OtherRegistry { .. } => true,
+            _ => self.is_registry_away(),
+        }
+    }
+
+    /// Whether the registry is another one than the log's.
+    pub fn is_other_registry(&self) -> bool {
+        matches!(self, Self::OtherRegistry { .. })
+    }
+
+    /// Whether the registry does not answer; then waiting is right, however long it takes.
+    pub fn is_registry_away(&self) -> bool {
+        matches!(self, Self::Schema { source: RegistryError::Away { .. }, .. })
     }
 }

@@ -48,6 +48,10 @@ pub const SOURCE_OFFSET: &str = "arteria_sourceoffset";
 pub const PARKED_CAUSE: &str = "arteria_parked_cause";
 /// Where a parked record came from, `<topic>/<partition>/<offset>`.
 pub const PARKED_ORIGIN: &str = "arteria_parked_origin";
+/// On a mark of `parked`: how what came from that origin was settled.
+pub const PARKED_SETTLED: &str = "arteria_parked_settled";
+/// The headers that only records of `parked` have.
+pub const PARKED: [&str; 3] = [PARKED_CAUSE, PARKED_ORIGIN, PARKED_SETTLED];
 
 /// The value's media type.
 pub const AVRO: &str = "application/avro";

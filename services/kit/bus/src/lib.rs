@@ -24,6 +24,9 @@
 //! | [`park`] | a fact that its schema refuses, to `parked` |
 //! | [`record`] | [`RawRecord`], as it came from the log |
 //! | [`open`] | records to facts, requests, and anything else |
+//! | [`deferred`] | what of a compacted topic waits for its schema, key by key |
+//! | [`redrive`] | a parked record goes on its topic again, or is done with |
+//! | `trust` | whom to believe where a record and the registry disagree on a schema |
 //! | [`reader`] | [`Reader`]: one consumer, one thread (`polling`), one bounded channel |
 //! | [`scan`] | a pool of warm readers that read a stretch of one partition and end |
 //! | [`error`] | what fails, and whether it is worth waiting |
@@ -31,6 +34,7 @@
 pub mod bus;
 mod client;
 pub mod config;
+pub mod deferred;
 pub mod error;
 pub mod headers;
 mod metrics;
@@ -43,9 +47,11 @@ pub mod produce;
 pub mod publish;
 pub mod reader;
 pub mod record;
+pub mod redrive;
 pub mod scan;
 pub mod seal;
 pub mod topics;
+mod trust;
 
 /// The promises: written, checked, registered.
 pub mod schemas {
@@ -65,6 +71,7 @@ pub mod schemas {
 
 pub use bus::{Bus, Delivering, Watermarks};
 pub use config::{BusConfig, Topic};
+pub use deferred::Deferred;
 pub use error::{BusError, OpenError, PublishError};
 pub use namespace::{Namespace, NamespaceError};
 pub use open::Opened;
@@ -72,4 +79,5 @@ pub use produce::{Delivery, Placed};
 pub use publish::{Outgoing, PublicForm, Sealed};
 pub use reader::{Polled, Reader, ReaderOptions};
 pub use record::RawRecord;
+pub use redrive::{Origin, RedriveError, Settled};
 pub use scan::{Scan, ScanError, Scans};

@@ -30,6 +30,11 @@ pub(crate) const CLIENT_ERRORS: Counter<1> =
     Counter::new("arteria_bus_client_errors_total", "Errors that librdkafka reported.", ["client"]);
 pub(crate) const PARKED: Counter<1> =
     Counter::new("arteria_bus_parked_total", "Records parked, by their topic.", ["topic"]);
+pub(crate) const UNREADABLE: Counter<1> = Counter::new(
+    "arteria_bus_unreadable_total",
+    "Records of compacted topics that could not be read and were passed over, by topic.",
+    ["topic"],
+);
 
 /// Describes them all, and lets the counts of failures be there before the first one, so that an
 /// alert can ask for them.
@@ -41,6 +46,8 @@ pub(crate) fn describe() {
     READER_LAG.describe();
     CLIENT_ERRORS.describe();
     PARKED.describe();
+    UNREADABLE.describe();
+    UNREADABLE.of([Topic::Presence.as_str()]).increment(0);
     for topic in Topic::ALL {
         DELIVERY_FAILURES.of([topic.as_str()]).increment(0);
     }

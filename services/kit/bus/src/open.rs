@@ -42,16 +42,13 @@ impl Bus {
     /// It is not what its headers say, or its schema is not at hand.
     pub async fn open(&self, record: &RawRecord) -> Result<Opened, OpenError> {
         let payload = record.payload.as_deref().ok_or(OpenError::Empty)?;
-        let Some(([MAGIC, id @ ..], avro)) = payload.split_first_chunk::<5>() else {
-            return Err(OpenError::NotFramed);
-        };
-        let id = u32::from_be_bytes(*id);
+        let (id, avro) = framed(payload).ok_or(OpenError::NotFramed)?;
         let type_name = text(record, headers::TYPE)?;
         let named = text(record, headers::DATA_SCHEMA)?;
         let named = DataSchema::parse(named).ok_or(malformed(headers::DATA_SCHEMA))?;
-        let schema = self.schemas().by_id(id).await;
-        let schema = schema.map_err(|source| OpenError::Schema { id, source })?;
         let key = record.key.as_deref().ok_or(OpenError::Key)?;
+        self.check_home(record, key)?;
+        let schema = self.agreed_schema(id, &named).await?;
         let ce_id = text(record, headers::ID)?;
         let context = SealContext {
             topic: record.topic,
@@ -62,13 +59,6 @@ impl Bus {
             seq: record.unit_seq().map(|seq| seq.to_string()),
         };
         let avro = seal::open(&context, schema.name(), avro)?;
-        if (schema.name(), schema.fingerprint()) != (named.name, named.fingerprint) {
-            return Err(OpenError::OtherRegistry {
-                id,
-                held: format!("{} {}", schema.name(), schema.fingerprint()),
-                named: format!("{} {}", named.name, named.fingerprint),
-            });
-        }
         // On a public topic a fact's type stands before its public form.
         let promise = match record.topic {
             Topic::Domain(_) => name::public(type_name),
@@ -141,6 +131,27 @@ impl Bus {
             body: opened.body,
         })
     }
+}
+
+impl Bus {
+    /// A key that is given its partition by its hash has no other.
+    fn check_home(&self, record: &RawRecord, key: &str) -> Result<(), OpenError> {
+        let (partition, home) = (record.partition, self.partition_of(key));
+        match record.topic {
+            Topic::Facts | Topic::Requests | Topic::Presence if partition != home => {
+                Err(OpenError::ForeignPartition { partition, home })
+            }
+            Topic::Facts | Topic::Requests | Topic::Presence => Ok(()),
+            // Their partition is named by whoever writes.
+            Topic::Replies | Topic::Parked | Topic::Domain(_) => Ok(()),
+        }
+    }
+}
+
+/// The schema id and the Avro bytes of a value.
+pub(crate) fn framed(payload: &[u8]) -> Option<(u32, &[u8])> {
+    let ([MAGIC, id @ ..], avro) = payload.split_first_chunk::<5>()? else { return None };
+    Some((u32::from_be_bytes(*id), avro))
 }
 
 fn unit(record: &RawRecord) -> Result<UnitId, OpenError> {

@@ -19,7 +19,6 @@ use crate::error::PublishError;
 use crate::headers::{self, DataSchema};
 use crate::namespace::Namespace;
 use crate::produce::{self, Delivery, Placed};
-use crate::record::RawRecord;
 use crate::seal::{self, SealContext};
 
 /// The longest cause that is written beside a parked record.
@@ -216,29 +215,6 @@ impl Bus {
     /// As [`Bus::publish_fact`].
     pub async fn publish(&self, out: Outgoing) -> Result<Placed, PublishError> {
         let sealed = self.seal(out).await?;
-        self.enqueue(sealed)?.await
-    }
-
-    /// Copies a record that could not be read to `parked`, byte for byte, with cause and origin.
-    /// The cause must be free of personal data: errors of this house are.
-    ///
-    /// # Errors
-    /// As [`Bus::enqueue`] and [`Delivery`].
-    pub async fn park(&self, origin: &RawRecord, cause: &str) -> Result<Placed, PublishError> {
-        let place = format!("{}/{}/{}", origin.topic.as_str(), origin.partition, origin.offset);
-        let cause: String = cause.chars().take(PARKED_CAUSE_CHARS_MAX).collect();
-        let mut headers = origin.headers.clone();
-        headers.push((headers::PARKED_CAUSE.to_owned(), cause));
-        headers.push((headers::PARKED_ORIGIN.to_owned(), place));
-        let sealed = Sealed {
-            topic: Topic::Parked,
-            partition: Some(origin.partition),
-            key: origin.key.clone().unwrap_or_default(),
-            headers,
-            value: origin.payload.clone(),
-            type_name: "parked".into(),
-        };
-        crate::metrics::PARKED.of([origin.topic.as_str()]).increment(1);
         self.enqueue(sealed)?.await
     }
 

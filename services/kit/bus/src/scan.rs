@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use crate::bus::Bus;
 use crate::config::Topic;
@@ -156,12 +157,20 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// The next record; none at the end of the stretch, or of the log.
+    /// The next record; none at the end of the stretch. A log that ends earlier is waited for: a
+    /// broker that has just taken a partition over may not yet know all that was confirmed.
     pub async fn next(&mut self) -> Option<Result<RawRecord, ScanError>> {
         let (topic, partition) = (self.topic, self.partition);
-        let reader = self.reader.as_mut()?;
-        let polled = tokio::time::timeout(Duration::from_millis(SILENCE_MS_MAX), reader.next());
-        match polled.await {
+        let silent_at = Instant::now() + Duration::from_millis(SILENCE_MS_MAX);
+        let polled = loop {
+            let reader = self.reader.as_mut()?;
+            let polled = tokio::time::timeout_at(silent_at, reader.next()).await;
+            match polled {
+                Ok(Some(Polled::EndOfPartition { next_offset, .. })) if next_offset < self.to => {}
+                polled => break polled,
+            }
+        };
+        match polled {
             Ok(Some(Polled::Record(record))) if record.offset < self.to => {
                 self.next = record.offset + 1;
                 if self.next >= self.to {

@@ -18,6 +18,12 @@ pub struct UnitSeq {
     pub seq: u64,
 }
 
+/// How far ahead of all that was seen of a unit a number may lie: a hole of a million facts is no
+/// hole but a wrong number.
+pub const AHEAD_MAX: u64 = 1_000_000;
+/// The same of epochs: each is a reinstallation or a restore.
+pub const EPOCHS_AHEAD_MAX: u32 = 1_000;
+
 impl UnitSeq {
     /// Before any fact.
     pub const ZERO: Self = Self { epoch: 0, seq: 0 };
@@ -25,6 +31,16 @@ impl UnitSeq {
     /// The seq `seq` of epoch `epoch`.
     pub const fn new(epoch: u32, seq: u64) -> Self {
         Self { epoch, seq }
+    }
+
+    /// Whether a unit whose greatest number so far is `seen` may well have come to this one. A
+    /// record may name any number, and a reader that believed each would wait for facts that never
+    /// were.
+    pub const fn may_follow(self, seen: Self) -> bool {
+        if self.epoch > seen.epoch {
+            return self.epoch - seen.epoch <= EPOCHS_AHEAD_MAX && self.seq <= AHEAD_MAX;
+        }
+        self.epoch < seen.epoch || self.seq.saturating_sub(seen.seq) <= AHEAD_MAX
     }
 
     /// The number that follows within the same epoch.

@@ -51,6 +51,6 @@ pub use positions::positions;
 pub use progress::{Advance, HeldRecord};
 pub use projection::{Asked, EPOCH_SEEDED, Entry, Gap, Projection, Refused, Seeded, Stale, Work};
 pub use read::{Fresh, Freshness, PAGE_ITEMS_MAX, Page, Row, freshness};
-pub use reading::{HELD_MAX, Reading, Verdict};
+pub use reading::{HELD_MAX, Hole, Reading, Verdict};
 pub use standing::{Standing, standings};
 pub use switch::Switch;

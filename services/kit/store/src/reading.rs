@@ -41,6 +41,22 @@ pub enum Verdict {
     HoldFull,
     /// It is of an epoch that is over.
     StaleEpoch,
+    /// Its number lies so far ahead that it cannot be one of the unit's.
+    Absurd,
+}
+
+/// Facts that are missing, and what tells that they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hole {
+    /// The first that is missing.
+    pub from: UnitSeq,
+    /// The last that may be missing. What is held between the two comes again too: one question
+    /// fills all holes, and repeats cost nothing.
+    pub to: UnitSeq,
+    /// The last before the first that is held. While facts that are not missing come, `from` moves
+    /// on and this stands still, so a number that nobody ever stated is asked for no more often
+    /// than any other.
+    pub end: UnitSeq,
 }
 
 /// Where a reader stands with one unit.
@@ -99,6 +115,9 @@ impl Reading {
         if seq <= self.applied {
             return self.past(seq, id, known);
         }
+        if !seq.may_follow(self.seen) {
+            return Verdict::Absurd;
+        }
         self.seen = self.seen.max(seq);
         if seq == self.applied.next() {
             self.apply(seq, id);
@@ -113,10 +132,14 @@ impl Reading {
         self.ahead(seq, id, known)
     }
 
-    /// Notes that a fact of this number exists though its record could not be read, so that a hole
-    /// at the log's very end is known too.
+    /// Notes that a fact of this number seems to exist though its record could not be read, so that
+    /// a hole at the log's very end is known too. Believed is only the number that comes next: a
+    /// record that nobody can read may name any, and what is missing before it shows as soon as
+    /// another fact is read.
     pub fn miss(&mut self, seq: UnitSeq) {
-        self.seen = self.seen.max(seq);
+        if seq == self.seen.next() {
+            self.seen = seq;
+        }
     }
 
     /// The held fact that is the next now, if any; it leaves the hold and counts as applied.
@@ -127,26 +150,45 @@ impl Reading {
         Some((next, id))
     }
 
-    /// The facts to ask for again, from the first missing to the last, where a hole is open. What
-    /// is held between them comes again too: one question fills all holes, and repeats cost
-    /// nothing.
-    ///
-    /// A higher epoch that did not open is asked for first: what lower ones still miss is over the
-    /// moment it opens.
-    pub fn hole(&self) -> Option<(UnitSeq, UnitSeq)> {
-        if self.seen <= self.applied {
+    /// What to ask for again: what is missing in the present epoch, and what a higher one needs to
+    /// open. Both are asked for, because a higher epoch may be one that never opens.
+    pub fn holes(&self) -> Vec<Hole> {
+        [self.hole_here(), self.hole_above()].into_iter().flatten().collect()
+    }
+
+    fn hole_here(&self) -> Option<Hole> {
+        let epoch = self.applied.epoch;
+        let held = self.held.range(..UnitSeq::new(epoch.saturating_add(1), 0));
+        let (mut held, mut first) = (held.map(|(seq, _)| *seq), self.applied.next());
+        first.epoch = epoch;
+        let first_held = held.next();
+        let seen = Some(self.seen).filter(|seen| seen.epoch == epoch);
+        let last = seen.max(held.next_back()).max(first_held)?;
+        self.hole_between(first, first_held, last)
+    }
+
+    fn hole_above(&self) -> Option<Hole> {
+        if self.seen.epoch <= self.applied.epoch {
             return None;
         }
-        let first = if self.seen.epoch == self.applied.epoch {
-            self.applied.next()
-        } else {
-            UnitSeq::new(self.seen.epoch, 1)
-        };
-        let mut last = self.seen;
-        while last > first && self.held.contains_key(&last) {
-            last.seq -= 1;
+        let first = UnitSeq::new(self.seen.epoch, 1);
+        let first_held = self.held.range(first..).next().map(|(seq, _)| *seq);
+        self.hole_between(first, first_held, self.seen)
+    }
+
+    fn hole_between(
+        &self,
+        from: UnitSeq,
+        first_held: Option<UnitSeq>,
+        last: UnitSeq,
+    ) -> Option<Hole> {
+        let mut to = last;
+        while to >= from && self.held.contains_key(&to) {
+            to.seq -= 1;
         }
-        Some((first, last))
+        let before = |held: UnitSeq| UnitSeq::new(held.epoch, held.seq - 1);
+        let end = first_held.map_or(to, before);
+        (from <= to).then_some(Hole { from, to, end })
     }
 
     fn known_here(&self, seq: UnitSeq) -> Option<Uuid> {
@@ -198,6 +240,10 @@ mod tests {
         UnitSeq::new(epoch, seq)
     }
 
+    fn hole(from: (u32, u64), to: (u32, u64), end: (u32, u64)) -> Hole {
+        Hole { from: at(from.0, from.1), to: at(to.0, to.1), end: at(end.0, end.1) }
+    }
+
     /// A reading that has applied 1-1 to 1-`last`, the fact `n` under id `n`.
     fn read_to(last: u64) -> Reading {
         let mut reading = Reading::default();
@@ -214,7 +260,7 @@ mod tests {
         let opened = Verdict::OpenEpoch { abandoned: vec![] };
         assert_eq!(reading.receive(at(1, 1), id(1), None), opened);
         assert_eq!(reading.receive(at(1, 2), id(2), None), Verdict::Apply);
-        assert_eq!(reading.hole(), None);
+        assert_eq!(reading.holes(), []);
     }
 
     #[test]
@@ -235,11 +281,11 @@ mod tests {
         assert_eq!(reading.receive(at(1, 4), id(4), None), Verdict::Repeat);
         assert_eq!(reading.receive(at(1, 4), id(9), None), Verdict::Fork { known: id(4) });
         assert_eq!(reading.next_held(), None);
-        assert_eq!(reading.hole(), Some((at(1, 3), at(1, 5))));
+        assert_eq!(reading.holes(), [hole((1, 3), (1, 5), (1, 3))]);
         assert_eq!(reading.receive(at(1, 3), id(3), None), Verdict::Apply);
         assert_eq!(reading.next_held(), Some((at(1, 4), id(4))));
         assert_eq!(reading.next_held(), None);
-        assert_eq!(reading.hole(), Some((at(1, 5), at(1, 5))));
+        assert_eq!(reading.holes(), [hole((1, 5), (1, 5), (1, 5))]);
     }
 
     #[test]
@@ -252,16 +298,16 @@ mod tests {
         assert_eq!(reading.receive(last.next(), id(0), None), Verdict::HoldFull);
         assert_eq!(reading.receive(at(1, 5), id(5), None), Verdict::Hold { evicted: Some(last) });
         assert_eq!(reading.held_count(), HELD_MAX);
-        assert_eq!(reading.hole(), Some((at(1, 2), last.next())));
+        assert_eq!(reading.holes(), [hole((1, 2), (1, last.seq + 1), (1, 4))]);
     }
 
     #[test]
     fn a_record_that_does_not_read_leaves_a_hole_even_at_the_end() {
         let mut reading = read_to(2);
         reading.miss(at(1, 3));
-        assert_eq!(reading.hole(), Some((at(1, 3), at(1, 3))));
+        assert_eq!(reading.holes(), [hole((1, 3), (1, 3), (1, 3))]);
         assert_eq!(reading.receive(at(1, 3), id(3), None), Verdict::Apply);
-        assert_eq!(reading.hole(), None);
+        assert_eq!(reading.holes(), []);
     }
 
     #[test]
@@ -269,12 +315,13 @@ mod tests {
         let mut reading = read_to(2);
         reading.receive(at(1, 5), id(5), None);
         assert_eq!(reading.receive(at(3, 2), id(32), None), Verdict::Hold { evicted: None });
-        assert_eq!(reading.hole(), Some((at(3, 1), at(3, 1))));
+        let here = hole((1, 3), (1, 4), (1, 4));
+        assert_eq!(reading.holes(), [here, hole((3, 1), (3, 1), (3, 1))]);
         assert_eq!(reading.receive(at(1, 3), id(3), None), Verdict::Apply);
         let opened = Verdict::OpenEpoch { abandoned: vec![at(1, 5)] };
         assert_eq!(reading.receive(at(3, 1), id(31), None), opened);
         assert_eq!(reading.next_held(), Some((at(3, 2), id(32))));
-        assert_eq!(reading.hole(), None);
+        assert_eq!(reading.holes(), []);
     }
 
     #[test]
@@ -291,9 +338,47 @@ mod tests {
     fn a_restored_reading_goes_on_where_it_stood() {
         let mut reading = Reading::restored(at(1, 2), Some(id(2)), at(1, 9));
         reading.restore_held(at(1, 4), id(4));
-        assert_eq!(reading.hole(), Some((at(1, 3), at(1, 9))));
+        assert_eq!(reading.holes(), [hole((1, 3), (1, 9), (1, 3))]);
         reading.receive(at(1, 3), id(3), None);
         assert_eq!(reading.next_held(), Some((at(1, 4), id(4))));
-        assert_eq!(reading.hole(), Some((at(1, 5), at(1, 9))));
+        assert_eq!(reading.holes(), [hole((1, 5), (1, 9), (1, 9))]);
+    }
+
+    #[test]
+    fn an_unreadable_record_is_believed_only_the_number_that_comes_next() {
+        let mut reading = read_to(2);
+        for absurd in [at(1, 5), at(1, u64::MAX), at(2, 1), at(9, 9), at(u32::MAX, u64::MAX)] {
+            reading.miss(absurd);
+            assert_eq!((reading.holes(), reading.seen()), (vec![], at(1, 2)), "{absurd}");
+        }
+        reading.miss(at(1, 3));
+        reading.miss(at(1, 4));
+        assert_eq!(reading.holes(), [hole((1, 3), (1, 4), (1, 4))]);
+    }
+
+    #[test]
+    fn a_number_that_no_unit_comes_to_is_absurd_and_changes_nothing() {
+        let mut reading = read_to(2);
+        for absurd in [at(1, i64::MAX as u64), at(u32::MAX, 1), at(2, i64::MAX as u64)] {
+            let before = reading.clone();
+            assert_eq!(reading.receive(absurd, id(9), None), Verdict::Absurd, "{absurd}");
+            assert_eq!(reading, before);
+        }
+        assert_eq!(reading.receive(at(1, 3), id(3), None), Verdict::Apply);
+    }
+
+    #[test]
+    fn a_number_that_never_was_keeps_its_end_and_hides_no_later_hole() {
+        let mut reading = read_to(2);
+        reading.receive(at(1, 900), id(900), None);
+        reading.receive(at(7, 5), id(75), None);
+        let above = hole((7, 1), (7, 4), (7, 4));
+        for seq in 3..=9 {
+            reading.receive(at(1, seq), id(seq), None);
+            let here = hole((1, seq + 1), (1, 899), (1, 899));
+            assert_eq!(reading.holes(), [here, above]);
+        }
+        reading.receive(at(1, 11), id(11), None);
+        assert_eq!(reading.holes(), [hole((1, 10), (1, 899), (1, 10)), above]);
     }
 }

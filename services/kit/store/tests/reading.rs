@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kit_event::UnitSeq;
-use kit_store::{HELD_MAX, Reading, Verdict};
+use kit_store::{HELD_MAX, Hole, Reading, Verdict};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -50,6 +50,7 @@ impl Reader {
                 self.held.insert(fact.seq, fact);
             }
             Verdict::Repeat | Verdict::Fork { .. } | Verdict::HoldFull | Verdict::StaleEpoch => {}
+            Verdict::Absurd => panic!("{} is a number of the unit", fact.seq),
         }
         while let Some((seq, id)) = self.reading.next_held() {
             let fact = self.held.remove(&seq).expect("what is next was held");
@@ -80,7 +81,7 @@ impl Reader {
     /// The log's end: asks for what is missing until nothing is.
     fn repair(&mut self, log: &[Fact]) {
         let mut rounds = 0;
-        while let Some((from, to)) = self.reading.hole() {
+        while let Some(Hole { from, to, .. }) = self.reading.holes().pop() {
             for fact in log.iter().filter(|fact| (from..=to).contains(&fact.seq)) {
                 self.receive(*fact);
             }

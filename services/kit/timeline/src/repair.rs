@@ -78,7 +78,7 @@ pub async fn told(connection: &mut PgConnection, fork: &Fork) -> Result<(), Stor
     Ok(())
 }
 
-/// The resends asked for, as unit -> (first missing fact, how often).
+/// The resends asked for, as unit -> (end of the hole, how often).
 ///
 /// # Errors
 /// Postgres does not answer.
@@ -97,17 +97,17 @@ pub async fn resends(
         .collect()
 }
 
-/// Notes that the fact `missing` and those after it were asked for, for the `asked`th time.
+/// Notes that what is missing up to `end` was asked for, for the `asked`th time.
 ///
 /// # Errors
 /// Postgres does not answer.
 pub async fn note_resend(
     connection: &mut PgConnection,
     unit: &UnitId,
-    missing: UnitSeq,
+    end: UnitSeq,
     asked: u32,
 ) -> Result<(), StoreError> {
-    let (epoch, seq) = to_columns(missing)?;
+    let (epoch, seq) = to_columns(end)?;
     sqlx::query(
         "insert into repair (unit, epoch, seq, asked, asked_at) values ($1, $2, $3, $4, now())
          on conflict (unit) do update set epoch = excluded.epoch, seq = excluded.seq,

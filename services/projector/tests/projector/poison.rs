@@ -1,10 +1,13 @@
 //! Records that do not read, and facts that cannot be taken up: they are set aside, and never hold
 //! up another unit.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use kit_bus::{RawRecord, Topic, headers};
+use kit_event::UnitSeq;
 use patients::PatientFact;
+use projector::rebuild::How;
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
@@ -12,10 +15,11 @@ use requests::control::Resend;
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::rebuilds::{go_back, rebuild};
 use crate::unit::{patient, patient_fact, registered};
 use crate::{Network, Unit, eventually};
 
-/// Puts bytes on `unit.facts` that no bus of ours would send.
+/// Puts bytes on its topic that no bus of ours would send.
 async fn put(network: &Network, record: &RawRecord) {
     let producer: FutureProducer =
         ClientConfig::new().set("bootstrap.servers", &network.config.brokers).create().unwrap();
@@ -23,7 +27,7 @@ async fn put(network: &Network, record: &RawRecord) {
     for (key, value) in &record.headers {
         all = all.insert(Header { key, value: Some(value) });
     }
-    let topic = Topic::Facts.name(&network.config.topic_prefix);
+    let topic = record.topic.name(&network.config.topic_prefix);
     let mut out: FutureRecord<'_, str, [u8]> =
         FutureRecord::to(&topic).partition(record.partition).headers(all);
     out.key = record.key.as_deref();
@@ -99,29 +103,169 @@ async fn a_record_without_a_number_a_unit_or_a_known_schema_is_parked_and_passed
     assert_eq!(network.records(Topic::Parked).await.len(), bad.len() + 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn another_schema_behind_an_id_halts_whoever_would_read_with_that_registry() {
-    let network = Network::running().await;
-    let mut unit = Unit::open(&network.bus, "hcu-0001").await;
-    let mut foreign = record_of_next(&network, &mut unit, 1).await;
+/// The same record under another fingerprint and another id.
+fn of_another_schema(record: &RawRecord) -> RawRecord {
+    let mut foreign = record.clone();
     for (name, value) in &mut foreign.headers {
         if name == headers::DATA_SCHEMA {
             let (front, _) = value.rsplit_once(':').unwrap();
             *value = format!("{front}:0123456789abcdef");
+        } else if name == headers::ID {
+            *value = Uuid::new_v4().to_string();
         }
     }
-    put(&network, &foreign).await;
-    unit.say(registered(2)).await;
-    eventually("units goes on", || async {
-        let read = kit_store::freshness(&network.reads, &unit.id, &["units"]).await.unwrap();
-        read.is_some_and(|freshness| freshness.seq == unit.at)
+    foreign
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_names_another_schema_holds_its_own_unit_alone_and_for_a_while() {
+    let mut network = Network::running().await;
+    let mut unit = Unit::open(&network.bus, "hcu-0001").await;
+    let mut others =
+        [Unit::open(&network.bus, "hcu-0002").await, Unit::open(&network.bus, "hcu-0003").await];
+    let whole = record_of_next(&network, &mut unit, 1).await;
+    put(&network, &of_another_schema(&whole)).await;
+    let request = unit.request("one", 1);
+    let elsewhere = Network::bare(network.config.partitions).await;
+    elsewhere.bus.publish_request(&request).await.unwrap();
+    put(&network, &of_another_schema(&elsewhere.records(Topic::Requests).await[0])).await;
+    for (n, other) in (10..).zip(&mut others) {
+        other.say(registered(n)).await;
+    }
+    network.settle().await;
+    assert!(is_there(&network, &others[0], 10).await && is_there(&network, &others[1], 11).await);
+    let parked = network.records(Topic::Parked).await;
+    assert_eq!(parked.len(), 2);
+    for record in &parked {
+        let cause = record.header(headers::PARKED_CAUSE).unwrap();
+        assert!(cause.contains("but the record names"), "{cause}");
+    }
+    eventually("a resend", || async { !network.controls(Resend::TYPE).await.is_empty() }).await;
+
+    // Neither a restart nor a rebuild meets it with more than that.
+    network.kill().await;
+    network.start(None);
+    network.ready().await;
+    for domain in ["timeline", "patients"] {
+        rebuild(&network, domain, How::default()).await;
+    }
+    go_back(&network, "patients").await;
+    put(&network, &whole).await;
+    others[0].say(registered(12)).await;
+    network.settle().await;
+    assert!(is_there(&network, &unit, 1).await && is_there(&network, &others[0], 12).await);
+    assert_eq!(network.count("select count(*) from timeline.fact").await, 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_no_record_agrees_with_is_waited_for() {
+    let network = Network::bare(2).await;
+    let mut last = None;
+    for (n, name) in (1..).zip(["hcu-0001", "hcu-0002", "hcu-0003"]) {
+        let mut unit = Unit::new(&network.bus, name);
+        unit.at = UnitSeq::new(1, 0);
+        let whole = record_of_next(&network, &mut unit, n).await;
+        put(&network, &of_another_schema(&whole)).await;
+        last = Some(whole);
+    }
+    network.start(None);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(network.records(Topic::Parked).await, [], "nothing is given up");
+    assert!(!network.life.readiness().is_ready(), "nothing is read");
+    assert!(!network.life.soft().is_cancelled(), "the process goes on");
+    // One record that agrees is enough: then the others are at fault.
+    put(&network, &last.unwrap()).await;
+    network.ready().await;
+    let parked = network.records(Topic::Parked).await;
+    let origins: HashSet<_> =
+        parked.iter().map(|record| record.header(headers::PARKED_ORIGIN).unwrap()).collect();
+    assert_eq!(origins.len(), 3, "{parked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_taken_without_right_is_free_for_the_fact_that_has_it() {
+    let network = Network::running().await;
+    let mut unit = Unit::open(&network.bus, "hcu-0001").await;
+    let whole = record_of_next(&network, &mut unit, 1).await;
+    // Of a type that the domain of patients does not read.
+    let elsewhere = Network::bare(network.config.partitions).await;
+    let mut forged = crate::unit::result_filed(1);
+    forged.subject = "result/1".to_owned();
+    let mut fact = unit.next(forged);
+    fact.seq = UnitSeq::new(1, 2);
+    elsewhere.bus.publish_fact(&fact).await.unwrap();
+    let mut forged = elsewhere.records(Topic::Facts).await.remove(0);
+    forged.payload.as_mut().unwrap().truncate(7);
+    put(&network, &forged).await;
+    network.settle().await;
+    put(&network, &whole).await;
+    network.settle().await;
+    assert!(is_there(&network, &unit, 1).await);
+    assert_eq!(network.records(Topic::Parked).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_on_a_foreign_partition_says_nothing_of_its_unit() {
+    let network = Network::running().await;
+    let mut unit = Unit::open(&network.bus, "hcu-0001").await;
+    let whole = record_of_next(&network, &mut unit, 1).await;
+    let mut stray = whole.clone();
+    stray.partition = 1 - stray.partition;
+    put(&network, &stray).await;
+    network.settle().await;
+    assert!(!is_there(&network, &unit, 1).await);
+    let parked = network.records(Topic::Parked).await;
+    assert!(parked[0].header(headers::PARKED_CAUSE).unwrap().contains("belongs to partition"));
+    put(&network, &whole).await;
+    network.settle().await;
+    assert!(is_there(&network, &unit, 1).await);
+    assert_eq!(network.records(Topic::Requests).await, [], "nothing is missing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn absurd_numbers_are_asked_for_no_more_often_than_others_and_hide_no_hole() {
+    let network = Network::running().await;
+    let mut unit = Unit::open(&network.bus, "hcu-0001").await;
+    let whole = record_of_next(&network, &mut unit, 1).await;
+    let numbers = [("1", "900"), ("1", "9223372036854775807"), ("7", "1"), ("4294967295", "3")];
+    for (epoch, seq) in numbers {
+        let mut unreadable = whole.clone();
+        unreadable.payload.as_mut().unwrap().truncate(9);
+        for (name, value) in &mut unreadable.headers {
+            match name.as_str() {
+                headers::UNIT_EPOCH => *value = epoch.to_owned(),
+                headers::UNIT_SEQ => *value = seq.to_owned(),
+                _ => {}
+            }
+        }
+        put(&network, &unreadable).await;
+    }
+    put(&network, &whole).await;
+    network.settle().await;
+    assert!(is_there(&network, &unit, 1).await);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(network.controls(Resend::TYPE).await, [], "nothing is missing");
+
+    // A number that reads is believed, but it is asked for three times, not for ever.
+    let mut ahead = unit.next(registered(2));
+    ahead.seq = UnitSeq::new(1, 900);
+    unit.at = UnitSeq::new(1, 2);
+    unit.publish(&ahead).await;
+    for n in 3..13 {
+        unit.say(registered(n)).await;
+        // The end of a partition is met anew once the broker's wait is over.
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+    network.settle().await;
+    assert_eq!(network.controls(Resend::TYPE).await.len(), 3);
+    let _lost = unit.next(registered(20));
+    unit.say(registered(21)).await;
+    let missing = UnitSeq::new(1, unit.at.seq - 1);
+    eventually("a resend of what is missing", || async {
+        let asked = network.controls(Resend::TYPE).await;
+        asked.last().is_some_and(|it| it.body["from"] == missing.to_string()) && asked.len() > 3
     })
     .await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(network.records(Topic::Parked).await, [], "nothing is given up");
-    assert_eq!(network.count("select count(*) from timeline.fact").await, 1);
-    assert!(!is_there(&network, &unit, 2).await);
-    assert!(!network.life.soft().is_cancelled(), "the process goes on");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,7 +18,7 @@ use crate::{Network, Unit, eventually};
 
 /// What a rebuild told.
 #[derive(Default)]
-struct Heard(Mutex<Vec<Told>>);
+pub(crate) struct Heard(Mutex<Vec<Told>>);
 
 impl Heard {
     fn comparison(&self) -> Comparison {
@@ -31,7 +31,7 @@ impl Heard {
     }
 }
 
-async fn rebuild(network: &Network, name: &str, how: How) -> (Outcome, Heard) {
+pub(crate) async fn rebuild(network: &Network, name: &str, how: How) -> (Outcome, Heard) {
     let (host, heard) = (network.host(), Heard::default());
     let domain = domains::chosen(Some(name)).unwrap()[0];
     let tell = |told: &Told| heard.0.lock().unwrap().push(told.clone());
@@ -39,7 +39,7 @@ async fn rebuild(network: &Network, name: &str, how: How) -> (Outcome, Heard) {
     (outcome, heard)
 }
 
-async fn go_back(network: &Network, name: &str) -> Outcome {
+pub(crate) async fn go_back(network: &Network, name: &str) -> Outcome {
     let host = network.host();
     let domain = domains::chosen(Some(name)).unwrap()[0];
     Rebuild::claim(&host, domain, &|_| {}).await.unwrap().go_back().await.unwrap()

@@ -12,6 +12,7 @@ mod foreign;
 mod kills;
 mod ops;
 mod paying;
+mod poison;
 mod rebuild;
 mod streams;
 mod synthea;

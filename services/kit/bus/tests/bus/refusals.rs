@@ -46,7 +46,7 @@ async fn a_cut_record_on_a_topic_is_parked_with_cause_and_origin() {
 }
 
 #[tokio::test]
-async fn another_fingerprint_behind_an_id_is_another_registry() {
+async fn another_fingerprint_behind_an_id_is_the_records_own_fault_where_others_agree() {
     let bus = bus(1).await;
     let mut raw = good(&bus).await;
     for (name, value) in &mut raw.headers {
@@ -55,7 +55,17 @@ async fn another_fingerprint_behind_an_id_is_another_registry() {
             *value = format!("{front}:0123456789abcdef");
         }
     }
-    assert!(matches!(bus.open(&raw).await, Err(OpenError::OtherRegistry { .. })));
+    let error = bus.open(&raw).await.unwrap_err();
+    assert!(matches!(error, OpenError::Mismatch { .. }) && !error.is_worth_waiting(), "{error}");
+}
+
+#[tokio::test]
+async fn a_record_on_a_foreign_partition_is_not_taken() {
+    let bus = bus(2).await;
+    let mut raw = good(&bus).await;
+    raw.partition = 1 - raw.partition;
+    let error = bus.open_fact(&raw).await.unwrap_err();
+    assert!(matches!(error, OpenError::ForeignPartition { .. }), "{error}");
 }
 
 #[tokio::test]
@@ -79,12 +89,41 @@ async fn a_record_without_its_clothes_is_not_taken() {
 }
 
 #[tokio::test]
-async fn an_unknown_schema_id_is_worth_waiting_for() {
+async fn an_unknown_schema_id_is_worth_waiting_for_for_a_while() {
     let bus = bus(1).await;
     let mut raw = good(&bus).await;
-    raw.payload.as_mut().unwrap()[1..5].copy_from_slice(&u32::MAX.to_be_bytes()[..]);
+    raw.payload.as_mut().unwrap()[1..5].copy_from_slice(&i32::MAX.to_be_bytes()[..]);
     let error = bus.open(&raw).await.unwrap_err();
     assert!(matches!(error, OpenError::Schema { .. }) && error.is_worth_waiting(), "{error}");
+    tokio::time::sleep(Duration::from_millis(kit_bus::error::UNKNOWN_ID_MS_MAX)).await;
+    let error = bus.open(&raw).await.unwrap_err();
+    assert!(matches!(error, OpenError::Schema { .. }) && !error.is_worth_waiting(), "{error}");
+}
+
+#[tokio::test]
+async fn an_id_that_no_registry_gives_is_unknown_at_once() {
+    let bus = bus(1).await;
+    let mut raw = good(&bus).await;
+    for id in [u32::MAX, i32::MAX as u32 + 1] {
+        raw.payload.as_mut().unwrap()[1..5].copy_from_slice(&id.to_be_bytes()[..]);
+        let error = bus.open(&raw).await.unwrap_err();
+        assert!(!error.is_registry_away() && !error.is_worth_waiting(), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_too_large_to_be_copied_is_parked_without_its_value() {
+    let bus = bus(1).await;
+    let mut raw = good(&bus).await;
+    raw.payload.as_mut().unwrap().resize(1_000_000, 7);
+    raw.headers.push(("x".to_owned(), "y".repeat(100_000)));
+    raw.headers.push((headers::PARKED_CAUSE.to_owned(), "a lie".to_owned()));
+    bus.park(&raw, "cause").await.unwrap();
+    let parked = first(&bus, Topic::Parked, 0).await;
+    assert_eq!(parked.payload, None);
+    let cause = parked.header(headers::PARKED_CAUSE).unwrap();
+    assert!(cause.starts_with("cause (its 1000000 bytes"), "{cause}");
+    assert_eq!((parked.unit_seq(), parked.ce_id()), (raw.unit_seq(), raw.ce_id()));
 }
 
 #[tokio::test]
