@@ -8,9 +8,10 @@ use utoipa::openapi::schema::{
 };
 use utoipa::openapi::{Content, ContentBuilder, HeaderBuilder, RefOr, Response, ResponseBuilder};
 
-use crate::permission::Permission;
-use crate::route::{Gives, Method, NamedSchema, Route};
 use crate::sse::EVENT_STREAM;
+use kit_policy::Permission;
+use kit_rest::Route;
+use kit_rest::route::{Gives, Method, NamedSchema};
 
 /// The schema of every error.
 pub const PROBLEM: &str = "Problem";
@@ -83,10 +84,10 @@ pub fn problems(route: &Route) -> Vec<(&'static str, RefOr<Response>)> {
         Gives::Document { .. } => vec![],
         Gives::Record(_) | Gives::State(_) | Gives::Page(_) => vec!["422", "503"],
         Gives::Tracked(_) => vec!["503"],
-        Gives::Live(_) => vec!["409", "422", "503", "504"],
+        Gives::Live(_) => vec!["409", "422", "429", "503", "504"],
         Gives::Outcome { .. } => vec!["408", "409", "413", "415", "422", "429", "503"],
     };
-    if route.permission != Permission::Public {
+    if route.permission != Permission::PUBLIC {
         given.extend(["400", "401", "404"]);
     } else if route.path.contains('{') {
         given.push("404");
@@ -95,7 +96,7 @@ pub fn problems(route: &Route) -> Vec<(&'static str, RefOr<Response>)> {
         given.extend(["409", "429"]);
     }
     if route.method == Method::Delete {
-        given.push("409");
+        given.extend(["409", "429"]);
     }
     given.push("default");
     let described = PROBLEMS.iter().filter(|(status, ..)| given.contains(status));

@@ -1,99 +1,17 @@
-//! The two ports through which a write leaves the gateway: the log, and the book of requests that
-//! the read model keeps. Tests stand in for both.
+//! The ports of `kit-request`: the read models behind them, and presence.
 
-use std::future::Future;
-use std::pin::Pin;
-
-use kit_bus::{Bus, Placed, PublishError, Topic};
-use kit_event::{Request, RequestId, Timestamp, UnitId};
-use kit_store::{Fresh, Page, StoreError};
+use kit_event::{RequestId, Timestamp, UnitId};
+use kit_request::ports::{
+    Admission, Applied, Asking, Later, Presence, ReadModels, RequestBook, RequestQuery,
+};
+use kit_request::tracked::{Entry, Spoken};
+use kit_store::{Fresh, Page, Row, StoreError};
 use requests::RequestOutcome;
 use requests_store::{RequestFilter, RequestRow};
 use sqlx::PgPool;
+use uuid::Uuid;
 
-use crate::tracked::{Entry, Spoken};
-
-/// What a port gives, some time later.
-pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// The log of requests.
-pub trait RequestLog: Send + Sync {
-    /// Puts a request on the log; returns after the broker confirmed it.
-    fn publish<'a>(&'a self, request: &'a Request) -> Later<'a, Result<Placed, PublishError>>;
-
-    /// The identity of the log that a position in `partition` belongs to.
-    fn identity(&self, partition: i32) -> String;
-}
-
-impl RequestLog for Bus {
-    fn publish<'a>(&'a self, request: &'a Request) -> Later<'a, Result<Placed, PublishError>> {
-        Box::pin(self.publish_request(request))
-    }
-
-    fn identity(&self, partition: i32) -> String {
-        self.log_identity(Topic::Requests, partition)
-    }
-}
-
-/// What the book says of a request that is about to be sent.
-#[derive(Debug, Clone)]
-pub struct Admission {
-    /// The request of this id, where there is one already.
-    pub known: Option<Entry>,
-    /// Open requests of the unit, counted up to one more than are allowed.
-    pub open: u32,
-    /// Those of them that the asking caller made.
-    pub open_own: u32,
-}
-
-/// A request that is about to be sent.
-#[derive(Debug, Clone, Copy)]
-pub struct Asking<'a> {
-    /// Its id.
-    pub id: &'a RequestId,
-    /// Who asks.
-    pub actor: &'a str,
-    /// Requests to the unit that the read model may not hold yet.
-    pub unseen: &'a [RequestId],
-    /// Those of them that the same caller made.
-    pub unseen_own: &'a [RequestId],
-    /// Open requests that the unit may have.
-    pub open_max: u32,
-}
-
-/// Which requests to list.
-#[derive(Debug, Clone, Default)]
-pub struct RequestQuery {
-    /// Only those in this state.
-    pub state: Option<String>,
-    /// Only those that this actor asked for or that concern this patient.
-    pub own: Option<(String, uuid::Uuid)>,
-    /// Sort key after which the page begins.
-    pub after: Option<String>,
-    /// Most items.
-    pub limit: u32,
-}
-
-/// The book of requests.
-pub trait RequestBook: Send + Sync {
-    /// All that must be known before a request is sent, in one round trip.
-    fn admit<'a>(
-        &'a self,
-        asking: Asking<'a>,
-        now: Timestamp,
-    ) -> Later<'a, Result<Admission, StoreError>>;
-
-    /// One request.
-    fn request<'a>(&'a self, id: &'a RequestId) -> Later<'a, Result<Option<Entry>, StoreError>>;
-
-    /// The requests of a unit, the newest first.
-    fn requests<'a>(
-        &'a self,
-        unit: &'a UnitId,
-        query: &'a RequestQuery,
-        now: Timestamp,
-    ) -> Later<'a, Result<Fresh<Page<Entry>>, StoreError>>;
-}
+use crate::presence::PresenceView;
 
 /// The book in Postgres.
 pub struct PgBook(pub PgPool);
@@ -173,5 +91,43 @@ fn entry(row: RequestRow) -> Entry {
         patient_id: row.patient_id,
         place: row.log.zip(row.position),
         word,
+    }
+}
+
+/// The read models of records, through the faces of their domains.
+pub struct PgRecords(pub PgPool);
+
+impl ReadModels for PgRecords {
+    fn record<'a>(
+        &'a self,
+        unit: &'a UnitId,
+        kind: &'a str,
+        id: Uuid,
+    ) -> Later<'a, Option<Result<Fresh<Option<Row>>, StoreError>>> {
+        let read = all_rest::ALL.iter().find_map(|face| face.record(&self.0, unit, kind, id));
+        Box::pin(async move {
+            match read {
+                Some(read) => Some(read.await),
+                None => None,
+            }
+        })
+    }
+
+    fn has_unit<'a>(&'a self, unit: &'a UnitId) -> Later<'a, Result<bool, StoreError>> {
+        Box::pin(async move { Ok(units_store::unit(&self.0, unit).await?.is_some()) })
+    }
+}
+
+impl Presence for PresenceView {
+    fn is_online(&self, unit: &UnitId, now: Timestamp) -> bool {
+        self.is_online(unit, now)
+    }
+
+    fn knows(&self, unit: &UnitId) -> bool {
+        self.knows(unit)
+    }
+
+    fn applied(&self, unit: &UnitId) -> Option<Applied> {
+        self.with_applied(unit, |at| at.map(|at| Applied { log: at.log.to_owned(), next: at.next }))
     }
 }

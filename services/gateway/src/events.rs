@@ -6,14 +6,19 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::response::Response;
 use http::{HeaderMap, Method};
 use kit_event::{RequestId, Timestamp, UnitId, UnitSeq};
 use kit_http::problem::NOT_FOUND;
 use kit_http::serve::Cut;
 use kit_http::{PageQuery, Problem, QueryText};
-use kit_store::number::to_columns;
+use kit_policy::{Caller, Reach};
+use kit_rest::InUnit;
+use kit_rest::as_of::{SCHEMA, number};
+use kit_rest::guard::{Who, not_found};
+use kit_rest::headers::min_seq;
+use kit_rest::read::{List, id_of};
 use kit_store::{Freshness, StoreError};
 use kit_timeline::{EventFilter, PatientFilter, TimelineRow};
 use serde::Serialize;
@@ -21,16 +26,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::Gateway;
-use crate::caller::{Caller, InUnit};
-use crate::headers::min_seq;
-use crate::permission::Reach;
-use crate::read::{List, id_of};
-use crate::stream;
-use crate::write::App;
+use crate::{App, Gateway, stream};
 
-/// The schema of the read model.
-pub const SCHEMA: &str = "timeline";
 /// The schema of the read model that tells which facts speak of a patient's requests.
 pub const REQUESTS_SCHEMA: &str = "requests";
 /// Types that one call may ask for; a page of every type costs the same.
@@ -140,23 +137,29 @@ impl Gateway {
         let (patient_id, actor) = match &view.whose {
             Whose::Unit => {
                 let filter = EventFilter { after, types, patient_id: None };
-                let found = kit_timeline::events(&self.pool, &view.unit, &filter, limit).await?;
+                let found =
+                    kit_timeline::events(&self.rest.pool, &view.unit, &filter, limit).await?;
                 let items = found.value.into_iter().map(Event::from).collect();
                 return Ok(EventPage { items, freshness: found.freshness, behind: false });
             }
             Whose::Patient { patient_id, actor } => (*patient_id, actor.as_deref()),
         };
-        let log = self.log.identity(0);
+        let log = self.requests().log.identity(0);
         let cluster = log.split('/').next().unwrap_or_default();
         let words = requests_store::words_of_patient(
-            &self.pool, &view.unit, patient_id, actor, cluster, after,
+            &self.rest.pool,
+            &view.unit,
+            patient_id,
+            actor,
+            cluster,
+            after,
         );
         // First what is said of requests, then the facts as far as that reaches: whatever was
         // committed in between is for the next page.
         let mut words = words.await?;
         let (upto, also) = (words.upto, words.of.keys().copied().collect());
         let filter = PatientFilter { patient_id, after, upto, types, also };
-        let found = kit_timeline::of_patient(&self.pool, &view.unit, &filter, limit).await?;
+        let found = kit_timeline::of_patient(&self.rest.pool, &view.unit, &filter, limit).await?;
         let behind = found.freshness.is_some_and(|at| at.seq > upto);
         let freshness = found.freshness.map(|at| Freshness { seq: at.seq.min(upto), ..at });
         let event = |row: TimelineRow| {
@@ -178,15 +181,8 @@ impl FromStr for Number {
     type Err = kit_event::seq::SeqError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let seq: UnitSeq = text.parse()?;
-        to_columns(seq).map_err(|_| kit_event::seq::SeqError)?;
-        Ok(Self(seq))
+        number(text).map(Self).ok_or(kit_event::seq::SeqError)
     }
-}
-
-/// The number that a text names.
-pub fn number(text: &str) -> Option<UnitSeq> {
-    text.parse::<Number>().ok().map(|number| number.0)
 }
 
 /// What the address asks for.
@@ -224,7 +220,7 @@ impl Wanted {
 /// # Errors
 /// Parameters and headers that do not read; the read model's errors; a stream's bounds.
 pub async fn of_unit(
-    State(app): State<App>,
+    Extension(app): Extension<App>,
     scope: InUnit,
     method: Method,
     headers: HeaderMap,
@@ -242,8 +238,8 @@ pub async fn of_unit(
 /// # Errors
 /// 404, also where the unit is not the caller's; as [`of_unit`].
 pub async fn of_patient(
-    State(app): State<App>,
-    caller: Caller,
+    Extension(app): Extension<App>,
+    Who(caller): Who,
     Path(id): Path<String>,
     method: Method,
     headers: HeaderMap,
@@ -252,9 +248,11 @@ pub async fn of_patient(
 ) -> Result<Response, Problem> {
     let wanted = Wanted::take(query)?;
     let patient_id = id_of(&id)?;
-    caller.must_see_patient(Some(patient_id))?;
-    let home = patients_store::unit_of_patient(&app.pool, patient_id).await;
-    let unit = home.map_err(|error| app.store_problem(&error))?.ok_or(NOT_FOUND)?;
+    if !caller.sees_patient(Some(patient_id)) {
+        return Err(not_found());
+    }
+    let home = patients_store::unit_of_patient(&app.rest.pool, patient_id).await;
+    let unit = home.map_err(|error| app.rest.store_problem(&error))?.ok_or(NOT_FOUND)?;
     if !caller.verified.sees(&unit) {
         return Err(NOT_FOUND.into());
     }
@@ -281,15 +279,15 @@ async fn answer(app: App, asked: Asked, view: View) -> Result<Response, Problem>
         return stream::open(app, &caller, view, wanted.after, &headers, cut).await;
     }
     if let Some(seq) = min_seq(&headers)? {
-        app.reach_seq(&view.unit, SCHEMA, seq).await?;
+        app.rest.reach_seq(&view.unit, SCHEMA, seq).await?;
         if view.whose != Whose::Unit {
-            app.reach_seq(&view.unit, REQUESTS_SCHEMA, seq).await?;
+            app.rest.reach_seq(&view.unit, REQUESTS_SCHEMA, seq).await?;
         }
     }
     let page = app.events(&view, wanted.after, wanted.limit).await;
-    let page = page.map_err(|error| app.store_problem(&error))?;
+    let page = page.map_err(|error| app.rest.store_problem(&error))?;
     let full = u32::try_from(page.items.len()).is_ok_and(|count| count >= wanted.limit);
     let last = page.items.last().filter(|_| full);
     let next = last.map(|event| kit_http::cursor_text(&event.seq.to_string()));
-    Ok(app.list(&view.unit, page.freshness, List { items: page.items, next }))
+    Ok(app.rest.list(&view.unit, page.freshness, List { items: page.items, next }))
 }

@@ -21,10 +21,11 @@ use utoipa::openapi::{
 
 use crate::answers::{self, PROBLEM};
 use crate::events::TYPES_MAX;
-use crate::headers::EXPIRES_SECONDS_MAX;
-use crate::patients_routes::SEARCH_CHARS_MAX;
-use crate::permission::Permission;
-use crate::route::{BodyDoc, Doc, Gives, Method, NamedSchema, Route};
+use kit_policy::Permission;
+use kit_rest::Route;
+use kit_rest::headers::EXPIRES_SECONDS_MAX;
+use kit_rest::read::SEARCH_CHARS_MAX;
+use kit_rest::route::{BodyDoc, Doc, Gives, Method, NamedSchema};
 
 const BEARER: &str = "bearer";
 const ABOUT: &str = "Reads are answered from read models and say how fresh they are \
@@ -92,7 +93,7 @@ const fn method_of(method: Method) -> HttpMethod {
 fn operation(mut route: Route, schemas: &mut BTreeMap<String, RefOr<Schema>>) -> OperationBuilder {
     let problems = answers::problems(&route);
     let (path, permission, doc) = (route.path, route.permission, &route.doc);
-    let permission_name = permission.as_str();
+    let permission_name = permission.name;
     let extension = ExtensionsBuilder::new().add("x-arteria-permission", permission_name).build();
     let mut operation = OperationBuilder::new()
         .operation_id(Some(doc.id))
@@ -110,7 +111,7 @@ fn operation(mut route: Route, schemas: &mut BTreeMap<String, RefOr<Schema>>) ->
         operation = operation.request_body(Some(request_body(body, schemas)));
     }
     let none: [&str; 0] = [];
-    let token = (permission != Permission::Public).then(|| SecurityRequirement::new(BEARER, none));
+    let token = (permission != Permission::PUBLIC).then(|| SecurityRequirement::new(BEARER, none));
     operation = operation.securities(Some(token));
     let held = |named: NamedSchema| {
         let reference = Ref::from_schema_name(&named.name);
@@ -233,18 +234,18 @@ fn schema_of_form(form: &str) -> RefOr<Schema> {
 /// The number of a fact, E-S.
 const SEQ_PATTERN: &str = "^[0-9]{1,10}-[0-9]{1,18}$";
 
-/// The wish without what the gateway sets.
+/// The command without what the server sets.
 fn request_body(body: &BodyDoc, schemas: &mut BTreeMap<String, RefOr<Schema>>) -> RequestBody {
-    let mut wish = body.wish.clone();
-    if let RefOr::T(Schema::Object(object)) = &mut wish {
-        object.properties.retain(|name, _| !body.set_by_gateway.contains(&name.as_str()));
-        object.required.retain(|name| !body.set_by_gateway.contains(&name.as_str()));
+    let mut command = body.command.clone();
+    if let RefOr::T(Schema::Object(object)) = &mut command {
+        object.properties.retain(|name, _| !body.set_by_server.contains(&name.as_str()));
+        object.required.retain(|name| !body.set_by_server.contains(&name.as_str()));
         if body.partial {
             object.required.clear();
         }
         object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
     }
-    schemas.insert(body.name.to_owned(), wish);
+    schemas.insert(body.name.to_owned(), command);
     let required = if body.partial { Required::False } else { Required::True };
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(body.name)));
     RequestBodyBuilder::new()

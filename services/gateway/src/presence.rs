@@ -136,7 +136,7 @@ impl PresenceReader {
                     self.reader.assign(Topic::Presence, vec![(partition, low)]).await?;
                 }
                 Polled::Failed(error) => {
-                    tracing::warn!(error = %crate::chain(&error), "reading presence");
+                    tracing::warn!(error = %kit_request::chain(&error), "reading presence");
                 }
             }
         }
@@ -171,7 +171,7 @@ impl PresenceReader {
             Ok(None) => {}
             Err(error) => {
                 let (partition, offset) = (record.partition, record.offset);
-                let error = crate::chain(error.as_ref());
+                let error = kit_request::chain(error.as_ref());
                 tracing::warn!(partition, offset, error, "presence record passed over");
             }
         }

@@ -6,7 +6,7 @@ use requests::{Answer, Reply};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::asked::Asked;
+use kit_request::pending::Pending;
 
 /// A reply ends the broker's wait by itself, so a long fetch costs no time.
 const FETCH_WAIT_MS: u32 = 500;
@@ -17,7 +17,7 @@ const CHANNEL_RECORDS: usize = 4_096;
 pub struct Replies {
     bus: Bus,
     reader: Reader,
-    asked: Asked,
+    pending: Pending,
     partition: i32,
 }
 
@@ -26,14 +26,14 @@ impl Replies {
     ///
     /// # Errors
     /// The log cannot be read.
-    pub async fn listen(bus: &Bus, partition: i32, asked: Asked) -> anyhow::Result<Self> {
+    pub async fn listen(bus: &Bus, partition: i32, pending: Pending) -> anyhow::Result<Self> {
         let options = ReaderOptions {
             fetch_wait_ms: FETCH_WAIT_MS,
             channel_records: CHANNEL_RECORDS,
             ..ReaderOptions::default()
         };
         let reader = bus.reader("gateway-replies", options).context("starting the reader")?;
-        let this = Self { bus: bus.clone(), reader, asked, partition };
+        let this = Self { bus: bus.clone(), reader, pending, partition };
         this.assign_end().await?;
         Ok(this)
     }
@@ -60,7 +60,7 @@ impl Replies {
                 // Replies live for hours; who waited for those that are gone has left.
                 Polled::OutOfRange { .. } => self.assign_end().await?,
                 Polled::Failed(error) => {
-                    tracing::warn!(error = %crate::chain(&error), "reading replies");
+                    tracing::warn!(error = %kit_request::chain(&error), "reading replies");
                 }
             }
         }
@@ -71,15 +71,15 @@ impl Replies {
         let opened = match self.bus.open(record).await {
             Ok(opened) => opened,
             Err(error) => {
-                let (offset, error) = (record.offset, crate::chain(&error));
+                let (offset, error) = (record.offset, kit_request::chain(&error));
                 tracing::warn!(offset, error, "reply passed over");
                 return;
             }
         };
         let read = match opened.type_name.as_str() {
-            Reply::TYPE => Reply::deserialize(&opened.body).map(|reply| self.asked.hear(reply)),
+            Reply::TYPE => Reply::deserialize(&opened.body).map(|reply| self.pending.hear(reply)),
             Answer::TYPE => {
-                Answer::deserialize(&opened.body).map(|answer| self.asked.answered(answer))
+                Answer::deserialize(&opened.body).map(|answer| self.pending.answered(answer))
             }
             _ => return,
         };

@@ -2,35 +2,36 @@
 
 use std::time::{Duration, Instant};
 
+use axum::Extension;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 use kit_event::{Delivery, Request, RequestId, command_hash};
 use kit_http::problem::NOT_FOUND;
 use kit_http::{PageQuery, Problem, QueryText};
+use kit_policy::{Caller, Reach};
+use kit_request::await_final::LOOK_EVERY;
+use kit_request::limits::Act;
+use kit_request::ports::RequestQuery;
+use kit_request::tracked::{Entry, TrackedRequest};
+use kit_rest::InUnit;
+use kit_rest::fields::canonical;
+use kit_rest::guard::Who;
+use kit_rest::headers::{
+    EXPIRES_SECONDS_MAX, PREFERENCE_APPLIED, Prefer, UNIT_SEQ, put, traceparent,
+};
+use kit_rest::problems::TOO_LATE;
+use kit_rest::read::List;
 use kit_store::Fresh;
 use requests::control::Cancel;
 use requests::{FinalState, Shown};
 
-use crate::Gateway;
-use crate::book::RequestQuery;
-use crate::caller::{Caller, InUnit};
-use crate::fields::canonical;
-use crate::headers::{EXPIRES_SECONDS_MAX, PREFERENCE_APPLIED, Prefer, UNIT_SEQ, put, traceparent};
-use crate::limits::Act;
-use crate::permission::Reach;
-use crate::problems::TOO_LATE;
-use crate::read::List;
-use crate::tracked::{Entry, TrackedRequest};
-use crate::write::{App, Heard};
+use crate::{App, Gateway};
 
 /// The schema of the read model.
 const SCHEMA: &str = "requests";
-/// Between two looks at the read model while somebody waits for a word that may not come to this
-/// gateway.
-const LOOK_EVERY: Duration = Duration::from_millis(150);
 /// A request whose 202 another gateway gave a moment ago may not be in the read model yet; for so
 /// long it is looked for before it counts as unknown.
 const SEEN_WITHIN: Duration = Duration::from_millis(1_500);
@@ -42,8 +43,8 @@ const CONTROL_VERSION: u32 = 1;
 /// # Errors
 /// 404; the read model's errors.
 pub async fn one(
-    State(app): State<App>,
-    caller: Caller,
+    Extension(app): Extension<App>,
+    Who(caller): Who,
     Path(id): Path<String>,
     headers: HeaderMap,
     query: QueryText,
@@ -66,12 +67,12 @@ pub async fn one(
 fn shown(app: &App, caller: &Caller, entry: Entry) -> Response {
     let unit = entry.id.unit();
     let seq = entry.word.as_ref().and_then(|spoken| spoken.unit_seq);
-    let tracked = confined(caller, app.show(entry));
+    let tracked = confined(caller, app.requests().show(entry));
     let mut response = Json(tracked).into_response();
     if let Some(seq) = seq {
         put(response.headers_mut(), UNIT_SEQ, &seq.to_string());
     }
-    app.put_fresh(response.headers_mut(), &unit, None);
+    app.rest.put_fresh(response.headers_mut(), &unit, None);
     response
 }
 
@@ -87,7 +88,7 @@ fn confined(caller: &Caller, tracked: TrackedRequest) -> TrackedRequest {
 /// # Errors
 /// Parameters that do not read; the read model's errors.
 pub async fn list(
-    State(app): State<App>,
+    Extension(app): Extension<App>,
     scope: InUnit,
     headers: HeaderMap,
     mut query: QueryText,
@@ -110,14 +111,14 @@ pub async fn list(
         after: page.after,
         limit: page.limit,
     };
-    let (unit, now) = (&scope.unit, app.clock.now());
-    let read = || app.book.requests(unit, &asked, now);
-    let Fresh { freshness, value } = app.fresh(unit, SCHEMA, &headers, read).await?;
-    let mut list = List::of(value, |entry| confined(caller, app.show(entry)));
+    let (unit, now) = (&scope.unit, app.requests().clock.now());
+    let read = || app.requests().book.requests(unit, &asked, now);
+    let Fresh { freshness, value } = app.rest.fresh(unit, SCHEMA, &headers, read).await?;
+    let mut list = List::of(value, |entry| confined(caller, app.requests().show(entry)));
     if let Some(state) = &state {
         list.items.retain(|tracked| tracked.state == state);
     }
-    Ok(app.list(unit, freshness, list))
+    Ok(app.rest.list(unit, freshness, list))
 }
 
 const ACCEPTED: &str = Shown::Accepted.as_str();
@@ -138,8 +139,8 @@ fn is_state(text: &str) -> bool {
 /// # Errors
 /// 404; `too-late` where the unit has spoken already.
 pub async fn cancel(
-    State(app): State<App>,
-    caller: Caller,
+    Extension(app): Extension<App>,
+    Who(caller): Who,
     Path(id): Path<String>,
     headers: HeaderMap,
     query: QueryText,
@@ -155,15 +156,17 @@ pub async fn cancel(
     if entry.word.is_some() {
         return ended(&app, &caller, entry);
     }
-    app.limits.spend(&caller.verified, Act::Cancel, Instant::now())?;
+    let spent = app.requests().limits.spend(&caller.verified, Act::Cancel, Instant::now());
+    spent.map_err(|error| app.rest.not_sent(&error))?;
     let id = entry.id.clone();
-    app.publish(cancel_of(&app, &caller, &id, &headers)?).await?;
+    let sent = app.requests().publish(cancel_of(&app, &caller, &id, &headers)?).await;
+    sent.map_err(|error| app.rest.not_sent(&error))?;
     let wait = prefer.wait(0);
     let entry = if wait.is_zero() { entry } else { app.await_final(&id, entry, wait).await? };
     let mut response = if entry.word.is_some() {
         ended(&app, &caller, entry)?
     } else {
-        let tracked = confined(&caller, app.show(entry));
+        let tracked = confined(&caller, app.requests().show(entry));
         let mut response = (StatusCode::ACCEPTED, Json(tracked)).into_response();
         put(response.headers_mut(), LOCATION, &format!("/v1/requests/{id}"));
         response
@@ -192,12 +195,12 @@ fn cancel_of(
     id: &RequestId,
     headers: &HeaderMap,
 ) -> Result<Request, Problem> {
-    let now = app.clock.now();
+    let now = app.requests().clock.now();
     let body = canonical(&Cancel { request_id: id.clone() })?;
     let unit = id.unit();
     let expires_ms = i64::try_from(EXPIRES_SECONDS_MAX * 1000).unwrap_or(i64::MAX);
     Ok(Request {
-        // The same wish however often it is repeated.
+        // The same control however often it is repeated.
         id: RequestId::derive(&unit, "cancel", id.as_str(), ""),
         unit,
         type_name: Cancel::TYPE.to_owned(),
@@ -207,7 +210,7 @@ fn cancel_of(
         delivery: Delivery::Queue,
         command_hash: command_hash(Cancel::TYPE, &body),
         actor: caller.verified.actor(),
-        reply_partition: Some(app.reply_partition),
+        reply_partition: Some(app.requests().reply_partition),
         traceparent: traceparent(headers),
         body,
     })
@@ -222,8 +225,9 @@ impl Gateway {
         }
         let begun = Instant::now();
         let entry = loop {
-            let recalled = self.asked.recall(&id);
-            match self.newest(&id, recalled).await? {
+            let recalled = self.requests().pending.recall(&id);
+            let newest = self.requests().newest(&id, recalled).await;
+            match newest.map_err(|error| self.rest.not_sent(&error))? {
                 Some(entry) => break entry,
                 None if begun.elapsed() >= SEEN_WITHIN => return Err(NOT_FOUND.into()),
                 None => tokio::time::sleep(LOOK_EVERY).await,
@@ -235,72 +239,21 @@ impl Gateway {
             Reach::Own => own(),
             Reach::Nothing => false,
         };
-        if within { Ok(entry) } else { Err(NOT_FOUND.into()) }
+        if within {
+            return Ok(entry);
+        }
+        // As long as for what is not there, so that the time does not tell the two apart.
+        tokio::time::sleep(SEEN_WITHIN.saturating_sub(begun.elapsed())).await;
+        Err(NOT_FOUND.into())
     }
 
-    /// What is known of a request by now: memory where it has the word, else the read model, else
-    /// memory again.
-    ///
-    /// # Errors
-    /// The read model's errors, where memory knows nothing.
-    pub async fn newest(
+    async fn await_final(
         &self,
         id: &RequestId,
-        recalled: Option<Entry>,
-    ) -> Result<Option<Entry>, Problem> {
-        if recalled.as_ref().is_some_and(|entry| entry.word.is_some()) {
-            return Ok(recalled);
-        }
-        match (self.book.request(id).await, recalled) {
-            (Ok(Some(entry)), recalled) if entry.word.is_some() => {
-                Ok(Some(placed_as(entry, recalled)))
-            }
-            (Ok(stored), recalled) => Ok(recalled.or(stored)),
-            (Err(error), Some(entry)) => {
-                tracing::warn!(error = %crate::chain(&error), "a request is shown from memory");
-                Ok(Some(entry))
-            }
-            (Err(error), None) => Err(self.store_problem(&error)),
-        }
-    }
-
-    /// Waits until the unit has spoken of a request, or the time is up. The word may come as a
-    /// reply to this gateway, or only as a fact into the read model.
-    ///
-    /// # Errors
-    /// The read model's errors.
-    pub async fn await_final(
-        &self,
-        id: &RequestId,
-        mut entry: Entry,
+        entry: Entry,
         wait: Duration,
     ) -> Result<Entry, Problem> {
-        let deadline = Instant::now() + wait;
-        let mut receiver = self.asked.follow(id);
-        while entry.word.is_none() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || self.soft.is_cancelled() {
-                break;
-            }
-            let pause = left.min(LOOK_EVERY);
-            match &mut receiver {
-                Some(heard) => {
-                    if let Heard::Released = self.await_word(heard, pause).await {
-                        receiver = None;
-                    }
-                }
-                None => tokio::time::sleep(pause).await,
-            }
-            if let Some(newer) = self.newest(id, self.asked.recall(id)).await? {
-                entry = newer;
-            }
-        }
-        Ok(entry)
+        let awaited = self.requests().await_final(id, entry, wait).await;
+        awaited.map_err(|error| self.rest.not_sent(&error))
     }
-}
-
-/// A stored word knows the number of its fact, memory the request's place in the log.
-fn placed_as(stored: Entry, recalled: Option<Entry>) -> Entry {
-    let place = stored.place.clone().or_else(|| recalled.and_then(|entry| entry.place));
-    Entry { place, ..stored }
 }

@@ -8,6 +8,10 @@ use kit_bus::{Bus, BusConfig, Topic};
 use kit_clock::Clock;
 use kit_config::Settings;
 use kit_lifecycle::{Lifecycle, Need};
+use kit_request::limits::Limits;
+use kit_request::pending::Pending;
+use kit_request::{Requests, counts};
+use kit_rest::Rest;
 use kit_store::{READ_CONNECTIONS_MAX, read_pool};
 use kit_token::{Kind, Trusted, Verifier};
 use rand::Rng;
@@ -15,10 +19,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::Gateway;
-use crate::asked::Asked;
-use crate::book::PgBook;
-use crate::counts;
-use crate::limits::Limits;
+use crate::book::{PgBook, PgRecords};
 use crate::presence::{PresenceReader, PresenceView};
 use crate::replies::Replies;
 use crate::streams::Streams;
@@ -41,10 +42,10 @@ pub async fn run(settings: Settings, life: Lifecycle) -> anyhow::Result<()> {
     let listener = kit_http::serve::bind(settings.gateway_addr).await?;
 
     let bus = Bus::connect(&bus_config(&settings)).await?;
-    let asked = Asked::default();
+    let pending = Pending::default();
     let reply_partition = reply_partition(&settings, bus.partitions());
     // We serve only once we can hear answers, and know who is connected.
-    let replies = Replies::listen(&bus, reply_partition, asked.clone()).await?;
+    let replies = Replies::listen(&bus, reply_partition, pending.clone()).await?;
     let presence = PresenceView::default();
     let (presence_reader, caught_up) =
         PresenceReader::start(&bus, presence.clone(), clock.clone()).await?;
@@ -63,31 +64,41 @@ pub async fn run(settings: Settings, life: Lifecycle) -> anyhow::Result<()> {
     postgres.release();
 
     watch_over(&life, &bus, &pool, reply_partition);
-    counts::describe();
+    describe();
     watch::describe();
     let streams = Streams::default();
     let watcher = Watcher::new(streams.clone(), pool.clone(), clock.clone());
     life.spawn("streams", watcher.run(served.clone()));
-    let gateway = Gateway {
+    let requests = Requests {
         clock,
-        verifier,
         log: Arc::new(bus),
         book: Arc::new(PgBook(pool.clone())),
-        pool,
-        presence,
-        asked,
+        records: Arc::new(PgRecords(pool.clone())),
+        presence: Arc::new(presence.clone()),
+        pending,
+        limits: Limits::default(),
         reply_partition,
         unit_queue_max: settings.unit_queue_max,
-        limits: Limits::default(),
-        streams,
         soft: life.soft(),
     };
+    let problems = crate::problems::kinds().collect();
+    let rest = Arc::new(Rest { verifier, requests, pool, problems });
+    let gateway = Gateway { rest, presence, streams };
     let routes = crate::table::router(Arc::new(gateway));
     tracing::info!(addr = %settings.gateway_addr, reply_partition, "serving REST");
     http.release();
     kit_http::serve(listener, routes, life.soft(), life.hard()).await;
     served.cancel();
     Ok(())
+}
+
+/// Says what is counted, so that every series begins at 0.
+fn describe() {
+    let routes = crate::table::routes();
+    counts::describe(routes.iter().filter_map(|route| Some(route.command?.type_name)));
+    kit_http::observe::describe_metrics(
+        routes.iter().map(|route| (route.method.as_str(), route.path)),
+    );
 }
 
 /// Without the log only reads are left; without Postgres nothing is. Without the registry whatever
@@ -115,7 +126,9 @@ async fn reach(pool: &PgPool, life: &Lifecycle) -> bool {
     loop {
         match sqlx::query("select 1").execute(pool).await {
             Ok(_) => return true,
-            Err(error) => tracing::warn!(error = %crate::chain(&error), "waiting for Postgres"),
+            Err(error) => {
+                tracing::warn!(error = %kit_request::chain(&error), "waiting for Postgres")
+            }
         }
         tokio::select! {
             () = soft.cancelled() => return false,

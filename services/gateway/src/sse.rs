@@ -2,11 +2,11 @@
 //! once. Nothing here waits or reads.
 
 use kit_event::UnitSeq;
+use kit_request::tracked::TrackedRequest;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::events::Event;
-use crate::tracked::TrackedRequest;
 
 /// Media type of a stream.
 pub const EVENT_STREAM: &str = "text/event-stream";

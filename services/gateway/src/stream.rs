@@ -24,21 +24,22 @@ use http::header::{ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, 
 use kit_event::{RequestId, UnitId, UnitSeq};
 use kit_http::Problem;
 use kit_http::serve::Cut;
+use kit_policy::{Caller, Reach};
+use kit_request::ports::RequestQuery;
+use kit_rest::as_of::{SCHEMA, number};
+use kit_rest::headers::put_freshness;
+use kit_rest::problems::{EVENT_AHEAD, EVENT_UNKNOWN, LAST_EVENT_ID_INVALID};
 use kit_store::StoreError;
 use rand::Rng;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::book::RequestQuery;
-use crate::caller::Caller;
-use crate::events::{SCHEMA, View, Whose, number};
-use crate::headers::put_freshness;
-use crate::permission::{Permission, Reach};
-use crate::problems::{EVENT_AHEAD, EVENT_UNKNOWN, LAST_EVENT_ID_INVALID};
+use crate::App;
+use crate::events::{View, Whose};
+use crate::permissions::READ_REQUESTS;
 use crate::sse::{Chunk, EVENT_STREAM, HEARTBEAT, Over};
 use crate::streams::Place;
 use crate::watch::CLOSED;
-use crate::write::App;
 
 /// Events of one page; a chunk seldom holds more.
 const PAGE_EVENTS: u32 = 64;
@@ -91,11 +92,11 @@ pub async fn open(
     };
     let place = app.streams.enter(&caller.verified, &view.unit, patient)?;
     must_hold(&app, &view.unit, cursor).await?;
-    let now = app.clock.now();
+    let now = app.requests().clock.now();
     let left_ms = caller.verified.expires_at.unix_ms().saturating_sub(now.unix_ms());
     let expires_in = Duration::from_millis(u64::try_from(left_ms).unwrap_or_default());
     let online = app.presence.is_online(&view.unit, now);
-    let reads_requests = Permission::ReadRequests.reach(caller.verified.kind);
+    let reads_requests = READ_REQUESTS.reach(caller.verified.kind);
     let tells_requests = reads_requests != Reach::Nothing;
     let (sender, receiver) = mpsc::channel(1);
     let last = Arc::new(Mutex::new(None));
@@ -138,17 +139,17 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<UnitSeq>, Problem> {
 /// A cursor must name a fact of the timeline, or stand before the first. One that lies ahead is
 /// waited for a moment: a write tells its number before the read models have it.
 async fn must_hold(app: &App, unit: &UnitId, cursor: UnitSeq) -> Result<(), Problem> {
-    let away = |error: StoreError| app.store_problem(&error);
+    let away = |error: StoreError| app.rest.store_problem(&error);
     if cursor == UnitSeq::ZERO
-        || kit_timeline::holds(&app.pool, unit, cursor).await.map_err(away)?
+        || kit_timeline::holds(&app.rest.pool, unit, cursor).await.map_err(away)?
     {
         return Ok(());
     }
-    if app.reach_seq(unit, SCHEMA, cursor).await.is_ok() {
-        let held = kit_timeline::holds(&app.pool, unit, cursor).await.map_err(away)?;
+    if app.rest.reach_seq(unit, SCHEMA, cursor).await.is_ok() {
+        let held = kit_timeline::holds(&app.rest.pool, unit, cursor).await.map_err(away)?;
         return if held { Ok(()) } else { Err(EVENT_UNKNOWN.into()) };
     }
-    let at = kit_store::freshness(&app.pool, unit, &[SCHEMA]).await.map_err(away)?;
+    let at = kit_store::freshness(&app.rest.pool, unit, &[SCHEMA]).await.map_err(away)?;
     let seq = at.map(|at| at.seq).unwrap_or_default();
     if cursor.epoch != seq.epoch {
         return Err(EVENT_UNKNOWN.into());
@@ -178,7 +179,7 @@ async fn live(
     expires_in: Duration,
     cut: Option<Cut>,
 ) {
-    let soft = feed.app.soft.clone();
+    let soft = feed.app.requests().soft.clone();
     let over = tokio::select! {
         biased;
         () = soft.cancelled() => Over::Draining,
@@ -308,13 +309,13 @@ impl Feed {
             after: None,
             limit: OVERDUE_MAX,
         };
-        let now = self.app.clock.now();
-        let found = self.app.book.requests(&self.view.unit, &asked, now).await?;
+        let now = self.app.requests().clock.now();
+        let found = self.app.requests().book.requests(&self.view.unit, &asked, now).await?;
         for entry in found.value.items {
-            let recalled = self.app.asked.recall(&entry.id);
+            let recalled = self.app.requests().pending.recall(&entry.id);
             let spoken = recalled.is_some_and(|entry| entry.word.is_some());
             let id = entry.id.clone();
-            let shown = self.app.show(entry);
+            let shown = self.app.requests().show(entry);
             if !spoken && shown.state == requests_store::OVERDUE && self.told.insert(id) {
                 chunk.overdue(&shown);
             }

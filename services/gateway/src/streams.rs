@@ -9,13 +9,12 @@ use std::time::Duration;
 
 use kit_event::{UnitId, UnitSeq};
 use kit_http::Problem;
+use kit_rest::present::retry;
+use kit_rest::problems::{STREAMS_FULL, TOO_MANY_STREAMS};
 use kit_timeline::Concerned;
 use kit_token::Verified;
 use tokio::sync::{Notify, Semaphore, watch};
 use uuid::Uuid;
-
-use crate::problems::{STREAMS_FULL, TOO_MANY_STREAMS};
-use crate::write::retry;
 
 /// Streams of one gateway: less than half of the connections that it serves, so that streams can
 /// never keep calls out.

@@ -1,20 +1,21 @@
 //! Units at REST: the registry, presence, freshness.
 
+use axum::Extension;
 use axum::Json;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use kit_event::{Timestamp, UnitId, UnitSeq};
 use kit_http::{PageQuery, Problem, QueryText};
+use kit_rest::InUnit;
+use kit_rest::guard::Who;
+use kit_rest::read::List;
 use kit_store::{Fresh, Freshness};
 use kit_token::Kind;
 use serde::Serialize;
 use units_store::UnitRow;
 use utoipa::ToSchema;
 
-use crate::caller::{Caller, InUnit};
-use crate::read::List;
-use crate::write::App;
+use crate::App;
 
 /// The schema of the read model.
 const SCHEMA: &str = "units";
@@ -57,7 +58,7 @@ pub struct Unit {
 impl Unit {
     fn of(app: &App, unit: UnitId, row: Option<UnitRow>, last: Option<Freshness>) -> Self {
         let presence = app.presence.of(&unit);
-        let online = app.presence.is_online(&unit, app.clock.now());
+        let online = app.presence.is_online(&unit, app.requests().clock.now());
         let told = presence.as_ref();
         Self {
             time_zone: row.as_ref().map(|row| row.time_zone.clone()),
@@ -80,8 +81,8 @@ impl Unit {
 /// # Errors
 /// Parameters that do not read; the read model's errors.
 pub async fn list(
-    State(app): State<App>,
-    caller: Caller,
+    Extension(app): Extension<App>,
+    Who(caller): Who,
     mut query: QueryText,
 ) -> Result<Response, Problem> {
     let page = PageQuery::take(&mut query);
@@ -92,8 +93,8 @@ pub async fn list(
             Some(caller.verified.units.as_slice())
         }
     };
-    let found = units_store::units(&app.pool, only, page.after.as_deref(), page.limit).await;
-    let found = found.map_err(|error| app.store_problem(&error))?;
+    let found = units_store::units(&app.rest.pool, only, page.after.as_deref(), page.limit).await;
+    let found = found.map_err(|error| app.rest.store_problem(&error))?;
     let list = List::of(found, |row| {
         let (unit, last) = (row.unit.clone(), row.last);
         Unit::of(&app, unit, Some(row), last)
@@ -106,7 +107,7 @@ pub async fn list(
 /// # Errors
 /// 404; the read model's errors.
 pub async fn one(
-    State(app): State<App>,
+    Extension(app): Extension<App>,
     scope: InUnit,
     headers: HeaderMap,
     query: QueryText,
@@ -114,12 +115,12 @@ pub async fn one(
     query.finish()?;
     let unit = &scope.unit;
     let read = || async {
-        let value = units_store::unit(&app.pool, unit).await?;
+        let value = units_store::unit(&app.rest.pool, unit).await?;
         Ok(Fresh { freshness: value.as_ref().and_then(|row| row.last), value })
     };
-    let Fresh { freshness, value } = app.fresh(unit, SCHEMA, &headers, read).await?;
+    let Fresh { freshness, value } = app.rest.fresh(unit, SCHEMA, &headers, read).await?;
     let shown = Unit::of(&app, unit.clone(), value, freshness);
     let mut response = Json(shown).into_response();
-    app.put_fresh(response.headers_mut(), unit, freshness);
+    app.rest.put_fresh(response.headers_mut(), unit, freshness);
     Ok(response)
 }

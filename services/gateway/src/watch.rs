@@ -77,7 +77,7 @@ impl Watcher {
                 Err(_) => AGAIN_AFTER,
             };
             if let (Err(error), false) = (&looked, was_away) {
-                tracing::warn!(error = %crate::chain(error), "streams wait for Postgres");
+                tracing::warn!(error = %kit_request::chain(error), "streams wait for Postgres");
             }
             was_away = looked.is_err();
             if stop.run_until_cancelled(tokio::time::sleep(sleep)).await.is_none() {

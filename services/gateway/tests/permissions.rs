@@ -6,10 +6,10 @@ mod desk;
 use std::collections::BTreeSet;
 
 use desk::{Answer, Desk, FOREIGN, OTHER, PATIENT, UNIT};
-use gateway::permission::{Permission, Reach};
-use gateway::route::Route;
 use gateway::table::routes;
 use kit_event::RequestId;
+use kit_policy::{Permission, Reach};
+use kit_rest::Route;
 use kit_token::Kind;
 use serde_json::{Value, json};
 
@@ -65,7 +65,7 @@ async fn without_a_token_everything_but_the_pages_is_401() {
     for route in routes() {
         for token in [None, Some("x"), Some("a.b.c")] {
             let answer = call(&desk, token, &route, UNIT, PATIENT).await;
-            let public = route.permission == Permission::Public;
+            let public = route.permission == Permission::PUBLIC;
             let what = format!("{} {}", route.method.as_str(), route.path);
             assert_eq!(answer.status == 401, !public, "{what}");
             assert_eq!(answer.headers.contains_key("www-authenticate"), !public, "{what}");
@@ -77,7 +77,7 @@ async fn without_a_token_everything_but_the_pages_is_401() {
 #[tokio::test]
 async fn a_foreign_unit_does_not_exist_and_a_missing_permission_is_no_address() {
     let mut all = tokio::task::JoinSet::new();
-    for route in routes().into_iter().filter(|route| route.permission != Permission::Public) {
+    for route in routes().into_iter().filter(|route| route.permission != Permission::PUBLIC) {
         all.spawn(async move {
             for kind in CALLERS {
                 as_kind(&route, kind).await;
@@ -167,7 +167,7 @@ fn the_document_lists_every_route_with_its_permission() {
     let served: BTreeSet<_> = routes()
         .iter()
         .map(|route| {
-            let permission = route.permission.as_str().to_owned();
+            let permission = route.permission.name.to_owned();
             (route.method.as_str().to_owned(), route.path.to_owned(), permission)
         })
         .collect();
@@ -190,15 +190,34 @@ fn every_reference_in_the_document_leads_somewhere_and_ids_are_unique() {
 /// The only call of axum's own `route` is the one that puts the guard before the handler.
 #[test]
 fn no_route_is_built_past_the_table() {
-    let sources = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let services = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut folders = vec![services.join("gateway/src"), services.join("kit/rest/src")];
+    for domain in std::fs::read_dir(services.join("domains")).unwrap() {
+        folders.push(domain.unwrap().path().join("rest/src"));
+    }
     let mut calls = Vec::new();
-    for file in std::fs::read_dir(sources).unwrap() {
+    for file in folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten() {
         let path = file.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         calls.extend(text.matches(".route(").map(|_| name.clone()));
         assert!(!text.contains(".nest("), "{name}");
-        assert!(!text.contains(".merge("), "{name}");
+        assert!(!text.contains("Router::merge("), "{name}");
     }
     assert_eq!(calls, ["table.rs"]);
+}
+
+#[test]
+fn every_permission_is_declared_once_and_every_route_names_a_declared_one() {
+    let all = gateway::permissions::all();
+    let names: BTreeSet<_> = all.iter().map(|permission| permission.name).collect();
+    assert_eq!(names.len(), all.len(), "a name means one thing");
+    let routes = routes();
+    for route in &routes {
+        assert!(all.contains(&route.permission), "{} {}", route.path, route.permission.name);
+    }
+    for permission in all {
+        let named = routes.iter().any(|route| route.permission == permission);
+        assert!(named, "{} is asked for by no route", permission.name);
+    }
 }

@@ -5,8 +5,8 @@ mod desk;
 use std::time::Duration;
 
 use desk::{Desk, OTHER, PATIENT, UNIT, Unit, word};
-use gateway::tracked::Entry;
 use kit_event::{RequestId, Timestamp};
+use kit_request::tracked::Entry;
 use kit_token::Kind;
 use serde_json::{Value, json};
 

@@ -17,6 +17,10 @@ pub enum Room {
     Domain(String),
     /// `services/domains/<noun>/store`.
     Store(String),
+    /// `services/domains/<noun>/rest`: the domain's face at REST.
+    Rest(String),
+    /// `services/domains/all*`: a list of domains, named by its folder.
+    List(String),
     /// `services/<noun>`.
     Host(String),
     /// `tests/<noun>`.
@@ -28,8 +32,12 @@ impl Room {
     pub fn of(folder: &str) -> Option<Self> {
         match folder.split('/').collect::<Vec<_>>()[..] {
             ["services", "kit", _] => Some(Self::Kit),
+            ["services", "domains", list] if list.starts_with("all") => {
+                Some(Self::List(list.to_owned()))
+            }
             ["services", "domains", noun] => Some(Self::Domain(noun.to_owned())),
             ["services", "domains", noun, "store"] => Some(Self::Store(noun.to_owned())),
+            ["services", "domains", noun, "rest"] => Some(Self::Rest(noun.to_owned())),
             ["services", noun] => Some(Self::Host(noun.to_owned())),
             ["tests", _] => Some(Self::Test),
             _ => None,
@@ -58,6 +66,11 @@ const BINARY: &str = "arteria";
 const KIT_OF_DOMAINS: &[&str] = &["kit-event"];
 /// What a store may link besides its domain.
 const KIT_OF_STORES: &[&str] = &["kit-event", "kit-store"];
+/// The domain that the kit may know, and who of the kit: a request's life is the network's own
+/// business, and these speak of it to every unit.
+const SPOKEN_BY_KIT: (&str, &[&str]) = ("requests", &["kit-request", "kit-rest"]);
+/// What a list may link besides the domains: the trait that it lists.
+const KIT_OF_LISTS: &[&str] = &["kit-event", "kit-rest", "kit-store", "kit-timeline"];
 /// What the agent may link of the kit.
 const KIT_OF_AGENT: &[&str] = &["kit-clock", "kit-event", "kit-link", "kit-telemetry", "kit-token"];
 /// What the practice may link of ours: words, and no reader.
@@ -108,11 +121,22 @@ fn forbidden(of: &Member, on: &str, room: &Room, in_tests: bool) -> Option<&'sta
         (_, Room::Test) => Some("tests are nobody's library"),
         (Room::Test, _) => None,
         (Room::Kit, Room::Kit) => None,
+        (Room::Kit, Room::Domain(noun))
+            if noun == SPOKEN_BY_KIT.0 && SPOKEN_BY_KIT.1.contains(&of.name.as_str()) =>
+        {
+            None
+        }
         (Room::Kit, _) => Some("the kit knows no domain, store or host"),
         (Room::Domain(_) | Room::Store(_), Room::Kit) if kit_in_tests => None,
         (Room::Domain(_), _) => own(KIT_OF_DOMAINS, "a domain is pure and knows only kit-event"),
         (Room::Store(noun), Room::Domain(other)) if noun == other => None,
         (Room::Store(_), _) => own(KIT_OF_STORES, "a store knows its domain, kit-store, kit-event"),
+        (Room::Rest(noun), Room::Domain(other) | Room::Store(other)) if noun == other => None,
+        (Room::Rest(_), Room::Domain(other)) if other == SPOKEN_BY_KIT.0 => None,
+        (Room::Rest(_), Room::Kit) => None,
+        (Room::Rest(_), _) => Some("a face knows its own domain and store, and the kit"),
+        (Room::List(_), Room::Domain(_) | Room::Store(_) | Room::Rest(_)) => None,
+        (Room::List(_), _) => own(KIT_OF_LISTS, "a list names domains, and nothing beside"),
         (Room::Host(_), _) if in_tests => None,
         (Room::Host(host), _) if host == "practice" => {
             own(OURS_OF_PRACTICE, "the oracle shares no reader with what it judges")
@@ -120,7 +144,7 @@ fn forbidden(of: &Member, on: &str, room: &Room, in_tests: bool) -> Option<&'sta
         (Room::Host(host), Room::Kit) if host == "agent" => {
             own(KIT_OF_AGENT, "an agent runs in clinics and links little")
         }
-        (Room::Host(host), Room::Store(_)) if host == "agent" => {
+        (Room::Host(host), Room::Store(_) | Room::Rest(_)) if host == "agent" => {
             Some("an agent links only pure domain crates")
         }
         (Room::Host(host), Room::Host(_)) if host != BINARY => {
@@ -140,7 +164,9 @@ fn never_linked(member: &Member) -> Vec<(&'static [&'static str], &'static str)>
         Room::Host(host) if host == "practice" => {
             vec![(&["agent", "rdkafka", "sqlx"], "the oracle knows only the clinic database")]
         }
-        Room::Kit | Room::Store(_) | Room::Host(_) | Room::Test => vec![],
+        Room::Kit | Room::Store(_) | Room::Rest(_) | Room::List(_) | Room::Host(_) | Room::Test => {
+            vec![]
+        }
     }
 }
 
@@ -210,7 +236,7 @@ mod tests {
         let parts: Vec<_> = folder.split('/').collect();
         let name = match parts[..] {
             ["services", "kit", noun] => format!("kit-{noun}"),
-            ["services", "domains", noun, "store"] => format!("{noun}-store"),
+            ["services", "domains", noun, room] => format!("{noun}-{room}"),
             _ => parts.last().unwrap().to_string(),
         };
         Member {
@@ -229,6 +255,13 @@ mod tests {
             member("services/kit/bus", &["rdkafka"], &["rdkafka"]),
             member("services/domains/patients", &["kit-event"], &["kit-event"]),
             member("services/domains/patients/store", &["patients", "kit-store"], &["sqlx"]),
+            member("services/domains/requests", &["kit-event"], &["kit-event"]),
+            member("services/kit/request", &["requests", "kit-event"], &["tokio"]),
+            member(
+                "services/domains/patients/rest",
+                &["patients", "patients-store", "requests", "kit-rest"],
+                &["axum"],
+            ),
             member("services/edge", &["kit-bus"], &["rdkafka"]),
             member("services/agent", &["patients", "kit-event"], &["rusqlite"]),
             member("services/practice", &["kit-event"], &["rusqlite"]),
@@ -251,6 +284,12 @@ mod tests {
             ("services/domains/planted", "kit-event", "tokio"),
             ("services/domains/planted/store", "patients", ""),
             ("services/domains/planted/store", "kit-bus", ""),
+            ("services/domains/planted/store", "kit-rest", ""),
+            ("services/domains/planted/rest", "patients", ""),
+            ("services/domains/planted/rest", "patients-store", ""),
+            ("services/domains/planted/rest", "edge", ""),
+            ("services/kit/planted", "requests", ""),
+            ("services/agent", "patients-rest", ""),
             ("services/planted", "edge", ""),
             ("services/planted", "rdkafka", ""),
             ("services/agent", "patients-store", ""),

@@ -10,15 +10,19 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use gateway::Gateway;
-use gateway::asked::Asked;
-use gateway::book::{Admission, Asking, Later, RequestBook, RequestLog, RequestQuery};
+use gateway::book::PgRecords;
 use gateway::presence::PresenceView;
 use gateway::streams::Streams;
-use gateway::tracked::Entry;
 use http::{HeaderMap, Request as HttpRequest, StatusCode};
 use kit_bus::{Placed, PublishError};
 use kit_clock::Clock;
 use kit_event::{Request, RequestId, Timestamp, UnitId, UnitSeq};
+use kit_request::Requests;
+use kit_request::limits::Limits;
+use kit_request::pending::Pending;
+use kit_request::ports::{Admission, Asking, Later, RequestBook, RequestLog, RequestQuery};
+use kit_request::tracked::Entry;
+use kit_rest::Rest;
 use kit_store::{Fresh, Page, StoreError};
 use kit_token::{Issuer, Kind, Trusted, Verifier};
 use requests::{FinalState, Reply, RequestOutcome};
@@ -49,7 +53,7 @@ pub enum Unit {
 pub struct FakeLog {
     pub unit: Mutex<Unit>,
     pub published: Mutex<Vec<Request>>,
-    pub asked: Asked,
+    pub asked: Pending,
     pub book: Arc<FakeBook>,
 }
 
@@ -81,7 +85,7 @@ pub fn word(request: &Request, unit: Unit) -> Reply {
     }
 }
 
-fn answer(asked: &Asked, request: &Request, unit: Unit) {
+fn answer(asked: &Pending, request: &Request, unit: Unit) {
     if request.type_name == "control.cancel" {
         let id: RequestId = request.body["request_id"].as_str().unwrap().parse().unwrap();
         let at = Timestamp::from_unix_ms(NOW_MS);
@@ -227,7 +231,7 @@ impl Desk {
         };
         let kinds = [Kind::Staff, Kind::Patient, Kind::Partner, Kind::Admin];
         let verifier = Verifier::open(kinds.map(source).to_vec()).await.unwrap();
-        let asked = Asked::default();
+        let asked = Pending::default();
         let log = Arc::new(FakeLog {
             unit: Mutex::new(Unit::Grants),
             published: Mutex::default(),
@@ -236,20 +240,21 @@ impl Desk {
         });
         let presence = PresenceView::default();
         let soft = CancellationToken::new();
-        let gateway = Gateway {
+        let requests = Requests {
             clock: clock.clone(),
-            verifier,
             log: log.clone(),
             book: read,
-            pool,
-            presence: presence.clone(),
-            asked,
+            records: Arc::new(PgRecords(pool.clone())),
+            presence: Arc::new(presence.clone()),
+            pending: asked,
+            limits: Limits::default(),
             reply_partition: 3,
             unit_queue_max,
-            limits: gateway::limits::Limits::default(),
-            streams: streams.clone(),
             soft: soft.clone(),
         };
+        let problems = gateway::problems::kinds().collect();
+        let rest = Arc::new(Rest { verifier, requests, pool, problems });
+        let gateway = Gateway { rest, presence: presence.clone(), streams: streams.clone() };
         let app = gateway::table::router(Arc::new(gateway));
         let desk = Self { app, log, book, presence, clock, issuer, streams, soft };
         desk.connect(UNIT);

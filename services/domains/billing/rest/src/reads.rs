@@ -1,0 +1,90 @@
+//! Reading invoices and payments.
+//!
+//! A statement (an invoice with its balance and payments) changes with each of its payments, so its
+//! ETag is the number that the read model has reached with the unit, and no single fact's.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use billing_store::InvoiceFilter;
+use http::HeaderMap;
+use kit_http::{PageQuery, Problem, QueryText};
+use kit_rest::own::only_own;
+use kit_rest::read::{id_of, patient_of};
+use kit_rest::{App, InUnit};
+use kit_store::{Fresh, Row};
+
+/// The schema of the read model.
+const SCHEMA: &str = "billing";
+
+/// `GET /v1/units/{unit}/invoices`.
+///
+/// # Errors
+/// Parameters that do not read; the read model's errors.
+pub async fn invoices(
+    State(app): State<App>,
+    scope: InUnit,
+    headers: HeaderMap,
+    mut query: QueryText,
+) -> Result<Response, Problem> {
+    let page = PageQuery::take(&mut query);
+    let mut filter = InvoiceFilter {
+        patient_id: query.take_id("patient_id"),
+        appointment_id: query.take_id("appointment_id"),
+    };
+    query.finish()?;
+    only_own(&scope, &mut filter.patient_id)?;
+    let (unit, after) = (&scope.unit, page.after.as_deref());
+    let read = || billing_store::invoices(&app.pool, unit, &filter, after, page.limit);
+    let found = app.fresh(unit, SCHEMA, &headers, read).await?;
+    Ok(app.records(unit, found))
+}
+
+/// `GET /v1/units/{unit}/invoices/{id}`: with its balance and payments.
+///
+/// # Errors
+/// 404; the read model's errors.
+pub async fn invoice(
+    State(app): State<App>,
+    scope: InUnit,
+    Path((_, id)): Path<(String, String)>,
+    headers: HeaderMap,
+    query: QueryText,
+) -> Result<Response, Problem> {
+    query.finish()?;
+    let (unit, id) = (&scope.unit, id_of(&id)?);
+    let read = || billing_store::statement(&app.pool, unit, id);
+    let found = of_that_moment(app.fresh(unit, SCHEMA, &headers, read).await?);
+    must_see(&scope, &found)?;
+    app.record(unit, &headers, found)
+}
+
+/// `GET /v1/units/{unit}/payments/{id}`.
+///
+/// # Errors
+/// 404; the read model's errors.
+pub async fn payment(
+    State(app): State<App>,
+    scope: InUnit,
+    Path((_, id)): Path<(String, String)>,
+    headers: HeaderMap,
+    query: QueryText,
+) -> Result<Response, Problem> {
+    query.finish()?;
+    let (unit, id) = (&scope.unit, id_of(&id)?);
+    let read = || billing_store::payment(&app.pool, unit, id);
+    let found = app.fresh(unit, SCHEMA, &headers, read).await?;
+    must_see(&scope, &found)?;
+    app.record(unit, &headers, found)
+}
+
+/// The statement under the number that the read model has reached.
+fn of_that_moment(mut found: Fresh<Option<Row>>) -> Fresh<Option<Row>> {
+    if let (Some(row), Some(freshness)) = (&mut found.value, found.freshness) {
+        row.seq = freshness.seq;
+    }
+    found
+}
+
+fn must_see(scope: &InUnit, found: &Fresh<Option<Row>>) -> Result<(), Problem> {
+    scope.must_see(found.value.as_ref().and_then(patient_of))
+}
