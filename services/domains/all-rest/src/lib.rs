@@ -3,6 +3,8 @@
 //! A new domain is a line here and a folder beside the others; a law of `tests/tidy` forbids a list
 //! anywhere else. It never names a route.
 
+#![deny(clippy::match_wildcard_for_single_variants, clippy::wildcard_enum_match_arm)]
+
 use kit_rest::Face;
 
 /// Every face, in no order that matters.

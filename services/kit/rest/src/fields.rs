@@ -34,8 +34,8 @@ pub fn check(rules: Result<(), Vec<FieldProblem>>) -> Result<(), Problem> {
     Err(broken.into_iter().fold(problem, |problem, it| problem.field(it.field, it.reason)))
 }
 
-/// A command as its struct writes it, so that the same command has the same hash however it was spelt.
-///
+/// A command as its struct writes it, so that the same command has the same hash however it was
+/// spelt.
 /// # Errors
 /// Never: ids, times and text have a JSON form.
 pub fn canonical(command: &impl Serialize) -> Result<Value, Problem> {

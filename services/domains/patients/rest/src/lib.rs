@@ -4,6 +4,8 @@
 //! the problems that a unit may answer with. No handler of a command is written here, and nothing
 //! here knows how a unit carries one out.
 
+#![deny(clippy::match_wildcard_for_single_variants, clippy::wildcard_enum_match_arm)]
+
 mod commands;
 mod permissions;
 mod reads;

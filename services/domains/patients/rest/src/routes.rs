@@ -12,6 +12,10 @@ use crate::{commands, reads};
 
 /// All of them.
 pub fn all() -> Vec<Route> {
+    [in_unit(), by_id()].into_iter().flatten().collect()
+}
+
+fn in_unit() -> Vec<Route> {
     vec![
         Route::new(
             Get,
@@ -37,6 +41,11 @@ pub fn all() -> Vec<Route> {
                 },
             ),
         ),
+    ]
+}
+
+fn by_id() -> Vec<Route> {
+    vec![
         Route::new(
             Get,
             "/v1/units/{unit}/patients/{id}",
