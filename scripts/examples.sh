@@ -67,7 +67,8 @@ if ! fresh java "$java/pom.xml" "$java"/src/main/java/example/*.java; then
     rm -rf "$out/java"
     mkdir -p "$out/java"
     cp -R "$java/pom.xml" "$java/src" "$out/java/"
-    (cd "$out/java" && mvn --quiet --batch-mode --strict-checksums compile dependency:copy-dependencies) ||
+    (cd "$out/java" && mvn --quiet --batch-mode --strict-checksums compile \
+        dependency:copy-dependencies) ||
         fail "Maven could not build the Java consumer"
     built java
 fi
