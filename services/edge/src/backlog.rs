@@ -1,10 +1,12 @@
 //! One unit's part of a stretch of the log of requests, for the [`Feeder`](crate::feeder::Feeder).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kit_bus::headers::{DELIVERY, EXPIRY_TIME};
 use kit_bus::{BusError, RawRecord, ScanError, Scans, Topic};
 use kit_event::{Delivery, Timestamp, UnitId};
+use kit_link::limits::QUERY_MS_MAX;
 
 use crate::feeder::{Kind, Letter, ScanOrder, Window};
 use crate::limits::{SCAN_BYTES_MAX, SCAN_CONTROLS_MAX, SCAN_PASSED_RECORDS_MAX, SCAN_RECORDS_MAX};
@@ -48,13 +50,20 @@ pub fn letter(record: Arc<RawRecord>) -> Letter<Arc<RawRecord>> {
         (false, true) => Kind::Query,
         (false, false) => Kind::Command,
     };
-    Letter { position: record.offset, kind, content: record }
+    Letter { position: record.offset, kind, heard_at: None, content: record }
 }
 
 /// Whether a query's deadline lies ahead.
 pub fn is_alive(record: &RawRecord, now: Timestamp) -> bool {
     let expires_at = record.header(EXPIRY_TIME).and_then(|text| text.parse::<Timestamp>().ok());
     expires_at.is_some_and(|at| at > now)
+}
+
+/// For how long after it was written a query is of use, by the clock of the gateway that wrote it.
+pub fn lifetime(record: &RawRecord) -> Duration {
+    let expires_at = record.header(EXPIRY_TIME).and_then(|text| text.parse::<Timestamp>().ok());
+    let ms = expires_at.map_or(0, |at| at.unix_ms().saturating_sub(record.timestamp_ms));
+    Duration::from_millis(u64::try_from(ms).unwrap_or_default().min(QUERY_MS_MAX))
 }
 
 /// Reads what `order` asks for, or as much of it as a link may hold; at most so much that others

@@ -7,9 +7,9 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
+use http::header::{CONNECTION, CONTENT_TYPE, DATE, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -17,6 +17,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use kit_event::Timestamp;
 use kit_lifecycle::Lifecycle;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::handshake::server::create_response;
@@ -103,6 +104,11 @@ fn answer(
         Ok(response) => response,
         Err((status, detail)) => return Ok(problem(status, detail)),
     };
+    // Agents make their tokens by it, so it is the network's time and not this machine's.
+    let mut upgrade = upgrade;
+    if let Ok(date) = HeaderValue::from_str(&date(edge.clock.now())) {
+        upgrade.headers_mut().insert(DATE, date);
+    }
     let Some(newcomer) = newcomer else {
         return Ok(problem(StatusCode::BAD_REQUEST, "a socket carries one upgrade"));
     };
@@ -115,6 +121,12 @@ fn answer(
         }
     });
     Ok(upgrade)
+}
+
+/// A time as HTTP writes it.
+fn date(at: Timestamp) -> String {
+    let since_1970 = Duration::from_millis(u64::try_from(at.unix_ms()).unwrap_or_default());
+    httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + since_1970)
 }
 
 /// The socket under hyper's upgrade, and what was read of it already.

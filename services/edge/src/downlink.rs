@@ -8,8 +8,8 @@ use kit_link::{Cancel, FromEdge, NewEpoch, Query, Reemit, RequestFrame, Resend, 
 use requests::control;
 use serde::de::DeserializeOwned;
 
-use crate::backlog::is_alive;
-use crate::feeder::{Kind, Outgoing};
+use crate::backlog::{is_alive, lifetime};
+use crate::feeder::{Kind, Letter, Outgoing};
 use crate::figures::REQUEST_UNREADABLE;
 use crate::traced;
 use crate::uplink::{chain, registry_pauses};
@@ -41,7 +41,7 @@ enum Misfit {
 /// Opens a record, waiting for the registry where it must; what cannot be read is parked.
 pub async fn open(bus: &Bus, out: &Outgoing<Arc<RawRecord>>, now: Timestamp) -> Opened {
     let record = &out.letter.content;
-    if out.letter.kind == Kind::Query && !is_alive(record, now) {
+    if out.letter.kind == Kind::Query && !is_wanted(&out.letter, now) {
         return Opened::TooLate;
     }
     let cause = match request(bus, record).await {
@@ -67,6 +67,15 @@ pub async fn open(bus: &Bus, out: &Outgoing<Arc<RawRecord>>, now: Timestamp) -> 
         park(bus, record, &cause).await;
     }
     Opened::Unreadable
+}
+
+/// Whether a query's asker still waits. One that the tail gave is judged by how long it has waited
+/// here, whatever this machine's clock says; one that was found on the log by the network's time.
+fn is_wanted(letter: &Letter<Arc<RawRecord>>, now: Timestamp) -> bool {
+    match letter.heard_at {
+        Some(heard_at) => heard_at.elapsed() < lifetime(&letter.content),
+        None => is_alive(&letter.content, now),
+    }
 }
 
 /// A record is passed over only when its copy is safe.

@@ -59,7 +59,7 @@ impl DurableScan {
     }
 
     /// The unit's last durable fact.
-    pub fn end(self) -> Option<OnLog> {
+    pub fn last(&self) -> Option<OnLog> {
         self.last
     }
 }
@@ -73,7 +73,7 @@ mod tests {
         for (offset, (epoch, seq)) in (0..).zip(seen) {
             scan.saw(UnitSeq::new(*epoch, *seq), Uuid::from_u128(offset as u128), offset);
         }
-        scan.end().map(|on| (on.durable.seq, on.offset))
+        scan.last().map(|on| (on.durable.seq, on.offset))
     }
 
     #[test]
@@ -87,7 +87,7 @@ mod tests {
         let mut scan = DurableScan::default();
         scan.saw(UnitSeq::new(1, 1), Uuid::from_u128(1), 0);
         scan.saw(UnitSeq::new(1, 1), Uuid::from_u128(2), 1);
-        assert_eq!(scan.end().unwrap().durable.id, Uuid::from_u128(1));
+        assert_eq!(scan.last().unwrap().durable.id, Uuid::from_u128(1));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What every link of an edge shares.
 
+use std::sync::Arc;
+
 use kit_bus::{Bus, Scans};
 use kit_clock::Clock;
 use kit_token::Verifier;
@@ -8,8 +10,11 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budgets;
+use crate::facts_index::FactsIndex;
 use crate::fault::Fault;
+
 use crate::limits::{PAUSE_MS_MAX, PAUSE_MS_MIN};
+use crate::network_time::NetworkTime;
 use crate::presence::Whereabouts;
 use crate::roster::Roster;
 use crate::tail::Tail;
@@ -23,12 +28,16 @@ pub struct Edge {
     pub bus: Bus,
     /// The network's time.
     pub clock: Clock,
+    /// How it is known.
+    pub time: Arc<NetworkTime>,
     /// Who is believed to speak for a unit.
     pub verifier: Verifier,
     /// The live tail of requests.
     pub tail: Tail,
     /// Temporary scans.
     pub scans: Scans,
+    /// What is durable of units of which nothing recent is known.
+    pub facts_index: FactsIndex,
     /// Who is connected here.
     pub roster: Roster,
     /// Where units are, as the presence topic says.

@@ -15,6 +15,8 @@
 
 use std::collections::VecDeque;
 
+use tokio::time::Instant;
+
 use crate::limits::{AHEAD_LETTERS_MAX, HELD_BACK_RECORDS_MAX};
 
 /// What a record on `unit.requests` is to its unit.
@@ -35,6 +37,8 @@ pub struct Letter<R> {
     pub position: i64,
     /// What it is to the unit.
     pub kind: Kind,
+    /// When the tail gave it; none for one that was read from the log later.
+    pub heard_at: Option<Instant>,
     /// The record.
     pub content: R,
 }

@@ -6,7 +6,7 @@ use super::*;
 type Log = Vec<Option<Kind>>;
 
 fn letter(position: i64, kind: Kind) -> Letter<i64> {
-    Letter { position, kind, content: position }
+    Letter { position, kind, heard_at: None, content: position }
 }
 
 /// Reads the log as the edge's scans do, at most `most` letters at a time.

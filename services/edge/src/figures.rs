@@ -40,6 +40,11 @@ pub const PARTITIONS_TAILED: Gauge = Gauge::new(
     "Partitions of requests that this edge reads at their end.",
     [],
 );
+pub const CLOCK_OFF_SECONDS: Gauge = Gauge::new(
+    "arteria_edge_clock_off_seconds",
+    "How far the network's time is from this machine's clock.",
+    [],
+);
 pub const FACTS: Counter = Counter::new("arteria_edge_facts_total", "Facts taken from agents.", []);
 pub const ACK_SECONDS: Histogram =
     Histogram::new("arteria_edge_ack_seconds", "From a fact's arrival to its ACK.", []);
@@ -95,7 +100,7 @@ pub const LIVENESS_FAILURES: Counter = Counter::new(
 
 /// Describes what the edge tells, and begins its counters.
 pub fn describe() {
-    for gauge in [&UNITS_CONNECTED, &UNITS_WAITING, &PARTITIONS_TAILED] {
+    for gauge in [&UNITS_CONNECTED, &UNITS_WAITING, &PARTITIONS_TAILED, &CLOCK_OFF_SECONDS] {
         gauge.describe();
         gauge.get().set(0.0);
     }

@@ -19,13 +19,14 @@ use kit_link::{
 use kit_token::Refused;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::budget::UnitBudget;
 use crate::edge::{Edge, draining, log_unavailable, overloaded};
 use crate::fault::Fault;
 use crate::limits::{HELLO_TURN_MS, REFUSED_AFTER_MS};
 use crate::link::{self, Holding, Link};
-use crate::on_log;
+use crate::on_log::{self, OnLogError};
 use crate::places::{Newcomer, Place, Places};
 use crate::presence::{Standing, presence_record};
 use crate::roster::Seat;
@@ -72,7 +73,7 @@ pub async fn greet(
     let (admitted, early) = admit_watching(&edge, unit, &hello, &mut wire).await;
     let admitted = match admitted {
         Ok(admitted) => admitted,
-        Err(fault) => return end(wire, Some(fault)).await,
+        Err(fault) => return end(wire, fault).await,
     };
     let early = early.or_else(|| wire.next(true).now_or_never());
     let mut wire = wire.widened().await;
@@ -201,56 +202,88 @@ fn told(refused: &Refused) -> String {
 }
 
 /// Works out the answer while the socket is watched. The work is never dropped half-way: it may
-/// have written that the unit is here.
+/// have written that the unit is here. Before it has, it ends when the agent leaves.
 async fn admit_watching(
     edge: &Arc<Edge>,
     unit: UnitId,
     hello: &Hello,
     wire: &mut Wire,
-) -> (Result<Admitted, Fault>, Option<Event>) {
-    let mut work = pin!(admit(edge, unit, hello));
+) -> (Result<Admitted, Option<Fault>>, Option<Event>) {
+    let left = CancellationToken::new();
+    let mut work = pin!(admit(edge, unit, hello, &left));
     let mut early = None;
     loop {
         tokio::select! {
             admitted = &mut work => return (admitted, early),
             event = wire.next(true), if early.is_none() => match event {
                 Event::Alive => {}
-                event => early = Some(event),
+                event => {
+                    if matches!(event, Event::Gone) {
+                        left.cancel();
+                    }
+                    early = Some(event);
+                }
             },
         }
     }
 }
 
-async fn admit(edge: &Arc<Edge>, unit: UnitId, hello: &Hello) -> Result<Admitted, Fault> {
-    let turn = timeout(Duration::from_millis(HELLO_TURN_MS), edge.hellos.acquire()).await;
-    let Ok(Ok(_turn)) = turn else {
-        return Err(overloaded("too many agents connect at once"));
-    };
+/// Lets a unit in. No fault means that its agent left before anybody was told of it.
+async fn admit(
+    edge: &Arc<Edge>,
+    unit: UnitId,
+    hello: &Hello,
+    left: &CancellationToken,
+) -> Result<Admitted, Option<Fault>> {
     let partition = edge.bus.partition_of(unit.as_str());
     let log = LogIdentity(edge.bus.log_identity(Topic::Requests, partition));
+    let sighted = edge.whereabouts.on_log(&unit, &log.0);
+    let begin = tokio::select! {
+        () = left.cancelled() => return Err(None),
+        begin = on_log::prepare(edge, &unit, sighted, hello.facts_offset) => begin,
+    };
+    let begin = begin.map_err(|error| not_found(&unit, &error))?;
+    let turn = timeout(Duration::from_millis(HELLO_TURN_MS), edge.hellos.acquire()).await;
+    let Ok(Ok(_turn)) = turn else {
+        return Err(Some(overloaded("too many agents connect at once")));
+    };
     let ends = edge.bus.watermarks(Topic::Requests, partition).await.map_err(|error| {
         tracing::warn!(%unit, error = chain(&error), "the ends of the requests are not known");
         log_unavailable("the log of requests cannot be read")
     })?;
-    let sighted = edge.whereabouts.on_log(&unit, &log.0);
     let (resume, next) = resume(hello.cursor.as_ref(), &log, ends);
     let since = edge.clock.now();
     let agent_version = plain_version(&hello.agent_version);
     let standing = Standing { unit: unit.clone(), since, agent_version, log };
+    if left.is_cancelled() {
+        // Its number would be greater than that of the link that the agent has made meanwhile.
+        return Err(None);
+    }
     let conn_epoch = announce(edge, &standing, next, sighted).await?;
     let seat = edge.roster.enter(unit.clone(), conn_epoch);
     if let Some(holder) = edge.whereabouts.conn_epoch(&unit).filter(|holder| *holder > conn_epoch) {
         edge.roster.heard(&unit, holder);
     }
-    let durable = on_log::find(edge, &unit, sighted, hello.facts_offset).await.map_err(|error| {
-        tracing::warn!(%unit, error = chain(&error), "what is durable could not be found");
-        log_unavailable("the log of facts cannot be read")
-    });
-    match durable {
+    match on_log::find(edge, &unit, &begin).await {
         Ok(durable) => Ok(Admitted { seat, standing, durable, resume, next, head: ends.high }),
-        Err(fault) => {
+        Err(error) => {
             link::write_away(edge, &standing, &seat, Some(next), sighted).await;
-            Err(fault)
+            Err(Some(not_found(&unit, &error)))
+        }
+    }
+}
+
+/// The end of a link for whose unit it is not known what is durable.
+fn not_found(unit: &UnitId, error: &OnLogError) -> Fault {
+    let error_text = chain(error);
+    match error.retry_after_ms() {
+        Some(pause_ms) => {
+            tracing::info!(%unit, error = error_text, "a unit waits for what is durable");
+            overloaded("what is durable of the unit is being looked for").retry_after_ms(pause_ms)
+        }
+        None => {
+            tracing::warn!(%unit, error = error_text, "what is durable could not be found");
+            log_unavailable("the log of facts cannot be read")
         }
     }
 }

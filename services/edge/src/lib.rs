@@ -14,7 +14,7 @@
 //! |---|---|
 //! | [`door`], [`places`] | sockets, the upgrade; how many there may be |
 //! | [`greeting`] | from HELLO to WELCOME |
-//! | [`on_log`], [`durable`] | what of a unit is on the log |
+//! | [`on_log`], [`durable`], [`facts_index`] | what of a unit is on the log; of all units of a partition |
 //! | [`link`] | a link's steady state and its end |
 //! | [`session`] | what may follow what; pure |
 //! | [`budget`] | what one unit may ask for in a time |
@@ -25,7 +25,7 @@
 //! | [`tail`], [`backlog`], [`feeder`], [`downlink`] | requests on their way down |
 //! | [`traced`] | the edge's steps of a trace |
 //! | [`presence`], [`roster`], [`watch`] | where units are, who is connected here |
-//! | [`edge`] | what all links share |
+//! | [`edge`], [`network_time`] | what all links share; what time it is |
 //! | [`vitals`], [`figures`], [`lag`] | what a unit tells of itself; what the edge tells |
 //! | [`limits`] | every number |
 
@@ -35,6 +35,7 @@ pub mod door;
 pub mod downlink;
 pub mod durable;
 pub mod edge;
+pub mod facts_index;
 pub mod fault;
 pub mod feeder;
 pub mod figures;
@@ -42,6 +43,7 @@ pub mod greeting;
 pub mod lag;
 pub mod limits;
 pub mod link;
+pub mod network_time;
 pub mod on_log;
 pub mod places;
 pub mod presence;
@@ -89,16 +91,17 @@ pub async fn run(settings: Settings, life: Lifecycle) -> anyhow::Result<()> {
 /// # Errors
 /// As [`run`].
 pub async fn start(settings: Settings, life: Lifecycle) -> anyhow::Result<SocketAddr> {
-    start_with(settings, places::Places::default(), life).await
+    start_with(settings, places::Places::default(), Clock::system(), life).await
 }
 
-/// As [`start`], with other bounds than the usual ones.
+/// As [`start`], with other bounds than the usual ones, and with another clock as the machine's.
 ///
 /// # Errors
 /// As [`run`].
 pub async fn start_with(
     settings: Settings,
     places: places::Places,
+    own: Clock,
     life: Lifecycle,
 ) -> anyhow::Result<SocketAddr> {
     figures::describe();
@@ -106,8 +109,9 @@ pub async fn start_with(
     let listener = TcpListener::bind(addr).await.with_context(|| format!("binding {addr}"))?;
     let addr = listener.local_addr()?;
     let (kafka, caught_up) = (life.readiness().latch("kafka"), life.readiness().latch("presence"));
-    let edge = Arc::new(connect(&settings).await?);
+    let edge = Arc::new(connect(&settings, own).await?);
     kafka.release();
+    watch::learn_time(&edge).await;
     let presence = watch::presence_reader(&edge.bus).await?;
     let tail = edge.bus.reader(
         "edge-tail",
@@ -170,7 +174,7 @@ async fn open_door(
     Ok(())
 }
 
-async fn connect(settings: &Settings) -> anyhow::Result<Edge> {
+async fn connect(settings: &Settings, own: Clock) -> anyhow::Result<Edge> {
     let config = BusConfig {
         brokers: settings.kafka.clone(),
         registry_url: settings.registry_url.clone(),
@@ -185,15 +189,19 @@ async fn connect(settings: &Settings) -> anyhow::Result<Edge> {
         keys: agents.jwks.parse::<KeySource>()?,
     };
     let verifier = Verifier::open(vec![trusted]).await.context("reading the agents' keys")?;
+    let whereabouts = presence::Whereabouts::default();
+    let time = Arc::new(network_time::NetworkTime::new(own));
     Ok(Edge {
         id: edge::edge_id(settings.edge_id.as_deref()),
         scans: bus.scans(SCANS_MAX),
+        facts_index: facts_index::FactsIndex::new(bus.clone(), whereabouts.clone()),
         bus,
-        clock: Clock::system(),
+        clock: time.clock(),
         verifier,
-        tail: tail::Tail::default(),
+        tail: tail::Tail::new(time.clone()),
+        time,
         roster: roster::Roster::default(),
-        whereabouts: presence::Whereabouts::default(),
+        whereabouts,
         budgets: budget::Budgets::default(),
         hellos: Semaphore::new(HELLOS_MAX),
         is_caught_up: CancellationToken::new(),

@@ -132,3 +132,27 @@ pub const BUDGETS_KEPT_MAX: usize = 2 * LINKS_MAX;
 pub const ASKED_MAX: usize = 256;
 /// Records that one scan looks through before others have their turn.
 pub const SCAN_PASSED_RECORDS_MAX: i64 = 20_000;
+/// Records of facts that are scanned for one unit alone; where more may have to be read, one pass
+/// learns all units of the partition.
+pub const SCAN_FACTS_MAX: i64 = 20_000;
+/// Partitions of facts that are passed over at once, beside all other scans.
+pub const PASSES_MAX: usize = 2;
+/// Records that a pass reads before another partition has its turn.
+pub const LEARN_SLICE_RECORDS: i64 = 50_000;
+/// How long a HELLO waits for a pass before its agent is told to come back; agents give up after a
+/// minute, and the pass goes on without them.
+pub const LEARN_WITHIN_MS: u64 = 20_000;
+/// The pause that such an agent is told: a millisecond for each hundred records that are left to
+/// read, at least the first of these and at most the second.
+pub const LEARN_PAUSE_MS_MIN: i64 = 2_000;
+/// See [`LEARN_PAUSE_MS_MIN`].
+pub const LEARN_PAUSE_MS_MAX: i64 = 30_000;
+/// From how far on a machine's clock is said to be wrong.
+pub const CLOCK_OFF_MS_ALARM: i64 = 5_000;
+/// How long an edge that starts waits to be told the time by its broker, before it goes by its own.
+pub const FIRST_LIVENESS_WITHIN_MS: u64 = 5_000;
+/// Steps of the network's time below this are the way that an answer took, and are not made.
+pub const CLOCK_STEP_MS_MIN: i64 = 200;
+/// How long a link that a newer connection took over waits to hear whether that one came to stand:
+/// its second presence, a second after its WELCOME, says so.
+pub const TAKEOVER_WITHIN_MS: u64 = 4_000;

@@ -6,30 +6,59 @@
 //! that it stands over writes its own again.
 
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use kit_bus::{Outgoing, Topic};
 use kit_clock::Clock;
 use kit_event::{Timestamp, UnitId};
 use kit_link::{Durable, LogIdentity};
-use units::{EdgeLiveness, Presence, PresenceMap, PresenceRecord};
+use tokio::sync::Notify;
+use units::{Connection, EdgeLiveness, Presence, PresenceMap, PresenceRecord};
 use uuid::Uuid;
 
+use crate::limits::TAKEOVER_WITHIN_MS;
 use crate::session::OnLog;
 
 /// Every unit that the topic names; clones are the same.
 #[derive(Debug, Clone, Default)]
-pub struct Whereabouts(Arc<Mutex<PresenceMap>>);
+pub struct Whereabouts(Arc<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    map: Mutex<PresenceMap>,
+    changed: Notify,
+}
 
 impl Whereabouts {
     fn map(&self) -> MutexGuard<'_, PresenceMap> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.0.map.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// The topic holds `presence` at `offset`; gives the number of the connection that it is of.
     pub fn saw(&self, offset: i64, presence: Presence, now: Timestamp) -> i64 {
         let conn_epoch = presence.conn_epoch.unwrap_or(offset);
         self.map().apply(PresenceRecord::Unit(presence), offset, now);
+        self.0.changed.notify_waiters();
         conn_epoch
+    }
+
+    /// Waits until it is known whether connection `by` of a unit, or a later one, came to stand;
+    /// false where it ended before, or does not come to stand in time. A number is given before the
+    /// WELCOME, and its agent may have left by then.
+    pub async fn came_to_stand(&self, unit: &UnitId, by: i64) -> bool {
+        let stands = async {
+            loop {
+                let changed = self.0.changed.notified();
+                let connection = self.map().connection(unit).filter(|(number, _)| *number >= by);
+                match connection {
+                    Some((_, Connection::Established)) => return true,
+                    Some((_, Connection::Over)) => return false,
+                    Some((_, Connection::Announced)) | None => changed.await,
+                }
+            }
+        };
+        let within = Duration::from_millis(TAKEOVER_WITHIN_MS);
+        tokio::time::timeout(within, stands).await.unwrap_or(false)
     }
 
     /// The connection that holds a unit, on whatever edge.

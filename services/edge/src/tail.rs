@@ -10,12 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use kit_bus::{Bus, BusError, Polled, RawRecord, Reader, Topic};
-use kit_event::UnitId;
+use kit_event::{Timestamp, UnitId};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use crate::figures;
 use crate::limits::{LIVE_QUEUE_RECORDS, PARTITION_LINGER_MS};
+use crate::network_time::NetworkTime;
 use crate::uplink::chain;
 
 /// A pause after partitions could not be assigned, before they are asked for again.
@@ -42,10 +43,10 @@ struct State {
     ids: u64,
 }
 
-#[derive(Default)]
 struct Shared {
     state: Mutex<State>,
     changed: Notify,
+    time: Arc<NetworkTime>,
 }
 
 impl Shared {
@@ -55,7 +56,7 @@ impl Shared {
 }
 
 /// The tail; clones are the same.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Tail(Arc<Shared>);
 
 /// A unit's place at the tail; given back when it is dropped.
@@ -72,6 +73,11 @@ pub struct Subscription {
 }
 
 impl Tail {
+    /// A tail of no partition, which tells `time` what the gateways' clocks say.
+    pub fn new(time: Arc<NetworkTime>) -> Self {
+        Self(Arc::new(Shared { state: Mutex::default(), changed: Notify::new(), time }))
+    }
+
     /// Listens for a unit's records; a place that the unit already has is given up.
     ///
     /// # Errors
@@ -156,7 +162,10 @@ impl Tail {
 
     fn take(&self, polled: Polled) -> Result<(), BusError> {
         match polled {
-            Polled::Record(record) => self.dispatch(record),
+            Polled::Record(record) => {
+                self.0.time.gateway_says(Timestamp::from_unix_ms(record.timestamp_ms));
+                self.dispatch(record);
+            }
             Polled::EndOfPartition { .. } => {}
             Polled::OutOfRange { partition, offset, low, high, .. } => {
                 tracing::error!(partition, offset, low, high, "the tail's place is not on the log");
@@ -290,6 +299,13 @@ impl Drop for Subscription {
         if place.units.is_empty() {
             place.empty_since = Instant::now();
         }
+    }
+}
+
+#[cfg(test)]
+impl Default for Tail {
+    fn default() -> Self {
+        Self::new(Arc::new(NetworkTime::new(kit_clock::Clock::fixed(Timestamp::from_unix_ms(0)))))
     }
 }
 

@@ -16,7 +16,7 @@ use units::{EdgeLiveness, Presence};
 
 use crate::edge::Edge;
 use crate::figures::PRESENCE_UNREADABLE;
-use crate::limits::{READER_CHANNEL_RECORDS, TAIL_FETCH_WAIT_MS};
+use crate::limits::{FIRST_LIVENESS_WITHIN_MS, READER_CHANNEL_RECORDS, TAIL_FETCH_WAIT_MS};
 use crate::presence::liveness_record;
 use crate::uplink::chain;
 
@@ -155,6 +155,26 @@ async fn park(edge: &Edge, record: &RawRecord, cause: &str) {
     }
 }
 
+/// Says that the edge is alive, and learns from the answer what time it is.
+async fn say_alive_once(edge: &Edge) -> anyhow::Result<()> {
+    let record = liveness_record(&edge.id, &edge.clock)?;
+    if let Some(at) = edge.bus.publish_logged(record).await?.at {
+        edge.time.broker_says(at);
+    }
+    Ok(())
+}
+
+/// Learns what time it is before anybody is told. An edge whose broker is slow begins by its own
+/// clock, and learns later.
+pub async fn learn_time(edge: &Edge) {
+    let within = Duration::from_millis(FIRST_LIVENESS_WITHIN_MS);
+    match tokio::time::timeout(within, say_alive_once(edge)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(error = format!("{error:#}"), "the time is not known yet"),
+        Err(_) => tracing::warn!("the time is not known yet: the broker does not answer"),
+    }
+}
+
 /// Says every two seconds that the edge is alive, until the soft token.
 ///
 /// # Errors
@@ -167,13 +187,9 @@ pub async fn say_alive(edge: Arc<Edge>, soft: CancellationToken) -> anyhow::Resu
             () = soft.cancelled() => return Ok(()),
             _ = every.tick() => {}
         }
-        let said = async {
-            let record = liveness_record(&edge.id, &edge.clock)?;
-            anyhow::Ok(edge.bus.publish(record).await?)
-        };
         tokio::select! {
             () = soft.cancelled() => return Ok(()),
-            said = said => if let Err(error) = said {
+            said = say_alive_once(&edge) => if let Err(error) = said {
                 crate::figures::LIVENESS_FAILURES.get().increment(1);
                 tracing::warn!(error = format!("{error:#}"), "liveness could not be written");
             },

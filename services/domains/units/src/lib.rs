@@ -20,7 +20,7 @@ pub mod public;
 pub mod unit;
 
 pub use presence::{EdgeLiveness, Presence};
-pub use presence_map::{Change, Holder, PresenceMap, PresenceRecord, online};
+pub use presence_map::{Change, Connection, Holder, PresenceMap, PresenceRecord, online};
 pub use unit::{EpochOpened, EpochSeeded, Fact, FactWithheld, UnitAmended};
 
 use kit_event::{

@@ -16,9 +16,9 @@ pub const LIVENESS_EVERY_MS: i64 = 2_000;
 /// A unit is online only while its edge's liveness arrived within this time: three of the records
 /// may be late before anybody is called away.
 pub const LIVENESS_WITHIN_MS: i64 = 6_000;
-/// How far an edge's clock may be from a reader's. A record older than this is not news: a reader
-/// that starts meets the last words of edges that died long ago, and must not take them for alive.
-pub const LIVENESS_SKEW_MS_MAX: i64 = 60_000;
+/// By how much two records of one edge may arrive further apart, or closer, than they were written,
+/// and still have come as they were written.
+pub const LIVENESS_JITTER_MS_MAX: i64 = 1_000;
 
 /// A record of the topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +68,17 @@ struct Standing {
     presence: Presence,
 }
 
+/// How far a connection has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connection {
+    /// It has its number. Its agent may have left before it was welcomed.
+    Announced,
+    /// It was welcomed, and told news of itself since.
+    Established,
+    /// It ended, and no other came.
+    Over,
+}
+
 /// The connection that holds a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Holder<'a> {
@@ -77,11 +88,53 @@ pub struct Holder<'a> {
     pub conn_epoch: i64,
 }
 
+/// What a reader knows of an edge's life.
+///
+/// No two clocks are compared for it, as any may be wrong by hours. Both are only asked how much
+/// time passed between two records: the edge's for when they were written, the reader's for when
+/// they came. Records that come as far apart as they were written come as they are written; those
+/// that come closer are what a reader that was cut off finds waiting, and the last words of an edge
+/// that died meanwhile may be among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Life {
+    /// The last record, by the edge's clock.
+    said_at: Timestamp,
+    /// When it came, by the reader's; none where it was there before the reader.
+    arrived_at: Option<Timestamp>,
+    /// What lies between the two where a record is not late.
+    distance_ms: i64,
+    /// When the edge was last alive, by the reader's clock.
+    alive_at: Option<Timestamp>,
+}
+
+impl Life {
+    /// A first record that came just now.
+    fn begins(said_at: Timestamp, now: Timestamp) -> Self {
+        let distance_ms = now.unix_ms() - said_at.unix_ms();
+        Self { said_at, arrived_at: Some(now), distance_ms, alive_at: Some(now) }
+    }
+
+    fn hears(self, said_at: Timestamp, now: Timestamp) -> Self {
+        let Some(arrived_at) = self.arrived_at else { return Self::begins(said_at, now) };
+        let distance_ms = now.unix_ms() - said_at.unix_ms();
+        let came_ms = now.unix_ms() - arrived_at.unix_ms();
+        let written_ms = said_at.unix_ms() - self.said_at.unix_ms();
+        let apart = came_ms >= LIVENESS_EVERY_MS / 2;
+        let as_written = apart && (came_ms - written_ms).abs() <= LIVENESS_JITTER_MS_MAX;
+        if as_written || distance_ms <= self.distance_ms {
+            return Self::begins(said_at, now);
+        }
+        let was_alive_at = now.plus_ms(self.distance_ms - distance_ms);
+        let alive_at = self.alive_at.max(Some(was_alive_at));
+        Self { said_at, arrived_at: Some(now), alive_at, ..self }
+    }
+}
+
 /// Every unit and edge that the topic has spoken of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PresenceMap {
     units: HashMap<UnitId, Standing>,
-    heard: HashMap<String, Timestamp>,
+    edges: HashMap<String, Life>,
 }
 
 /// The one rule of being online: some edge holds the unit's connection, and that edge was heard
@@ -97,6 +150,22 @@ impl PresenceMap {
         match record {
             PresenceRecord::Unit(presence) => self.place(presence, offset),
             PresenceRecord::Edge(liveness) => self.hear(liveness, now),
+        }
+    }
+
+    /// Takes a record that stood on the topic before the reader began, at `now`. Of an edge it may
+    /// be the last word: what its clock says is believed only where it says just now, so that a
+    /// reader that starts among clocks that agree need not wait for the next record.
+    pub fn replay(&mut self, record: PresenceRecord, offset: i64, now: Timestamp) -> Change {
+        match record {
+            PresenceRecord::Unit(presence) => self.place(presence, offset),
+            PresenceRecord::Edge(EdgeLiveness { edge_id, at }) => {
+                let is_now = (now.unix_ms() - at.unix_ms()).abs() <= LIVENESS_WITHIN_MS;
+                let alive_at = is_now.then(|| at.min(now));
+                let life = Life { said_at: at, arrived_at: None, distance_ms: 0, alive_at };
+                self.edges.insert(edge_id, life);
+                Change::Heard
+            }
         }
     }
 
@@ -118,11 +187,12 @@ impl PresenceMap {
         change
     }
 
-    fn hear(&mut self, liveness: EdgeLiveness, now: Timestamp) -> Change {
-        let newest_possible = liveness.at.plus_ms(LIVENESS_SKEW_MS_MAX);
-        let arrived = now.min(newest_possible);
-        let heard = self.heard.entry(liveness.edge_id).or_insert(arrived);
-        *heard = arrived.max(*heard);
+    fn hear(&mut self, EdgeLiveness { edge_id, at }: EdgeLiveness, now: Timestamp) -> Change {
+        let life = match self.edges.get(&edge_id) {
+            Some(life) => life.hears(at, now),
+            None => Life::begins(at, now),
+        };
+        self.edges.insert(edge_id, life);
         Change::Heard
     }
 
@@ -134,6 +204,17 @@ impl PresenceMap {
     /// The last presence record that stands for the unit; none for a unit never seen.
     pub fn presence(&self, unit: &UnitId) -> Option<&Presence> {
         self.units.get(unit).map(|standing| &standing.presence)
+    }
+
+    /// The number of the unit's last connection, and what its last record says of it.
+    pub fn connection(&self, unit: &UnitId) -> Option<(i64, Connection)> {
+        let Standing { conn_epoch, presence } = self.units.get(unit)?;
+        let connection = match (&presence.edge_id, presence.conn_epoch) {
+            (None, _) => Connection::Over,
+            (Some(_), None) => Connection::Announced,
+            (Some(_), Some(_)) => Connection::Established,
+        };
+        Some((*conn_epoch, connection))
     }
 
     /// The connection that holds the unit, whether or not its edge is still alive.
@@ -159,7 +240,7 @@ impl PresenceMap {
     }
 
     fn heard_of(&self, presence: &Presence) -> Option<Timestamp> {
-        self.heard.get(presence.edge_id.as_deref()?).copied()
+        self.edges.get(presence.edge_id.as_deref()?)?.alive_at
     }
 }
 
@@ -209,6 +290,20 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_is_announced_then_established_then_over() {
+        let mut map = PresenceMap::default();
+        assert_eq!(map.connection(&unit()), None);
+        map.apply(record(Some("e1"), None), 40, at(0));
+        assert_eq!(map.connection(&unit()), Some((40, Connection::Announced)));
+        map.apply(record(Some("e1"), Some(40)), 41, at(0));
+        assert_eq!(map.connection(&unit()), Some((40, Connection::Established)));
+        map.apply(record(None, Some(40)), 42, at(0));
+        assert_eq!(map.connection(&unit()), Some((40, Connection::Over)));
+        map.apply(record(Some("e2"), Some(39)), 43, at(0));
+        assert_eq!(map.connection(&unit()), Some((40, Connection::Over)));
+    }
+
+    #[test]
     fn a_unit_is_online_only_while_its_edge_was_heard_within_six_seconds() {
         let mut map = PresenceMap::default();
         map.apply(record(Some("e1"), None), 40, at(0));
@@ -249,23 +344,87 @@ mod tests {
         assert!(map.is_online(&unit(), at(0)));
     }
 
+    /// Hours that any two machines' clocks may be apart.
+    const HOUR: i64 = 3_600_000;
+
     #[test]
     fn last_words_of_an_edge_long_dead_do_not_make_its_units_online() {
+        for said in [-HOUR, -7_000, HOUR] {
+            let mut map = PresenceMap::default();
+            map.replay(record(Some("e1"), None), 40, at(0));
+            map.replay(alive("e1", said), 1, at(0));
+            assert!(!map.is_online(&unit(), at(0)), "said {said} ms from now");
+        }
         let mut map = PresenceMap::default();
-        map.apply(record(Some("e1"), None), 40, at(0));
-        map.apply(alive("e1", -3_600_000), 1, at(0));
-        assert!(!map.is_online(&unit(), at(0)));
+        map.replay(record(Some("e1"), None), 40, at(0));
+        map.replay(alive("e1", -1_500), 1, at(0));
+        assert!(map.is_online(&unit(), at(0)), "clocks agree, and it was said just now");
+        assert!(!map.is_online(&unit(), at(4_501)));
     }
 
     #[test]
-    fn an_edge_whose_clock_is_a_little_off_is_alive_all_the_same() {
-        for off in [-30_000, 0, 30_000] {
+    fn an_edge_is_alive_whatever_its_clock_says() {
+        for off in [-24 * HOUR, -67_000, -30_000, 0, 30_000, 67_000, 24 * HOUR] {
+            for was_there in [false, true] {
+                let mut map = PresenceMap::default();
+                map.apply(record(Some("e1"), None), 40, at(0));
+                if was_there {
+                    map.replay(alive("e1", off - 2_000), 1, at(0));
+                }
+                for round in 0..5 {
+                    let now = round * LIVENESS_EVERY_MS;
+                    map.apply(alive("e1", off + now), 1, at(now + 40 * (round % 2)));
+                    assert!(map.is_online(&unit(), at(now + 6_000)), "off by {off} ms");
+                }
+                assert!(!map.is_online(&unit(), at(14_041)), "off by {off} ms");
+            }
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_takes_nobody_offline() {
+        for step in [-HOUR, -90_000, 90_000, HOUR] {
+            let mut map = PresenceMap::default();
+            map.apply(record(Some("e1"), None), 40, at(0));
+            for round in 0..10 {
+                let now = round * LIVENESS_EVERY_MS;
+                let said = if round < 5 { now } else { now + step };
+                map.apply(alive("e1", said), 1, at(now));
+                assert!(map.is_online(&unit(), at(now + 1_999)), "round {round}, step {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_reader_that_was_cut_off_finds_waiting_tells_when_it_was_written() {
+        for off in [-HOUR, 0, HOUR] {
             let mut map = PresenceMap::default();
             map.apply(record(Some("e1"), None), 40, at(0));
             map.apply(alive("e1", off), 1, at(0));
-            assert!(map.is_online(&unit(), at(6_000)), "off by {off} ms");
-            assert!(!map.is_online(&unit(), at(6_001)), "off by {off} ms");
+            // It hears nothing for ten minutes; the edge died after one of them.
+            let found = 600_000;
+            for said in (2_000..60_000).step_by(2_000) {
+                map.apply(alive("e1", off + said), 1, at(found + said / 1_000));
+                assert!(!map.is_online(&unit(), at(found + said / 1_000)), "off by {off} ms");
+            }
+            // An edge that lives is found alive by its newest record.
+            for said in (60_000..=found).step_by(2_000) {
+                map.apply(alive("e1", off + said), 1, at(found + 100));
+            }
+            assert!(map.is_online(&unit(), at(found + 100)), "off by {off} ms");
         }
+    }
+
+    #[test]
+    fn a_log_that_is_slow_for_good_takes_nobody_offline_for_good() {
+        let mut map = PresenceMap::default();
+        map.apply(record(Some("e1"), None), 40, at(0));
+        map.apply(alive("e1", 0), 1, at(0));
+        for round in 1..5 {
+            let said = round * LIVENESS_EVERY_MS;
+            map.apply(alive("e1", said), 1, at(said + 20_000));
+        }
+        assert!(map.is_online(&unit(), at(28_000)));
     }
 
     #[test]

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use kit_bus::RawRecord;
+use tokio::time::Instant;
 
 use crate::backlog::letter;
-use crate::feeder::{Feeder, Outgoing, Want, Window};
+use crate::feeder::{Feeder, Letter, Outgoing, Want, Window};
 use crate::tail::Subscription;
 
 /// The tail's place is not on the log any more; only a new connection finds the log again.
@@ -80,7 +81,7 @@ impl Downstream {
     /// Takes what [`Downstream::next_record`] gave.
     pub(super) fn take(&mut self, record: Option<Arc<RawRecord>>) -> Result<(), PlaceLost> {
         if let Some(record) = record {
-            self.feeder.live(letter(record));
+            self.feeder.live(heard(record));
             self.drain_live();
             return Ok(());
         }
@@ -97,7 +98,7 @@ impl Downstream {
         while let Some(record) =
             self.subscription.as_mut().and_then(|place| place.records.try_recv().ok())
         {
-            self.feeder.live(letter(record));
+            self.feeder.live(heard(record));
         }
     }
 
@@ -112,6 +113,11 @@ impl Downstream {
             Some(_) | None => told,
         }
     }
+}
+
+/// A record that the tail gives now.
+fn heard(record: Arc<RawRecord>) -> Letter<Arc<RawRecord>> {
+    Letter { heard_at: Some(Instant::now()), ..letter(record) }
 }
 
 #[cfg(test)]

@@ -63,6 +63,11 @@ enum End {
     Fault(Fault),
     /// The edge goes away: finish first.
     Drain,
+    /// A newer connection of the unit has its number.
+    Superseded {
+        /// That number.
+        by: i64,
+    },
 }
 
 impl From<Fault> for End {
@@ -230,10 +235,7 @@ impl Link {
     fn take(&mut self, step: Step) -> Result<(), End> {
         match step {
             Step::Drain => Err(End::Drain),
-            Step::Nudged(Nudge::Superseded { by }) => {
-                let detail = format!("connection {by} of this unit is newer");
-                Err(Fault::new(CloseCode::Superseded, detail).into())
-            }
+            Step::Nudged(Nudge::Superseded { by }) => Err(End::Superseded { by }),
             Step::Nudged(Nudge::Overwritten) => {
                 self.book.is_stale = true;
                 Ok(())

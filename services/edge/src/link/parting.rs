@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use kit_event::Timestamp;
-use kit_link::FromEdge;
+use kit_link::{CloseCode, FromEdge};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::downstream::Downstream;
 use super::{End, Link};
 use crate::edge::{Edge, draining};
 use crate::fault::Fault;
@@ -23,6 +24,7 @@ pub(super) async fn part(mut link: Box<Link>, end: End) {
             finish_facts(&mut link).await;
             Some(draining())
         }
+        End::Superseded { by } => Some(superseded(&mut link, by).await),
     };
     log(&link, fault.as_ref());
     let applied_next = link.session.applied_next();
@@ -37,6 +39,21 @@ pub(super) async fn part(mut link: Box<Link>, end: End) {
         }
     };
     tokio::join!(away, closed);
+}
+
+/// The end of a link that a newer connection took over. An agent obeys `superseded` by staying away
+/// for minutes, so it is told so only when the other came to stand: the number may be that of a
+/// HELLO that the agent itself gave up.
+async fn superseded(link: &mut Link, by: i64) -> Fault {
+    // Neither facts nor requests of the unit go by this link any more.
+    link.downstream = Downstream::new(link.session.applied_next());
+    let unit = link.session.unit();
+    if link.edge.whereabouts.came_to_stand(unit, by).await {
+        let detail = format!("connection {by} of this unit is newer");
+        return Fault::new(CloseCode::Superseded, detail);
+    }
+    let detail = format!("connection {by} of this unit took over and did not come to stand");
+    Fault::new(CloseCode::Resync, detail)
 }
 
 /// Waits for the broker's word on facts under way, and passes it on, for as long as a drain may

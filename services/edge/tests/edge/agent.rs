@@ -21,6 +21,8 @@ use crate::network::Unit;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 pub struct Agent {
+    /// What the answer to the upgrade said of the time.
+    pub date: String,
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     pub unit: Unit,
 }
@@ -56,7 +58,8 @@ impl Agent {
         request.headers_mut().insert("sec-websocket-protocol", SUBPROTOCOL.parse().unwrap());
         let (socket, response) = connect_async_with_config(request, None, true).await.unwrap();
         assert_eq!(response.headers()["sec-websocket-protocol"], SUBPROTOCOL);
-        Self { socket, unit: unit.clone() }
+        let date = response.headers()["date"].to_str().unwrap().to_owned();
+        Self { date, socket, unit: unit.clone() }
     }
 
     pub async fn connect_with(addr: SocketAddr, unit: &Unit, hello: Hello) -> (Self, Welcome) {

@@ -169,3 +169,67 @@ fn facts_asked_for_again_go_to_the_log_again() {
         agent.leave().await;
     });
 }
+
+/// A partition with so many facts that no HELLO scans them for itself.
+async fn grown(net: &Network, of: &Unit) -> i64 {
+    let count = edge::limits::SCAN_FACTS_MAX as u64 + 5_000;
+    net.bus.seal_fact(&of.fact(seq(1, 1))).await.unwrap();
+    let mut last = None;
+    for number in 1..=count {
+        let delivery = loop {
+            match net.bus.enqueue_fact(&of.fact(seq(1, number))) {
+                Ok(delivery) => break delivery,
+                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+            }
+        };
+        last = Some(delivery);
+    }
+    last.unwrap().await.unwrap().offset
+}
+
+#[test]
+fn new_clinics_join_a_grown_partition_by_one_pass_over_it() {
+    on_network(|net| async move {
+        let (addr, life) = net.edge().await;
+        let old = net.unit("grown");
+        grown(net, &old).await;
+        let read = edge::facts_index::FactsIndex::new(net.bus.clone(), Default::default());
+        let partition = net.bus.partition_of(old.id.as_str());
+        let ends = net.bus.watermarks(Topic::Facts, partition).await.unwrap();
+        let there = ends.low..ends.high;
+        let learned = read.learn(&old.id, partition, ends.low, there.clone()).await.unwrap();
+        assert_eq!(
+            learned.unwrap().durable.seq,
+            seq(1, edge::limits::SCAN_FACTS_MAX as u64 + 5_000)
+        );
+        let passed = read.records_read();
+        assert_eq!(passed, u64::try_from(ends.high - ends.low).unwrap());
+        for number in 0..10 {
+            let unit = net.neighbour(&old, &format!("new-{number}"));
+            let found = read.learn(&unit.id, partition, ends.low, there.clone()).await;
+            assert_eq!(found.unwrap(), None);
+        }
+        assert_eq!(read.records_read(), passed, "what was learned is not read again");
+        // Through an edge: all at once, and each goes on where it stands.
+        let mut joining = Vec::new();
+        for number in 0..10 {
+            let unit = net.neighbour(&old, &format!("joins-{number}"));
+            joining.push(async move {
+                let (mut agent, welcome) = Agent::connect(addr, &unit).await;
+                assert_eq!(welcome.durable, None);
+                agent.fact(1, 1).await;
+                agent.acked(1, 1).await;
+                agent.leave().await;
+                let (agent, welcome) = Agent::connect(addr, &unit).await;
+                assert_eq!(welcome.durable.unwrap().seq, seq(1, 1));
+                agent.leave().await;
+            });
+        }
+        futures_util::future::join_all(joining).await;
+        let (agent, welcome) = Agent::connect(addr, &old).await;
+        assert_eq!(welcome.durable.unwrap().seq, learned.unwrap().durable.seq);
+        agent.leave().await;
+        life.stop();
+        life.drain().await.unwrap();
+    });
+}

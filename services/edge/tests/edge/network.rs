@@ -145,8 +145,19 @@ impl Network {
     pub async fn narrow_edge(&self, links: usize, newcomers: usize) -> (SocketAddr, Lifecycle) {
         let life = Lifecycle::without_signals();
         let places = edge::places::Places::of(links, newcomers);
-        let addr = edge::start_with(self.settings.clone(), places, life.clone()).await.unwrap();
-        (addr, life)
+        let clock = kit_clock::Clock::system();
+        let started = edge::start_with(self.settings.clone(), places, clock, life.clone()).await;
+        (started.unwrap(), life)
+    }
+
+    /// One more edge, on a machine whose clock is off.
+    pub async fn edge_off_by(&self, ms: i64) -> (SocketAddr, Lifecycle) {
+        let life = Lifecycle::without_signals();
+        let clock = kit_clock::Clock::shifted(kit_clock::Clock::system());
+        clock.shift(ms);
+        let places = edge::places::Places::default();
+        let started = edge::start_with(self.settings.clone(), places, clock, life.clone()).await;
+        (started.unwrap(), life)
     }
 
     /// A unit that is enrolled.

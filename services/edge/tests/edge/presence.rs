@@ -1,10 +1,10 @@
 use kit_bus::Topic;
 use kit_event::UnitSeq;
-use kit_link::CloseCode;
+use kit_link::{CloseCode, FromEdge};
 use units::Presence;
 
 use crate::agent::Agent;
-use crate::network::{Network, Unit, on_network};
+use crate::network::{Network, Unit, now, on_network};
 
 /// The unit's presence records, oldest first, with their offsets.
 async fn presence(net: &Network, unit: &Unit) -> Vec<(i64, Presence)> {
@@ -91,24 +91,69 @@ fn over_a_late_record_of_an_older_connection_the_edge_writes_its_own_again() {
 }
 
 #[test]
+fn a_hello_that_its_agent_gave_up_sends_nobody_away_for_long() {
+    on_network(|net| async move {
+        for ends in [true, false] {
+            let unit = net.unit("abandoned");
+            let (agent, welcome) = Agent::connect(net.edges[0], &unit).await;
+            let mut given_up = presence(net, &unit).await.remove(0).1;
+            given_up.edge_id = Some("another-edge".to_owned());
+            given_up.conn_epoch = None;
+            let clock = kit_clock::Clock::system();
+            let record = edge::presence::presence_record(&given_up, &clock).unwrap();
+            let by = net.bus.publish(record).await.unwrap().offset;
+            assert!(by > welcome.conn_epoch);
+            if ends {
+                let over = Presence { edge_id: None, conn_epoch: Some(by), ..given_up };
+                let record = edge::presence::presence_record(&over, &clock).unwrap();
+                net.bus.publish(record).await.unwrap();
+            }
+            // The only agent comes back at once, and has the unit.
+            agent.closed().await.expect(CloseCode::Resync, "did not come to stand");
+            let (agent, again) = Agent::connect(net.edges[0], &unit).await;
+            assert!(again.conn_epoch > by);
+            agent.leave().await;
+        }
+    });
+}
+
+#[test]
 fn an_edge_says_that_it_is_alive() {
     on_network(|net| async move {
+        let before = said_alive(net).await;
         let (_, life) = net.edge().await;
-        tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
+        // Its first word, and that it goes on: no other edge began meanwhile that is not counted.
+        let mut said = Vec::new();
+        for _ in 0..400 {
+            let now = said_alive(net).await;
+            said = now.into_iter().filter(|(edge, _)| !before.contains_key(edge)).collect();
+            if said.iter().any(|(_, times)| *times >= 3) {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+        }
         life.stop();
         life.drain().await.unwrap();
-        let mut alive = 0;
-        for partition in 0..net.bus.partitions() {
-            let ends = net.bus.watermarks(Topic::Presence, partition).await.unwrap();
-            let scans = net.bus.scans(1);
-            let scan = scans.scan(Topic::Presence, partition, ends.low, ends.high).await;
-            let mut scan = scan.unwrap();
-            while let Some(record) = scan.next().await {
-                alive += usize::from(record.unwrap().key.unwrap().starts_with("edge/"));
+        assert!(said.iter().any(|(_, times)| *times >= 3), "{said:?}");
+    });
+}
+
+/// How often each edge said that it is alive.
+async fn said_alive(net: &Network) -> std::collections::BTreeMap<String, usize> {
+    let mut alive = std::collections::BTreeMap::new();
+    let scans = net.bus.scans(1);
+    for partition in 0..net.bus.partitions() {
+        let ends = net.bus.watermarks(Topic::Presence, partition).await.unwrap();
+        let scan = scans.scan(Topic::Presence, partition, ends.low, ends.high).await;
+        let mut scan = scan.unwrap();
+        while let Some(record) = scan.next().await {
+            let key = record.unwrap().key.unwrap();
+            if key.starts_with("edge/") {
+                *alive.entry(key).or_default() += 1;
             }
         }
-        assert!(alive >= 2, "{alive} records");
-    });
+    }
+    alive
 }
 
 #[test]
@@ -151,5 +196,31 @@ fn a_link_is_asked_when_it_begins_and_when_idle_and_its_cursor_moves_to_the_head
         let wanted = |last: &Presence| last.applied_next == Some(ping.head);
         until(net, &unit, wanted).await;
         agent.leave().await;
+    });
+}
+
+#[test]
+fn an_edge_whose_clock_is_hours_off_tells_the_networks_time_and_drops_no_query() {
+    on_network(|net| async move {
+        for off_ms in [-2 * 3_600_000, 3_600_000] {
+            let (addr, life) = net.edge_off_by(off_ms).await;
+            let unit = net.unit("clocks");
+            let (mut agent, welcome) = Agent::connect(addr, &unit).await;
+            let off = welcome.server_time.unix_ms() - now().unix_ms();
+            assert!(off.abs() < 3_000, "server_time is {off} ms off");
+            let date = httpdate::parse_http_date(&agent.date).unwrap();
+            let date = date.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
+            let off = i64::try_from(date.as_millis()).unwrap() - now().unix_ms();
+            assert!(off.abs() < 3_000, "the date of the upgrade is {off} ms off");
+            let ping = agent.ping().await;
+            let off = ping.server_time.unix_ms() - now().unix_ms();
+            assert!(off.abs() < 3_000, "a ping is {off} ms off");
+            net.query(&unit, "live", 20_000).await;
+            let FromEdge::Query(query) = agent.next().await else { panic!("a query is expected") };
+            assert_eq!(query.id, unit.request_id("live"));
+            agent.leave().await;
+            life.stop();
+            life.drain().await.unwrap();
+        }
     });
 }

@@ -75,7 +75,7 @@ pub use deferred::Deferred;
 pub use error::{BusError, OpenError, PublishError};
 pub use namespace::{Namespace, NamespaceError};
 pub use open::Opened;
-pub use produce::{Delivery, Placed};
+pub use produce::{Delivery, Logged, Placed};
 pub use publish::{Outgoing, PublicForm, Sealed};
 pub use reader::{Polled, Reader, ReaderOptions};
 pub use record::RawRecord;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use kit_event::Timestamp;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
-use rdkafka::message::Message as _;
+use rdkafka::message::{Message as _, Timestamp as MessageTime};
 use rdkafka::producer::{DeliveryResult, ProducerContext, ThreadedProducer};
 use tokio::sync::oneshot;
 
@@ -45,14 +46,35 @@ pub struct Placed {
 /// way.
 #[derive(Debug)]
 pub struct Delivery {
-    word: oneshot::Receiver<Result<Placed, PublishError>>,
+    word: oneshot::Receiver<Result<Logged, PublishError>>,
+}
+
+/// Where a record stands on the log, and since when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Logged {
+    /// Where.
+    pub placed: Placed,
+    /// When the broker took it, by the broker's clock; none on a topic that keeps its writers' time.
+    pub at: Option<Timestamp>,
+}
+
+impl Delivery {
+    /// Waits for the broker's word, and for the time that it gave the record.
+    ///
+    /// # Errors
+    /// The broker did not confirm.
+    pub async fn logged(self) -> Result<Logged, PublishError> {
+        self.word.await.unwrap_or(Err(PublishError::Gone))
+    }
 }
 
 impl Future for Delivery {
     type Output = Result<Placed, PublishError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.word).poll(context).map(|word| word.unwrap_or(Err(PublishError::Gone)))
+        Pin::new(&mut self.word)
+            .poll(context)
+            .map(|word| word.unwrap_or(Err(PublishError::Gone)).map(|logged| logged.placed))
     }
 }
 
@@ -62,7 +84,7 @@ pub(crate) type Producer = ThreadedProducer<Deliveries>;
 pub(crate) struct Deliveries;
 
 pub(crate) struct Waiting {
-    word: oneshot::Sender<Result<Placed, PublishError>>,
+    word: oneshot::Sender<Result<Logged, PublishError>>,
     type_name: Arc<str>,
     topic: Topic,
     since: Instant,
@@ -102,7 +124,12 @@ impl ProducerContext for Deliveries {
                 metrics::PRODUCED.of([topic]).increment(1);
                 let seconds = waiting.since.elapsed().as_secs_f64();
                 metrics::DELIVERY_SECONDS.of([topic]).record(seconds);
-                Ok(Placed { partition: message.partition(), offset: message.offset() })
+                let at = match message.timestamp() {
+                    MessageTime::LogAppendTime(ms) => Some(Timestamp::from_unix_ms(ms)),
+                    MessageTime::CreateTime(_) | MessageTime::NotAvailable => None,
+                };
+                let placed = Placed { partition: message.partition(), offset: message.offset() };
+                Ok(Logged { placed, at })
             }
             Err((error, _)) => {
                 metrics::DELIVERY_FAILURES.of([topic]).increment(1);

@@ -18,7 +18,7 @@ use crate::config::Topic;
 use crate::error::PublishError;
 use crate::headers::{self, DataSchema};
 use crate::namespace::Namespace;
-use crate::produce::{self, Delivery, Placed};
+use crate::produce::{self, Delivery, Logged, Placed};
 use crate::seal::{self, SealContext};
 
 /// The longest cause that is written beside a parked record.
@@ -216,6 +216,15 @@ impl Bus {
     pub async fn publish(&self, out: Outgoing) -> Result<Placed, PublishError> {
         let sealed = self.seal(out).await?;
         self.enqueue(sealed)?.await
+    }
+
+    /// As [`Bus::publish`]; also tells the time that the broker gave the record.
+    ///
+    /// # Errors
+    /// As [`Bus::publish_fact`].
+    pub async fn publish_logged(&self, out: Outgoing) -> Result<Logged, PublishError> {
+        let sealed = self.seal(out).await?;
+        self.enqueue(sealed)?.logged().await
     }
 
     async fn hold_schema(&self, type_name: &str, version: u32) -> Result<(), PublishError> {

@@ -62,6 +62,8 @@ pub fn settings(topic: Topic, replicas: i32) -> Vec<(&'static str, String)> {
             ("cleanup.policy", "compact".to_owned()),
             ("segment.ms", DAY_MS.to_string()),
             ("min.cleanable.dirty.ratio", "0.1".to_owned()),
+            // By the answer to its liveness an edge learns what time it is for the network.
+            ("message.timestamp.type", "LogAppendTime".to_owned()),
         ],
     };
     // A confirmed record is on two brokers wherever there are three.

@@ -19,6 +19,13 @@ enum Kind {
     System,
     Fixed(Arc<AtomicI64>),
     Told(Arc<Told>),
+    Shifted(Arc<Shifted>),
+}
+
+/// Another clock, and how far it is off.
+struct Shifted {
+    of: Clock,
+    ms: AtomicI64,
 }
 
 /// A time that another machine told, carried on by our monotonic clock.
@@ -44,6 +51,11 @@ impl Clock {
         Self(Kind::Told(Arc::new(Told { at, since: Instant::now() })))
     }
 
+    /// A clock that follows `of`, at a distance that is [`Clock::shift`]ed by who learns it.
+    pub fn shifted(of: Self) -> Self {
+        Self(Kind::Shifted(Arc::new(Shifted { of, ms: AtomicI64::new(0) })))
+    }
+
     /// The present time.
     pub fn now(&self) -> Timestamp {
         match &self.0 {
@@ -53,6 +65,14 @@ impl Clock {
                 let passed_ms = i64::try_from(told.since.elapsed().as_millis()).unwrap_or(i64::MAX);
                 told.at.plus_ms(passed_ms)
             }
+            Kind::Shifted(shifted) => shifted.of.now().plus_ms(shifted.ms.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// Sets how far a shifted clock is from the one that it follows; other clocks stay as they are.
+    pub fn shift(&self, ms: i64) {
+        if let Kind::Shifted(shifted) = &self.0 {
+            shifted.ms.store(ms, Ordering::SeqCst);
         }
     }
 
@@ -74,6 +94,16 @@ mod tests {
         let same = clock.clone();
         clock.set(Timestamp::from_unix_ms(9));
         assert_eq!(same.now().unix_ms(), 9);
+    }
+
+    #[test]
+    fn a_shifted_clock_follows_another_at_a_distance() {
+        let of = Clock::fixed(Timestamp::from_unix_ms(5_000));
+        let clock = Clock::shifted(of.clone());
+        assert_eq!(clock.now().unix_ms(), 5_000);
+        clock.clone().shift(-3_600);
+        of.set(Timestamp::from_unix_ms(9_000));
+        assert_eq!((clock.now().unix_ms(), of.now().unix_ms()), (5_400, 9_000));
     }
 
     #[test]
