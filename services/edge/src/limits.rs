@@ -156,3 +156,6 @@ pub const CLOCK_STEP_MS_MIN: i64 = 200;
 /// How long a link that a newer connection took over waits to hear whether that one came to stand:
 /// its second presence, a second after its WELCOME, says so.
 pub const TAKEOVER_WITHIN_MS: u64 = 4_000;
+/// How long the broker may hold an idle fetch of presence. A record ends it at once, and no partition
+/// is assigned later; but an edge that starts hears of a partition's end only when a fetch ends.
+pub const PRESENCE_FETCH_WAIT_MS: u32 = 200;

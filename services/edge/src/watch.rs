@@ -16,7 +16,7 @@ use units::{EdgeLiveness, Presence};
 
 use crate::edge::Edge;
 use crate::figures::PRESENCE_UNREADABLE;
-use crate::limits::{FIRST_LIVENESS_WITHIN_MS, READER_CHANNEL_RECORDS, TAIL_FETCH_WAIT_MS};
+use crate::limits::{FIRST_LIVENESS_WITHIN_MS, PRESENCE_FETCH_WAIT_MS, READER_CHANNEL_RECORDS};
 use crate::presence::liveness_record;
 use crate::uplink::chain;
 
@@ -34,7 +34,7 @@ pub async fn presence_reader(bus: &Bus) -> Result<Reader, BusError> {
     let reader = bus.reader(
         "edge-presence",
         ReaderOptions {
-            fetch_wait_ms: TAIL_FETCH_WAIT_MS,
+            fetch_wait_ms: PRESENCE_FETCH_WAIT_MS,
             channel_records: READER_CHANNEL_RECORDS,
             end_of_partition: true,
             ..ReaderOptions::default()

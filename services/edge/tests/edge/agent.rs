@@ -124,7 +124,12 @@ impl Agent {
 
     /// The next ping, before which no other frame comes.
     pub async fn ping(&mut self) -> Ping {
-        match timeout(PATIENCE, self.frame()).await.expect("a ping in time") {
+        self.ping_within(PATIENCE).await
+    }
+
+    /// As [`Agent::ping`], for one that comes later than anything else.
+    pub async fn ping_within(&mut self, patience: Duration) -> Ping {
+        match timeout(patience, self.frame()).await.expect("a ping in time") {
             FromEdge::Ping(ping) => ping,
             other => panic!("expected a ping, got {other:?}"),
         }

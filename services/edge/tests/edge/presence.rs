@@ -1,6 +1,6 @@
 use kit_bus::Topic;
 use kit_event::UnitSeq;
-use kit_link::{CloseCode, FromEdge};
+use kit_link::{CloseCode, FromEdge, limits};
 use units::Presence;
 
 use crate::agent::Agent;
@@ -188,9 +188,9 @@ fn a_link_is_asked_when_it_begins_and_when_idle_and_its_cursor_moves_to_the_head
         let first = agent.ping().await;
         agent.pong(first.head).await;
         let placed = net.wish(&neighbour, "1").await;
-        // Longer than the usual patience: a heartbeat is 20 s, a fifth more or less.
-        tokio::time::sleep(std::time::Duration::from_secs(14)).await;
-        let ping = agent.ping().await;
+        // A heartbeat is 20 s, a fifth more or less.
+        let heartbeat = std::time::Duration::from_millis(limits::HEARTBEAT_MS * 3 / 2);
+        let ping = agent.ping_within(heartbeat).await;
         assert!(ping.head > placed.offset);
         agent.pong(ping.head).await;
         let wanted = |last: &Presence| last.applied_next == Some(ping.head);
