@@ -14,7 +14,8 @@
 //! |---|---|
 //! | [`door`], [`places`] | sockets, the upgrade; how many there may be |
 //! | [`greeting`] | from HELLO to WELCOME |
-//! | [`on_log`], [`durable`], [`facts_index`] | what of a unit is on the log; of all units of a partition |
+//! | [`on_log`], [`durable`] | what of a unit is on the log |
+//! | [`facts_index`] | the same of all units of a partition, in one pass |
 //! | [`link`] | a link's steady state and its end |
 //! | [`session`] | what may follow what; pure |
 //! | [`budget`] | what one unit may ask for in a time |

@@ -3,9 +3,9 @@
 /// Links of one edge. 10,000 idle links cost 150 MB with TLS; a second edge comes before a second
 /// ten thousand.
 pub const LINKS_MAX: usize = 20_000;
-/// Sockets whose token is not verified yet, on top of [`LINKS_MAX`]. Each may hold an upgrade's head
-/// and a HELLO: 60 MB where all are as large as they may be. 2,000 agents a second pass through it
-/// over links of a second's round trip.
+/// Sockets whose token is not verified yet, on top of [`LINKS_MAX`]. Each may hold an upgrade's
+/// head and a HELLO: 60 MB where all are as large as they may be. 2,000 agents a second pass
+/// through the pool over links of a second's round trip.
 pub const NEWCOMERS_MAX: usize = 2_048;
 /// A refused token is answered this long after its HELLO: what is looked up for it, and for how
 /// long, tells a stranger nothing.
@@ -156,6 +156,7 @@ pub const CLOCK_STEP_MS_MIN: i64 = 200;
 /// How long a link that a newer connection took over waits to hear whether that one came to stand:
 /// its second presence, a second after its WELCOME, says so.
 pub const TAKEOVER_WITHIN_MS: u64 = 4_000;
-/// How long the broker may hold an idle fetch of presence. A record ends it at once, and no partition
-/// is assigned later; but an edge that starts hears of a partition's end only when a fetch ends.
+/// How long the broker may hold an idle fetch of presence. A record ends it at once, and no
+/// partition is assigned later; but an edge that starts hears of a partition's end only when a
+/// fetch ends.
 pub const PRESENCE_FETCH_WAIT_MS: u32 = 200;

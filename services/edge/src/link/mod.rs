@@ -217,8 +217,8 @@ impl Link {
         }
     }
 
-    /// A unit whose facts do not get on, that does not take what is sent, or that says more than its
-    /// budget, is not listened to.
+    /// A unit whose facts do not get on, that does not take what is sent, or that says more than
+    /// its budget, is not listened to.
     fn may_read(&self) -> bool {
         self.wire.waiting() < OUTBOX_FRAMES_MAX
             && self.read_from <= Instant::now()

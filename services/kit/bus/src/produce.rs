@@ -54,7 +54,7 @@ pub struct Delivery {
 pub struct Logged {
     /// Where.
     pub placed: Placed,
-    /// When the broker took it, by the broker's clock; none on a topic that keeps its writers' time.
+    /// When the broker took it, by its own clock; none on a topic that keeps its writers' time.
     pub at: Option<Timestamp>,
 }
 
