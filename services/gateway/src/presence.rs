@@ -62,6 +62,11 @@ impl PresenceView {
         self.0.write().unwrap_or_else(PoisonError::into_inner).apply(record, offset, now);
     }
 
+    /// Takes a record that was there before we were, at `now`.
+    pub fn replay(&self, record: PresenceRecord, offset: i64, now: Timestamp) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).replay(record, offset, now);
+    }
+
     fn read(&self) -> std::sync::RwLockReadGuard<'_, PresenceMap> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -167,23 +172,17 @@ impl PresenceReader {
     fn apply(&self, record: &RawRecord, opened: Result<Opened, OpenError>) {
         let read = opened.map_err(anyhow::Error::new).and_then(|opened| read(record, &opened));
         match read {
-            Ok(Some(read)) => self.view.apply(read, record.offset, self.arrival(record)),
+            // The last words of an edge that died before we started are no news.
+            Ok(Some(read)) if self.caught_up.is_some() => {
+                self.view.replay(read, record.offset, self.clock.now());
+            }
+            Ok(Some(read)) => self.view.apply(read, record.offset, self.clock.now()),
             Ok(None) => {}
             Err(error) => {
                 let (partition, offset) = (record.partition, record.offset);
                 let error = kit_request::chain(error.as_ref());
                 tracing::warn!(partition, offset, error, "presence record passed over");
             }
-        }
-    }
-
-    /// When the record reached us. While we catch up that is when it was written: the last words
-    /// of an edge that died before we started are no news.
-    fn arrival(&self, record: &RawRecord) -> Timestamp {
-        let now = self.clock.now();
-        match self.caught_up {
-            Some(_) => now.min(Timestamp::from_unix_ms(record.timestamp_ms)),
-            None => now,
         }
     }
 }
