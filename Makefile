@@ -69,7 +69,7 @@ lint: prerequisites ## Check formatting, dependencies and lints only.
 schemas: build ## Write the generated schemas into proto-schemas/.
 	@exec $(ARTERIA) schemas write
 
-bench: prerequisites ## Measure a booking beside its floor, and commits until REST (optimised); ARGS="--only visible".
+bench: prerequisites ## Measure a booking beside its floor, and commits until REST (optimised); ARGS="--only visible" or "--only practice".
 	@cargo build --workspace --release $(LOCKED)
 	@exec $(BUILT)/release/arteria with-network -- $(BUILT)/release/arteria-bench bench $(ARGS)
 

@@ -14,15 +14,14 @@ use serde_json::Value;
 use tracing::error;
 use uuid::Uuid;
 
-use crate::books::Books;
+use crate::books::{Books, CLEARED_AT_ONCE};
 use crate::changes;
 use crate::domains;
-use crate::drain::DRAINED_AT_ONCE;
 use crate::error::{Act, StationError};
 use crate::failpoints::Step;
 use crate::fit::fitted;
 use crate::ledger::{self, Entry};
-use crate::outbox::{self, Captured};
+use crate::present::Batch;
 use crate::publish::PATIENT_FIELD;
 use crate::records::ClinicRecords;
 use crate::shadow::{self, Shadow};
@@ -30,12 +29,10 @@ use crate::shadow::{self, Shadow};
 /// What became of a request or a cancel at the clinic database.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// The unit spoke now; outbox rows up to `newest` tell it.
+    /// The unit spoke now; outbox rows tell it.
     Spoken {
-        /// The newest outbox row at the commit.
-        newest: i64,
-        /// The rows, as far as one pass of the drain takes them.
-        captured: Vec<Captured>,
+        /// What the outbox held, as far as one pass of the drain takes it.
+        captured: Box<Batch>,
     },
     /// It had spoken before, and says the same again.
     Repeated,
@@ -99,7 +96,7 @@ impl Books {
         traceparent: Option<&str>,
         word: impl FnOnce(&Self, &Connection, Option<Entry>) -> Result<Spoken, StationError>,
     ) -> Result<Verdict, StationError> {
-        let settling = self.to_settle();
+        let clearing = self.drained.lowest(CLEARED_AT_ONCE);
         let reading = self.spool.begin_reading()?;
         let tx = self.clinic.begin()?;
         self.check_mark(&tx)?;
@@ -114,14 +111,14 @@ impl Books {
         drop(reading);
         ledger::insert(&tx, &outcome, &log.0)?;
         set_cause(&tx, None, None)?;
-        self.leave_word(&tx, &settling)?;
-        let newest = outbox::newest_id(&tx)?;
-        let captured = outbox::read(&tx, &self.drained, newest, DRAINED_AT_ONCE)?;
+        self.leave_word(&tx, &clearing)?;
+        let captured = Box::new(self.read_outbox(&tx)?);
         self.setup.failpoints.pass(Step::ApplyBeforeCommit)?;
-        tx.commit().clinic("committing a request")?;
-        self.settled(&settling);
+        tx.commit("committing a request")?;
+        self.cleared(&clearing);
         self.setup.failpoints.pass(Step::ApplyAfterCommit)?;
-        Ok(Verdict::Spoken { newest, captured })
+        self.clinic.flush()?;
+        Ok(Verdict::Spoken { captured })
     }
 
     fn decide(
@@ -236,7 +233,7 @@ impl Books {
     fn entered(&self, request_id: &RequestId) -> Result<Option<Value>, StationError> {
         let table = self.installed.tables.iter().find(|table| table.ledger);
         let Some(table) = table else { return Ok(None) };
-        let row = ledger::row(&self.clinic.conn, table, request_id.as_str())?;
+        let row = self.clinic.read(|conn| ledger::row(conn, table, request_id.as_str()))?;
         Ok(row
             .and_then(|(key, image)| self.reader().row_of(table, &key, &image))
             .map(|row| row.state))

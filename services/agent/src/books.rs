@@ -1,27 +1,28 @@
 //! The agent's two files together: the clinic database and the spool, and what must be known of
 //! both to move anything from one to the other.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kit_event::UnitSeq;
 use rusqlite::Connection;
 
 use crate::clinic::{self, Clinic};
+use crate::drained::Drained;
 use crate::error::{Act, StationError};
 use crate::failpoints::Step;
 use crate::gate;
+use crate::known::Known;
 use crate::mapping::Mapping;
 use crate::nonces::{Fit, Nonces};
-use crate::outbox;
+use crate::outbox::{self, Captured, Witness};
+use crate::present::Unsure;
 use crate::rows::RowReader;
 use crate::setup::{Setup, files};
-use crate::spool::{Spool, SpoolTx};
+use crate::spool::Spool;
 use crate::triggers::{self, Installed};
 use crate::walk::Walk;
 
-/// Outbox rows deleted in one transaction: some milliseconds of holding the clinic database.
-const SETTLED_AT_ONCE: usize = 2_000;
+/// Outbox rows deleted in one transaction: a few milliseconds of holding the clinic database.
+pub const CLEARED_AT_ONCE: i64 = 500;
 
 /// Commits after which a calm moment is used to move write-ahead logs: some megabytes of them.
 const COMMITS_BEFORE_CHECKPOINT: u32 = 100;
@@ -38,18 +39,17 @@ pub struct Books {
     pub spool: Spool,
     /// What stands in the clinic database.
     pub installed: Installed,
-    /// Facts up to here may leave the clinic: a durable commit of ours is later than the changes
-    /// that they speak of.
-    pub released: UnitSeq,
     /// The walk over all rows that is under way.
     pub walk: Option<Walk>,
     pub(crate) nonces: Nonces,
     /// Commits on the spool since logs were moved.
     commits: u32,
-    /// Drained rows that still stand in the outbox.
-    pub(crate) drained: BTreeSet<i64>,
-    /// Drained rows that are gone from the outbox, which the spool still lists.
-    pub(crate) gone: Vec<i64>,
+    /// Drained rows that may still stand in the outbox.
+    pub(crate) drained: Drained,
+    /// The newest drained row.
+    pub(crate) witness: Option<Witness>,
+    /// Rows that wait to be held against their images.
+    pub(crate) unsure: Unsure,
 }
 
 impl Books {
@@ -66,8 +66,8 @@ impl Books {
         let installed = triggers::install(&clinic.conn, &mapping, capture)?;
         let spool = Spool::open(&setup.path(files::SPOOL))?;
         let mark = clinic::mark(&clinic.conn)?;
-        let (nonces, fit) = Nonces::read(&spool, mark.as_deref())?;
-        let drained = spool.drained()?;
+        let known = Known::read(&spool)?;
+        let (nonces, fit) = Nonces::held_against(known.nonces, mark.as_deref());
         let walk = Walk::read(&spool)?;
         let mut books = Self {
             setup,
@@ -75,17 +75,17 @@ impl Books {
             clinic,
             spool,
             installed,
-            released: UnitSeq::ZERO,
             walk,
             nonces,
             commits: 0,
-            drained,
-            gone: Vec::new(),
+            drained: known.drained,
+            witness: known.witness,
+            unsure: Unsure::default(),
         };
         books.fit(fit)?;
         books.state_unit()?;
-        books.settle()?;
-        books.tidy()?;
+        books.forget_what_is_gone()?;
+        books.clinic.wait_no_more()?;
         Ok(books)
     }
 
@@ -98,11 +98,25 @@ impl Books {
         }
     }
 
-    /// Numbers of outbox rows never go back, so a drained row above the newest one is from a future
-    /// that the clinic database no longer knows.
+    /// Numbers of outbox rows never go back, so a drained row above the newest one, or under other
+    /// words, is from a future that the clinic database no longer knows.
     fn outbox_went_back(&self) -> Result<bool, StationError> {
-        let newest = outbox::newest_id(&self.clinic.conn)?;
-        Ok(self.drained.last().is_some_and(|&drained| drained > newest))
+        self.clinic.read(|conn| self.is_outbox_behind(conn))
+    }
+
+    fn is_outbox_behind(&self, conn: &Connection) -> Result<bool, StationError> {
+        let Some(last) = self.drained.last() else { return Ok(false) };
+        if last > outbox::newest_id(conn)? {
+            return Ok(true);
+        }
+        self.witness.as_ref().map_or(Ok(false), |witness| witness.is_denied(conn))
+    }
+
+    /// Numbers below the oldest row of the outbox never come again.
+    fn forget_what_is_gone(&mut self) -> Result<(), StationError> {
+        let oldest = self.clinic.read(outbox::oldest_or_next_id)?;
+        self.drained.remove(i64::MIN, oldest - 1);
+        Ok(())
     }
 
     /// Reads images of rows.
@@ -115,76 +129,81 @@ impl Books {
     /// # Errors
     /// It went back, or is busy.
     pub(crate) fn check_mark(&self, conn: &Connection) -> Result<(), StationError> {
-        if clinic::mark(conn)?.as_deref() == self.nonces.expected() {
+        let is_ours = clinic::mark(conn)?.as_deref() == self.nonces.expected();
+        if is_ours && !self.is_outbox_behind(conn)? {
             Ok(())
         } else {
             Err(StationError::ClinicWentBack)
         }
     }
 
-    /// Whether drained rows wait to be deleted from the outbox, or facts to be released.
-    pub fn wants_settling(&self) -> bool {
-        !self.drained.is_empty() || self.released != self.spool.last_seq()
+    /// Whether no drained row is known to stand in the outbox.
+    pub fn outbox_is_clear(&self) -> bool {
+        self.drained.is_empty()
     }
 
-    /// Deletes drained rows from the outbox with a durable commit, which releases every fact
-    /// numbered so far.
+    /// Deletes some drained rows from the outbox. The caller found a quiet moment; another program
+    /// that begins to read in it is waited for all the same.
     ///
     /// # Errors
-    /// The clinic database is busy or refuses.
-    pub fn settle(&mut self) -> Result<(), StationError> {
-        loop {
-            let ids: Vec<i64> = self.drained.iter().copied().take(SETTLED_AT_ONCE).collect();
-            let tx = self.clinic.begin()?;
-            self.check_mark(&tx)?;
-            self.leave_word(&tx, &ids)?;
-            self.setup.failpoints.pass(Step::SettleBeforeCommit)?;
-            tx.commit().clinic("settling")?;
-            self.settled(&ids);
-            self.setup.failpoints.pass(Step::SettleAfterCommit)?;
-            if self.drained.is_empty() {
-                break;
-            }
+    /// The clinic database is busy or refuses; another program reads.
+    pub fn clear(&mut self) -> Result<(), StationError> {
+        let clearing = self.drained.lowest(CLEARED_AT_ONCE);
+        if clearing.is_empty() {
+            return Ok(());
         }
-        self.released = self.spool.last_seq();
+        let tx = self.clinic.begin()?;
+        self.check_mark(&tx)?;
+        self.leave_word(&tx, &clearing)?;
+        self.setup.failpoints.pass(Step::ClearBeforeCommit)?;
+        tx.commit("clearing the outbox")?;
+        self.cleared(&clearing);
+        self.setup.failpoints.pass(Step::ClearAfterCommit)?;
+        // The spool forgets the rows only once their deletion is on the disk, and at once: a clinic
+        // database from before is known by its older nonce.
+        self.clinic.flush()?;
+        let tx = self.spool.begin()?;
+        let known = self.known_after(&[]);
+        known.store(&tx)?;
+        tx.commit()?;
+        self.now_known(known);
         Ok(())
     }
 
     /// What every transaction of ours leaves in the clinic database.
-    pub(crate) fn leave_word(&self, tx: &Connection, ids: &[i64]) -> Result<(), StationError> {
-        outbox::delete(tx, ids.iter())?;
+    pub(crate) fn leave_word(
+        &self,
+        tx: &Connection,
+        clearing: &[(i64, i64)],
+    ) -> Result<(), StationError> {
+        outbox::delete(tx, clearing)?;
         clinic::set_mark(tx, self.nonces.next())
     }
 
-    /// The drained rows that one transaction may delete.
-    pub(crate) fn to_settle(&self) -> Vec<i64> {
-        self.drained.iter().copied().take(SETTLED_AT_ONCE).collect()
-    }
-
     /// A transaction that left its word has committed.
-    pub(crate) fn settled(&mut self, ids: &[i64]) {
-        for id in ids {
-            self.drained.remove(id);
+    pub(crate) fn cleared(&mut self, stretches: &[(i64, i64)]) {
+        for (first, last) in stretches {
+            self.drained.remove(*first, *last);
         }
-        self.gone.extend_from_slice(ids);
         self.nonces.written();
     }
 
-    /// Adds to a transaction of the spool what it has to know of the clinic database since the last
-    /// one. The caller keeps the returned nonces once it has committed.
-    pub(crate) fn catch_up(&self, tx: &SpoolTx<'_>) -> Result<Nonces, StationError> {
-        for id in &self.gone {
-            tx.forget_drained(*id)?;
+    /// What the spool is to know of the clinic database once these rows are recorded. The caller
+    /// stores it and, once the spool has committed, keeps it.
+    pub(crate) fn known_after(&self, rows: &[Captured]) -> Known {
+        let mut drained = self.drained.clone();
+        for row in rows {
+            drained.insert(row.id);
         }
-        let turned = self.nonces.turned();
-        turned.store(tx)?;
-        Ok(turned)
+        let witness = rows.last().map(Witness::of).or_else(|| self.witness.clone());
+        Known { nonces: Some(self.nonces.turned()), drained, witness }
     }
 
-    /// The transaction with [`Books::catch_up`] has committed.
-    pub(crate) fn caught_up(&mut self, turned: Nonces) {
-        self.gone.clear();
-        self.nonces = turned;
+    /// The transaction that stored it has committed.
+    pub(crate) fn now_known(&mut self, known: Known) {
+        self.nonces = known.nonces.unwrap_or_else(|| self.nonces.turned());
+        self.drained = known.drained;
+        self.witness = known.witness;
         self.commits = self.commits.saturating_add(1);
     }
 
@@ -199,26 +218,9 @@ impl Books {
         }
         self.commits = 0;
         let passive = "PRAGMA wal_checkpoint(PASSIVE)";
-        self.clinic.conn.query_row(passive, [], |_| Ok(())).clinic("moving the log")?;
+        if self.clinic.has_wal() {
+            self.clinic.conn.query_row(passive, [], |_| Ok(())).clinic("moving the log")?;
+        }
         self.spool.conn().query_row(passive, [], |_| Ok(())).spool("moving the log")
-    }
-
-    /// Tells the spool, without haste, what was settled.
-    ///
-    /// # Errors
-    /// The spool refuses.
-    pub fn tidy(&mut self) -> Result<(), StationError> {
-        if self.gone.is_empty() && !self.nonces.wants_turning() {
-            return Ok(());
-        }
-        let mut turned = None;
-        self.spool.lazily(|tx| {
-            turned = Some(self.catch_up(tx)?);
-            Ok(())
-        })?;
-        if let Some(turned) = turned {
-            self.caught_up(turned);
-        }
-        Ok(())
     }
 }

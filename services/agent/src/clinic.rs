@@ -1,22 +1,32 @@
 //! The clinic database as a file: opening it, noticing that it changed, that its schema changed, or
 //! that it is another file.
 //!
-//! It belongs to the practice. We never change its journal mode, wait for it only briefly, and hold
-//! it for less than 50 ms at a time.
+//! It belongs to the practice, and the practice comes first. We never change its journal mode, hold
+//! it for less than 50 ms at a time, and write only while no other program stands in a transaction
+//! that our commit would hurt. In a database without a write-ahead log even reading locks, so there
+//! we read without a lock, and believe only what was read while nobody wrote.
 
+use std::cell::{Cell, OnceCell};
+use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior,
+};
 
+use crate::disk::{Disk, Stamp};
 use crate::error::{Act, StationError};
 use crate::instants;
 use crate::spool::WAL_PAGES_MAX;
 
-/// How long one try waits for another program. Longer waits are made of many tries, so that the
-/// thread goes on sending and acknowledging meanwhile.
+/// How long one try waits for another program at the start. A running agent does not wait inside
+/// SQLite, where it would keep others out; it tries again, and goes on sending meanwhile.
 pub const BUSY_WAIT: Duration = Duration::from_millis(25);
+/// How long a request waits for another program that reads. Whoever reads and then writes is done
+/// long before; a report, or a list that a program never closed, must not stop the unit's requests.
+pub const READERS_WAIT: Duration = Duration::from_secs(5);
 /// Statements kept prepared: a few for each mapped table.
 const STATEMENTS_CACHED: usize = 64;
 
@@ -24,8 +34,40 @@ const STATEMENTS_CACHED: usize = 64;
 pub struct Clinic {
     /// The connection.
     pub conn: Connection,
+    /// Reads without locks, where there is no write-ahead log.
+    unlocked: OnceCell<Connection>,
+    disk: Disk,
     path: PathBuf,
     file: FileIdentity,
+    held_since: Cell<Option<Instant>>,
+    /// Whether the connection is set for a write-ahead log.
+    set_for_wal: Cell<Option<bool>>,
+}
+
+/// A transaction that writes.
+pub struct Writing<'a> {
+    tx: Transaction<'a>,
+    clinic: &'a Clinic,
+}
+
+impl Deref for Writing<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.tx
+    }
+}
+
+impl Writing<'_> {
+    /// Commits, unless another program began to read meanwhile: then nothing is written, and the
+    /// whole comes again.
+    ///
+    /// # Errors
+    /// The database is held, or refuses.
+    pub fn commit(self, act: &'static str) -> Result<(), StationError> {
+        self.clinic.wait_for_others()?;
+        self.tx.commit().clinic(act)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,17 +83,47 @@ impl Clinic {
     /// It is missing or is no database.
     pub fn open(path: &Path) -> Result<Self, StationError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let file = identity(path).ok_or(StationError::ClinicReplaced)?;
+        let failed = |source| StationError::File { path: path.to_owned(), source };
+        let disk = Disk::open(path).map_err(failed)?;
         let conn = open_connection(path, flags)?;
-        // FULL: what we acknowledge survives a power cut. Foreign keys as SQLite has them by
-        // default, and as the practice's own software therefore sees them.
-        conn.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF;")
-            .clinic("setting up the connection")?;
+        // Foreign keys as SQLite has them by default, and as the practice's own software therefore
+        // sees them.
+        conn.execute_batch("PRAGMA foreign_keys = OFF;").clinic("setting up the connection")?;
         // Says when a commit of this connection also moves the write-ahead log into the file, where
         // the practice has one; its own connections keep their own habits.
         conn.pragma_update(None, "wal_autocheckpoint", WAL_PAGES_MAX)
             .clinic("setting up the connection")?;
-        let file = identity(path).ok_or(StationError::ClinicReplaced)?;
-        Ok(Self { conn, path: path.to_owned(), file })
+        let clinic = Self {
+            conn,
+            unlocked: OnceCell::new(),
+            disk,
+            path: path.to_owned(),
+            file,
+            held_since: Cell::new(None),
+            set_for_wal: Cell::new(None),
+        };
+        clinic.set_up()?;
+        Ok(clinic)
+    }
+
+    /// Without a write-ahead log a commit must flush in between, or a power cut breaks the file.
+    /// With one it need not, and keeps others out for less time: [`Clinic::flush`] does it after.
+    fn set_up(&self) -> Result<(), StationError> {
+        let has_wal = self.disk.has_wal();
+        if self.set_for_wal.replace(Some(has_wal)) == Some(has_wal) {
+            return Ok(());
+        }
+        let level = if has_wal { "NORMAL" } else { "FULL" };
+        self.conn.pragma_update(None, "synchronous", level).clinic("setting up the connection")
+    }
+
+    /// From now on no try waits inside SQLite.
+    ///
+    /// # Errors
+    /// SQLite refuses.
+    pub fn wait_no_more(&self) -> Result<(), StationError> {
+        self.conn.busy_timeout(Duration::ZERO).clinic("setting the busy wait")
     }
 
     /// Opens it for queries beside the writer.
@@ -62,12 +134,26 @@ impl Clinic {
         open_connection(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
     }
 
-    /// A number that changes when another connection commits.
+    /// What every commit changes; reading it takes no lock.
+    pub fn stamp(&self) -> Stamp {
+        self.disk.stamp()
+    }
+
+    /// Whether commits go into a write-ahead log.
+    pub fn has_wal(&self) -> bool {
+        self.disk.has_wal()
+    }
+
+    /// A number that changes when another connection commits; none where it cannot be asked without
+    /// a lock that keeps others out.
     ///
     /// # Errors
     /// The database is busy.
-    pub fn data_version(&self) -> Result<i64, StationError> {
-        pragma(&self.conn, "PRAGMA data_version")
+    pub fn data_version(&self) -> Result<Option<i64>, StationError> {
+        if !self.disk.has_wal() {
+            return Ok(None);
+        }
+        pragma(&self.conn, "PRAGMA data_version").map(Some)
     }
 
     /// A number that changes with the schema.
@@ -75,7 +161,15 @@ impl Clinic {
     /// # Errors
     /// The database is busy.
     pub fn schema_version(&self) -> Result<i64, StationError> {
-        pragma(&self.conn, "PRAGMA schema_version")
+        self.read(|conn| pragma(conn, "PRAGMA schema_version"))
+    }
+
+    /// Brings everything that was committed onto the disk, whoever committed it.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn flush(&self) -> Result<(), StationError> {
+        self.disk.flush().map_err(|source| StationError::Flush { path: self.path.clone(), source })
     }
 
     /// Whether the path leads to another file now, or to none.
@@ -83,23 +177,110 @@ impl Clinic {
         identity(&self.path) != Some(self.file)
     }
 
+    /// Refuses while another program stands in a transaction that a commit of ours would hurt, but
+    /// not for longer than [`READERS_WAIT`].
+    ///
+    /// # Errors
+    /// It does.
+    pub fn wait_for_others(&self) -> Result<(), StationError> {
+        if !self.disk.is_held() {
+            self.held_since.set(None);
+            return Ok(());
+        }
+        let since = self.held_since.get().unwrap_or_else(Instant::now);
+        self.held_since.set(Some(since));
+        if since.elapsed() < READERS_WAIT { Err(StationError::Held) } else { Ok(()) }
+    }
+
     /// Begins a transaction that will write.
     ///
     /// # Errors
-    /// The database is busy.
-    pub fn begin(&self) -> Result<Transaction<'_>, StationError> {
-        Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate)
-            .clinic("beginning a transaction")
+    /// The database is busy, or another program reads.
+    pub fn begin(&self) -> Result<Writing<'_>, StationError> {
+        self.wait_for_others()?;
+        self.set_up()?;
+        let tx = Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate)
+            .clinic("beginning a transaction")?;
+        Ok(Writing { tx, clinic: self })
     }
 
-    /// Begins a transaction that only reads, so that several reads see one state.
+    /// Reads in one transaction, so that several reads see one state, and keeps nobody out.
     ///
     /// # Errors
-    /// The database is busy.
-    pub fn begin_reading(&self) -> Result<Transaction<'_>, StationError> {
-        Transaction::new_unchecked(&self.conn, TransactionBehavior::Deferred)
-            .clinic("beginning to read")
+    /// The database is busy; somebody wrote meanwhile; what `read` finds.
+    pub fn read<T>(
+        &self,
+        read: impl Fn(&Connection) -> Result<T, StationError>,
+    ) -> Result<T, StationError> {
+        if self.disk.has_wal() {
+            return reading(&self.conn, &read);
+        }
+        let began = self.disk.has_journal();
+        if self.disk.is_written() {
+            return Err(StationError::Written);
+        }
+        if began && self.disk.has_journal() {
+            // A program died in a commit, and whoever reads next takes its half back.
+            return reading(&self.conn, &read);
+        }
+        let before = self.disk.header();
+        let told = reading(self.unlocked()?, &read);
+        let ended = self.disk.header();
+        if self.disk.has_journal() || self.disk.is_written() || ended != before {
+            return Err(StationError::Written);
+        }
+        match told {
+            // Damaged, or just in between: reading it by the rules tells.
+            Err(StationError::Clinic { source, .. }) if is_of_the_file(&source) => {
+                reading(&self.conn, &read)
+            }
+            told => told,
+        }
     }
+
+    /// The connection that takes no locks. Its end drops those of this process on the file, so it
+    /// ends only with the one that writes.
+    fn unlocked(&self) -> Result<&Connection, StationError> {
+        if let Some(conn) = self.unlocked.get() {
+            return Ok(conn);
+        }
+        let mut uri = String::from("file:");
+        for byte in self.path.as_os_str().as_encoded_bytes() {
+            if byte.is_ascii_alphanumeric() || b"/-_.".contains(byte) {
+                uri.push(char::from(*byte));
+            } else {
+                uri.push_str(&format!("%{byte:02X}"));
+            }
+        }
+        uri.push_str("?nolock=1");
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_URI
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let conn = open_connection(Path::new(&uri), flags)?;
+        Ok(self.unlocked.get_or_init(|| conn))
+    }
+}
+
+fn is_of_the_file(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::ReadOnly
+                | ErrorCode::CannotOpen
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+        )
+    )
+}
+
+fn reading<T>(
+    conn: &Connection,
+    read: &impl Fn(&Connection) -> Result<T, StationError>,
+) -> Result<T, StationError> {
+    let tx = Transaction::new_unchecked(conn, TransactionBehavior::Deferred)
+        .clinic("beginning to read")?;
+    read(&tx)
 }
 
 /// The nonce that our last transaction on this database left in it; none before the first.

@@ -113,7 +113,6 @@ impl Station {
         let next = order.above + 1;
         self.books.open_epoch(next, Some(current), &order.reason)?;
         self.books.epoch_is_sent()?;
-        self.books.settle()?;
         if let Some(uplink) = &mut self.uplink {
             uplink.jump(kit_event::UnitSeq::new(next, 0));
         }
@@ -131,7 +130,6 @@ impl Station {
         }
         self.drain_all()?;
         let restated = self.books.reemit(order.seq, order.subject.as_deref())?;
-        self.unless_busy(|station| station.books.settle())?;
         let seq = order.seq;
         match restated {
             Restated::Facts(facts) => {
@@ -192,24 +190,20 @@ impl Station {
         self.cursor.as_ref().is_some_and(|(known, next)| known == log && position < *next)
     }
 
-    /// Numbers what a verdict wrote. Its commit was durable and later than every change drained
-    /// with it, so all of it may leave at once.
+    /// Numbers what a verdict wrote, behind everything that the outbox held before.
     fn after_verdict(&mut self, verdict: &Verdict) -> Result<Vec<FactFrame>, StationError> {
-        let Verdict::Spoken { newest, captured } = verdict else { return Ok(Vec::new()) };
-        self.commanded();
-        let mut drained = self.books.drain_captured(captured)?;
+        let Verdict::Spoken { captured } = verdict else { return Ok(Vec::new()) };
+        let mut drained = self.books.drain_batch(captured)?;
         while drained.more {
-            self.books.released = self.books.spool.last_seq();
             self.pump(&drained.facts)?;
-            drained = self.books.drain(*newest)?;
+            drained = self.books.drain()?;
         }
-        self.books.released = self.books.spool.last_seq();
         Ok(drained.facts)
     }
 
     fn drain_all(&mut self) -> Result<(), StationError> {
-        while self.books.drain(i64::MAX)?.more {}
-        self.books.settle()
+        while self.books.drain()?.more {}
+        Ok(())
     }
 
     fn send_reply(

@@ -1,16 +1,17 @@
 //! The drain: from the outbox to numbered facts.
 //!
-//! Facts, shadow and the set of drained outbox ids change in one transaction of the spool; only
-//! then are the rows deleted from the outbox. A crash between the two is healed by the set: its
-//! rows are deleted and not published again. There is no high watermark, so nothing can fall below
-//! one.
+//! Rows are read, then brought onto the disk with everything else that was committed, then facts,
+//! shadow and the set of drained outbox ids change in one transaction of the spool. So a fact never
+//! speaks of what a power cut takes back, and nothing is written into the clinic database: the rows
+//! leave the outbox later. There is no high watermark, so nothing can fall below one.
 
 use kit_link::FactFrame;
 
 use crate::books::Books;
 use crate::error::StationError;
 use crate::failpoints::Step;
-use crate::outbox::{self, Captured, Change};
+use crate::outbox::{Captured, Change};
+use crate::present::Batch;
 use crate::publish::{Publisher, Source};
 use crate::spool::{Cause, SpoolTx};
 use crate::traced;
@@ -29,54 +30,58 @@ pub struct Drained {
 }
 
 impl Books {
-    /// Publishes up to [`DRAINED_AT_ONCE`] outbox rows, none above `up_to`.
+    /// Publishes what one reading of the outbox gives.
     ///
+    /// # Errors
     /// A file is busy or refuses, or the clinic database went back.
-    pub fn drain(&mut self, up_to: i64) -> Result<Drained, StationError> {
-        let rows = {
-            let tx = self.clinic.begin_reading()?;
-            self.check_mark(&tx)?;
-            outbox::read(&tx, &self.drained, up_to, DRAINED_AT_ONCE)?
-        };
-        self.drain_captured(&rows)
+    pub fn drain(&mut self) -> Result<Drained, StationError> {
+        let batch = self.clinic.read(|conn| {
+            self.check_mark(conn)?;
+            self.read_outbox(conn)
+        })?;
+        if !batch.is_empty() {
+            self.clinic.flush()?;
+        }
+        self.drain_batch(&batch)
     }
 
-    /// Publishes rows that were read from the outbox.
+    /// Publishes what was read from the outbox and is on the disk.
     ///
     /// # Errors
     /// The spool refuses.
-    pub fn drain_captured(&mut self, rows: &[Captured]) -> Result<Drained, StationError> {
+    pub fn drain_batch(&mut self, batch: &Batch) -> Result<Drained, StationError> {
         self.setup.failpoints.pass(Step::DrainRead)?;
-        if rows.is_empty() {
+        if batch.is_empty() && !self.nonces.wants_turning() {
             return Ok(Drained::default());
         }
-        let more = rows.len() == DRAINED_AT_ONCE;
-        let facts = self.record(rows, |_, _| Ok(Vec::new()))?;
-        Ok(Drained { facts, more })
+        let facts = self.record(batch, |_, _| Ok(Vec::new()))?;
+        Ok(Drained { facts, more: batch.more })
     }
 
     /// Publishes captured rows, and what `beside` adds, in one transaction of the spool.
     pub(crate) fn record(
         &mut self,
-        rows: &[Captured],
+        batch: &Batch,
         beside: impl FnOnce(&Self, &SpoolTx<'_>) -> Result<Vec<FactFrame>, StationError>,
     ) -> Result<Vec<FactFrame>, StationError> {
         let tx = self.spool.begin()?;
-        let mut facts = Vec::with_capacity(rows.len());
-        for row in rows {
+        let mut facts = Vec::with_capacity(batch.rows.len());
+        for row in batch.rows.iter().chain(&batch.standing) {
             let mut step = traced::capturing(&self.setup.unit, row);
             let numbered = self.publish_captured(&tx, row, step.handed_on())?;
             traced::numbered(&mut step, &numbered);
             facts.extend(numbered);
-            tx.add_drained(row.id)?;
         }
         facts.extend(beside(self, &tx)?);
-        let turned = self.catch_up(&tx)?;
+        let known = self.known_after(&batch.rows);
+        known.store(&tx)?;
         self.setup.failpoints.pass(Step::SpoolBeforeCommit)?;
         tx.commit()?;
         self.setup.failpoints.pass(Step::SpoolAfterCommit)?;
-        self.caught_up(turned);
-        self.drained.extend(rows.iter().map(|row| row.id));
+        self.now_known(known);
+        if self.unsure.recorded(batch) {
+            self.compare()?;
+        }
         Ok(facts)
     }
 
@@ -100,7 +105,7 @@ impl Books {
                 return publisher.publish(table, &row.key, None, Source::MadeOrRemoved, &cause);
             }
         };
-        let image = self.completed(table, &row.key, image)?;
+        let image = self.completed(table, row, image)?;
         let after = image.and_then(|image| publisher.reader.row_of(table, &row.key, &image));
         // A row that lost its id, or that the practice marked as gone, ends what was said of it.
         publisher.publish(table, &row.key, after, source, &cause)

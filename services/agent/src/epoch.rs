@@ -48,9 +48,10 @@ impl Books {
         tx.open_epoch(epoch, opened, self.setup.clock.now())?;
         tx.set_note(UNIT, &self.unit_note()?)?;
         Walk::store(Some(&walk), &tx)?;
-        let turned = self.catch_up(&tx)?;
+        let known = self.known_after(&[]);
+        known.store(&tx)?;
         tx.commit()?;
-        self.caught_up(turned);
+        self.now_known(known);
         self.walk = Some(walk);
         Ok(())
     }
@@ -132,9 +133,7 @@ impl Books {
             seeded.body["epoch"] = to.into();
             tx.rewrite(seeded.seq, &seeded.body)?;
         }
-        tx.commit()?;
-        self.released = UnitSeq::new(to, self.released.seq);
-        Ok(())
+        tx.commit()
     }
 
     /// Remembers that facts of the present epoch leave the clinic.

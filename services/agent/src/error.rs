@@ -35,6 +35,21 @@ pub enum StationError {
         #[source]
         source: rusqlite::Error,
     },
+    /// Another program stands in a transaction that a commit of ours would hurt; retried.
+    #[error("another program reads the clinic database")]
+    Held,
+    /// Another program wrote while we read without a lock; retried.
+    #[error("another program writes into the clinic database")]
+    Written,
+    /// What was committed could not be brought onto the disk.
+    #[error("flushing {path}")]
+    Flush {
+        /// Which database.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
     /// A record of our own in the spool does not read; the file was damaged or edited.
     #[error("spool: {what} does not read")]
     SpoolContent {
@@ -67,7 +82,16 @@ pub enum StationError {
 impl StationError {
     /// Whether another program holds the clinic database just now: nothing is wrong, try again.
     pub fn is_busy(&self) -> bool {
-        matches!(self, Self::Clinic { source, .. } if is_busy(source))
+        match self {
+            Self::Clinic { source, .. } => is_busy(source),
+            Self::Held | Self::Written => true,
+            _ => false,
+        }
+    }
+
+    /// Whether only a write has to wait: another program reads, and reading beside it is free.
+    pub fn is_held(&self) -> bool {
+        matches!(self, Self::Held)
     }
 
     /// Whether the clinic side must be opened again from its files.

@@ -20,9 +20,9 @@ pub enum Step {
     /// Facts are in the spool, the outbox still holds their rows.
     SpoolAfterCommit,
     /// Outbox rows are deleted, not committed.
-    SettleBeforeCommit,
+    ClearBeforeCommit,
     /// Outbox rows are gone, the spool still lists them as drained.
-    SettleAfterCommit,
+    ClearAfterCommit,
     /// A restored clinic database has its lost requests back, the new epoch is not open.
     RestoreBeforeEpoch,
 }
@@ -35,8 +35,8 @@ impl Step {
         Self::DrainRead,
         Self::SpoolBeforeCommit,
         Self::SpoolAfterCommit,
-        Self::SettleBeforeCommit,
-        Self::SettleAfterCommit,
+        Self::ClearBeforeCommit,
+        Self::ClearAfterCommit,
         Self::RestoreBeforeEpoch,
     ];
 }

@@ -42,6 +42,7 @@ impl Station {
             }
             Inbox::Welcomed { welcome, out } => self.welcomed(&welcome, out)?,
             Inbox::Frame(frame) => self.take_frame(*frame),
+            Inbox::Touched => self.files_were_touched(),
             Inbox::Down(word) => {
                 self.link_word = word;
                 self.drop_link();
@@ -84,8 +85,7 @@ impl Station {
         self.uplink = Some(Uplink::new(out, welcome.credits, after));
         self.link_word = format!("connected since {}", welcome.server_time);
         info!(target: "connect", conn_epoch = welcome.conn_epoch, %after, "facts go on");
-        // What was said just now may leave at once; held up, it leaves with the next settling.
-        self.unless_busy(|station| station.books.settle())
+        Ok(())
     }
 
     /// Requests between the cursor and what the log still holds are gone; the unit says so once.

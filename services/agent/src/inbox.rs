@@ -26,6 +26,8 @@ pub enum Inbox {
     Frame(Box<FromEdge>),
     /// The link is down, or not yet up, and why.
     Down(String),
+    /// The clinic database's files were written to.
+    Touched,
     /// Leave in good order.
     Stop,
 }

@@ -128,16 +128,29 @@ pub fn cursor(conn: &Connection) -> Result<Option<(String, i64)>, StationError> 
     .clinic("reading the ledger's last position")
 }
 
+/// Whether a row is older than [`KEPT_DAYS`]; asking takes no lock that keeps others out.
+///
+/// # Errors
+/// The clinic database is busy.
+pub fn is_prunable(conn: &Connection, now: Timestamp) -> Result<bool, StationError> {
+    conn.prepare_cached("SELECT 1 FROM arteria_applied WHERE decided_at < ?1 LIMIT 1")
+        .and_then(|mut statement| statement.exists([kept_since(now)]))
+        .clinic("looking for old ledger rows")
+}
+
+fn kept_since(now: Timestamp) -> String {
+    now.plus_ms(-KEPT_DAYS * 24 * 60 * 60 * 1000).to_string()
+}
+
 /// Deletes some rows older than [`KEPT_DAYS`]; zero when none are left.
 ///
 /// # Errors
 /// The clinic database is busy or refuses.
 pub fn prune(conn: &Connection, now: Timestamp) -> Result<usize, StationError> {
-    let before = now.plus_ms(-KEPT_DAYS * 24 * 60 * 60 * 1000).to_string();
     conn.prepare_cached(
         "DELETE FROM arteria_applied WHERE rowid IN
          (SELECT rowid FROM arteria_applied WHERE decided_at < ?1 LIMIT ?2)",
     )
-    .and_then(|mut statement| statement.execute((before, PRUNED_AT_ONCE)))
+    .and_then(|mut statement| statement.execute((kept_since(now), PRUNED_AT_ONCE)))
     .clinic("pruning the ledger")
 }

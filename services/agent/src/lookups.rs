@@ -1,28 +1,56 @@
 //! Values that stand in another table's row, for images that a trigger made.
 //!
 //! A trigger writes only what stands in its own row. What a column is mapped `through` is looked up
-//! when the image is read: where it stands now, else as the other row was last published (the
-//! other row may be gone already, its removal still ahead in the outbox), else as this row was.
+//! when the image is read, in the same transaction: where it stands now, else as the other row was
+//! last published (the other row may be gone already, its removal still ahead in the outbox), else
+//! as this row was.
 
-use rusqlite::{ErrorCode, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use serde_json::Value;
 
 use crate::books::Books;
 use crate::error::{Act, StationError};
 use crate::mapping::{Column, Table, Through};
+use crate::outbox::{Captured, Change};
 use crate::rows::{Image, image_part, key_sql_value, lookup_by_value};
 use crate::shadow;
 
 impl Books {
+    /// Looks up what a captured row names in other tables, as far as it stands there.
+    ///
+    /// # Errors
+    /// The clinic database is busy.
+    pub(crate) fn look_values_up(
+        &self,
+        conn: &Connection,
+        row: &mut Captured,
+    ) -> Result<(), StationError> {
+        let captured = self.installed.tables.iter().find(|captured| captured.name == row.table);
+        let Some(table) = captured.filter(|table| table.looked_up().next().is_some()) else {
+            return Ok(());
+        };
+        let (Change::Inserted { image } | Change::Updated { image }) = &row.change else {
+            return Ok(());
+        };
+        let Ok(image) = serde_json::from_str::<Image>(image) else { return Ok(()) };
+        for (column, through) in table.looked_up() {
+            let named = image.get(&through.column).filter(|named| !named.is_null());
+            let Some(named) = named else { continue };
+            let value = look_up(conn, through, named)?;
+            row.looked_up.extend(value.map(|value| (column.name.clone(), value)));
+        }
+        Ok(())
+    }
+
     /// The image of a row with everything that is looked up elsewhere; none where it is no JSON
     /// object, because somebody wrote into our outbox.
     ///
     /// # Errors
-    /// A file is busy or refuses.
+    /// The spool refuses.
     pub(crate) fn completed(
         &self,
         table: &Table,
-        key: &str,
+        row: &Captured,
         image: &str,
     ) -> Result<Option<Image>, StationError> {
         let Ok(mut image) = serde_json::from_str::<Image>(image) else { return Ok(None) };
@@ -30,31 +58,13 @@ impl Books {
         for (column, through) in captured.unwrap_or(table).looked_up() {
             let named = image.get(&through.column).filter(|named| !named.is_null()).cloned();
             let Some(named) = named else { continue };
-            let stands = if captured.is_some() { self.look_up(through, &named)? } else { None };
-            let value = match stands {
-                Some(value) => Some(value),
-                None => self.remembered_value(table, key, column, through, &named)?,
+            let value = match row.looked_up.get(&column.name) {
+                Some(value) => Some(value.clone()),
+                None => self.remembered_value(table, &row.key, column, through, &named)?,
             };
             image.extend(value.map(|value| (column.name.clone(), value)));
         }
         Ok(Some(image))
-    }
-
-    fn look_up(&self, through: &Through, named: &Value) -> Result<Option<Value>, StationError> {
-        let found =
-            self.clinic.conn.prepare_cached(&lookup_by_value(through)).and_then(|mut statement| {
-                statement
-                    .query_row([key_sql_value(named)], |row| Ok(image_part(row.get_ref(0)?)))
-                    .optional()
-            });
-        match found {
-            // The practice dropped the other table a moment ago, and the next look will tell.
-            Err(source) if source.sqlite_error_code() == Some(ErrorCode::Unknown) => Ok(None),
-            found => {
-                let found = found.clinic("looking a value up in another table")?;
-                Ok(found.filter(|value| !value.is_null()))
-            }
-        }
     }
 
     fn remembered_value(
@@ -79,5 +89,25 @@ impl Books {
         }
         let said = shadow::get(self.spool.conn(), &table.thing, key)?;
         Ok(said.and_then(|said| of(&said.state, &column.field)))
+    }
+}
+
+fn look_up(
+    conn: &Connection,
+    through: &Through,
+    named: &Value,
+) -> Result<Option<Value>, StationError> {
+    let found = conn.prepare_cached(&lookup_by_value(through)).and_then(|mut statement| {
+        statement
+            .query_row([key_sql_value(named)], |row| Ok(image_part(row.get_ref(0)?)))
+            .optional()
+    });
+    match found {
+        // The practice dropped the other table a moment ago, and the next look will tell.
+        Err(source) if source.sqlite_error_code() == Some(ErrorCode::Unknown) => Ok(None),
+        found => {
+            let found = found.clinic("looking a value up in another table")?;
+            Ok(found.filter(|value| !value.is_null()))
+        }
     }
 }

@@ -7,12 +7,6 @@
 
 use uuid::Uuid;
 
-use crate::error::StationError;
-use crate::spool::{Spool, SpoolTx};
-
-const PREVIOUS: &str = "nonce_previous";
-const NEXT: &str = "nonce_next";
-
 /// The two nonces, and which of them the clinic database holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nonces {
@@ -33,18 +27,18 @@ pub enum Fit {
 }
 
 impl Nonces {
-    /// Reads them from the spool and holds them against the clinic database's mark.
-    ///
-    /// The spool refuses.
-    pub fn read(spool: &Spool, mark: Option<&str>) -> Result<(Self, Fit), StationError> {
-        let previous = spool.note(PREVIOUS)?;
-        let Some(next) = spool.note(NEXT)? else {
-            return Ok((Self::fresh(mark), Fit::NewSpool));
-        };
-        let next_is_written = mark == Some(next.as_str());
-        let fits = next_is_written || mark == previous.as_deref();
-        let nonces = Self { previous, next, next_is_written };
-        Ok((nonces, if fits { Fit::AsLeft } else { Fit::WentBack }))
+    /// Holds those of the spool against the clinic database's mark.
+    pub fn held_against(known: Option<Self>, mark: Option<&str>) -> (Self, Fit) {
+        let Some(known) = known else { return (Self::fresh(mark), Fit::NewSpool) };
+        let next_is_written = mark == Some(known.next.as_str());
+        let fits = next_is_written || mark == known.previous.as_deref();
+        let nonces = Self { next_is_written, ..known };
+        (nonces, if fits { Fit::AsLeft } else { Fit::WentBack })
+    }
+
+    /// As the spool keeps them.
+    pub fn kept(previous: Option<String>, next: String) -> Self {
+        Self { previous, next, next_is_written: false }
     }
 
     /// New ones, for a clinic database that holds `mark`.
@@ -78,14 +72,8 @@ impl Nonces {
         if self.next_is_written { Self::fresh(Some(&self.next)) } else { self.clone() }
     }
 
-    /// Stores them in the spool.
-    ///
-    /// The spool refuses.
-    pub fn store(&self, tx: &SpoolTx<'_>) -> Result<(), StationError> {
-        match &self.previous {
-            Some(previous) => tx.set_note(PREVIOUS, previous)?,
-            None => tx.remove_note(PREVIOUS)?,
-        }
-        tx.set_note(NEXT, &self.next)
+    /// The one before, and the next one.
+    pub fn as_kept(&self) -> (Option<&str>, &str) {
+        (self.previous.as_deref(), &self.next)
     }
 }

@@ -5,13 +5,13 @@
 
 use kit_event::UnitSeq;
 use kit_link::FactFrame;
-use serde_json::Value;
 
 use crate::books::Books;
-use crate::error::{Act, StationError};
+use crate::error::StationError;
 use crate::mapping::Table;
+use crate::present::{Batch, row_by_key};
 use crate::publish::Publisher;
-use crate::rows::{Row, key_sql_value, quoted, selected_row};
+use crate::rows::Row;
 use crate::shadow;
 
 /// What became of the wish to state a thing anew.
@@ -51,7 +51,7 @@ impl Books {
         if now.is_none() && last.is_none() {
             return Ok(Restated::Unknown);
         }
-        let facts = self.record(&[], |books, tx| {
+        let facts = self.record(&Batch::default(), |books, tx| {
             let at = books.setup.clock.now();
             let publisher = Publisher { tx, reader: books.reader(), at };
             publisher.restate(&table, &key, last.as_ref(), now)
@@ -66,23 +66,7 @@ impl Books {
 
     /// A row as it stands in the clinic; none where it is gone.
     fn row_by_key(&self, table: &Table, key: &str) -> Result<Option<Row>, StationError> {
-        let Ok(values) = serde_json::from_str::<Vec<Value>>(key) else { return Ok(None) };
-        let conditions: Vec<String> =
-            table.key.iter().map(|name| format!("{} = ?", quoted(name))).collect();
-        let sql = format!(
-            "SELECT {} FROM {} WHERE {}",
-            table.selected,
-            quoted(&table.name),
-            conditions.join(" AND ")
-        );
-        let read = || -> rusqlite::Result<Option<Row>> {
-            let mut statement = self.clinic.conn.prepare_cached(&sql)?;
-            let params = rusqlite::params_from_iter(values.iter().map(key_sql_value));
-            let mut rows = statement.query(params)?;
-            let Some(row) = rows.next()? else { return Ok(None) };
-            let (key, image) = selected_row(table, row)?;
-            Ok(self.reader().row_of(table, &key, &image))
-        };
-        read().clinic("reading a row")
+        let image = self.clinic.read(|conn| row_by_key(conn, table, key))?;
+        Ok(image.and_then(|image| self.reader().row_of(table, key, &image)))
     }
 }

@@ -10,10 +10,12 @@ use serde_json::{Map, Value};
 use tracing::error;
 
 use crate::books::Books;
+use crate::drained::Drained;
 use crate::error::{Act, StationError};
 use crate::failpoints::Step;
 use crate::ledger;
 use crate::nonces::Nonces;
+use crate::present::Unsure;
 use crate::shadow;
 
 /// Ledger rows looked at in one transaction.
@@ -31,11 +33,11 @@ impl Books {
         let undone = self.write_back_lost_requests()?;
         self.setup.failpoints.pass(Step::RestoreBeforeEpoch)?;
         let mark = crate::clinic::mark(&self.clinic.conn)?;
-        let tx = self.spool.begin()?;
-        tx.clear_drained()?;
-        tx.commit()?;
-        self.drained.clear();
-        self.gone.clear();
+        self.clinic.flush()?;
+        // In the spool they end with the transaction that opens the epoch, as the nonces do.
+        self.drained = Drained::default();
+        self.witness = None;
+        self.unsure = Unsure::default();
         self.nonces = Nonces::fresh(mark.as_deref());
         let current = self.spool.last_seq().epoch;
         // The nonces are stored in the transaction that opens the epoch: until then the files do
@@ -63,7 +65,7 @@ impl Books {
                     ledger::insert_fields(&tx, &fields, None)?;
                 }
             }
-            tx.commit().clinic("writing back lost requests")?;
+            tx.commit("writing back lost requests")?;
         }
     }
 

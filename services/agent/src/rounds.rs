@@ -100,7 +100,7 @@ impl Station {
             }
             self.check_mapping()?;
             self.check_schema()?;
-            self.rounds.outbox = outbox::depth(&self.books.clinic.conn)?;
+            self.rounds.outbox = self.outbox_waiting()?;
             self.write_notes()?;
         }
         if is_due(&mut self.rounds.gate_at, GATE_EVERY) {
@@ -128,7 +128,7 @@ impl Station {
             return Ok(());
         }
         // Held up by another program, the new one is kept for the next look.
-        while self.books.drain(i64::MAX)?.more {}
+        while self.books.drain()?.more {}
         let Some(mapping) = self.rounds.mapping.take() else { return Ok(()) };
         self.books.mapping = setup.set_mapping(mapping);
         self.rounds.schema_version = None;
@@ -142,6 +142,7 @@ impl Station {
         if self.rounds.schema_version == Some(version) {
             return self.obey_gate();
         }
+        self.books.clinic.wait_for_others()?;
         let gate = self.read_gate()?;
         let mapping = self.books.mapping.clone();
         let installed =
@@ -152,12 +153,10 @@ impl Station {
                 warn!(target: "error", table, cause, "a table is not captured");
             }
         }
-        let renewed = !installed.renewed.is_empty();
-        let returned = known.paused.keys().any(|table| !installed.paused.contains_key(table));
         self.books.installed = installed;
-        let since_start = self.rounds.schema_version.is_some() && (renewed || returned);
+        let since_start = self.rounds.schema_version.is_some();
         if since_start || std::mem::take(&mut self.rounds.compare) {
-            info!(target: "message", "tables or triggers are new; rows are compared");
+            info!(target: "message", "the schema or the mapping has changed; rows are compared");
             self.books.compare()?;
         }
         // Our own work on triggers counts too, so the version is read again.
@@ -166,7 +165,7 @@ impl Station {
     }
 
     fn read_gate(&mut self) -> Result<Gate, StationError> {
-        let gate = gate::read(&self.books.clinic.conn)?;
+        let gate = self.books.clinic.read(gate::read)?;
         self.rounds.gate = Some(gate);
         Ok(gate)
     }
@@ -175,6 +174,7 @@ impl Station {
     fn obey_gate(&mut self) -> Result<(), StationError> {
         let gate = self.read_gate()?;
         if gate.compare && gate.closed.is_none() {
+            self.books.clinic.wait_for_others()?;
             gate::comparing(&self.books.clinic.conn)?;
             self.books.compare()?;
         }
@@ -186,15 +186,20 @@ impl Station {
     fn check_gate(&mut self) -> Result<(), StationError> {
         let gate = self.read_gate()?;
         let free = gate::disk_free_bytes(&self.books.setup.dir).unwrap_or(u64::MAX);
-        let conn = &self.books.clinic.conn;
+        let clinic = &self.books.clinic;
         match gate.closed {
             None if free < gate::DISK_FREE_BYTES_MIN => {
                 error!(target: "error", free, "the disk is nearly full: capture stops");
-                gate::close(conn, Closed::DiskFull)?;
+                clinic.wait_for_others()?;
+                gate::close(&clinic.conn, Closed::DiskFull)?;
             }
-            Some(Closed::DiskFull) if free >= gate::DISK_FREE_BYTES_ENOUGH => gate::open(conn)?,
-            Some(Closed::OutboxFull) if outbox::depth(conn)? < OUTBOX_ROWS_MAX / 2 => {
-                gate::open(conn)?;
+            Some(Closed::DiskFull) if free >= gate::DISK_FREE_BYTES_ENOUGH => {
+                clinic.wait_for_others()?;
+                gate::open(&clinic.conn)?;
+            }
+            Some(Closed::OutboxFull) if clinic.read(outbox::depth)? < OUTBOX_ROWS_MAX / 2 => {
+                clinic.wait_for_others()?;
+                gate::open(&clinic.conn)?;
             }
             None | Some(_) => return Ok(()),
         }
@@ -203,7 +208,9 @@ impl Station {
 
     fn prune(&mut self) -> Result<(), StationError> {
         let now = self.books.setup.clock.now();
-        if ledger::prune(&self.books.clinic.conn, now)? > 0 {
+        if self.books.clinic.read(|conn| ledger::is_prunable(conn, now))? {
+            self.books.clinic.wait_for_others()?;
+            ledger::prune(&self.books.clinic.conn, now)?;
             self.outbox_may_hold();
         }
         let acked = self.acked;
@@ -230,6 +237,11 @@ impl Station {
         })?;
         self.rounds.status = Some(status);
         Ok(())
+    }
+
+    /// Outbox rows that are not published yet.
+    fn outbox_waiting(&self) -> Result<i64, StationError> {
+        Ok((self.books.clinic.read(outbox::depth)? - self.books.drained.len()).max(0))
     }
 
     fn oldest_unsent(&self) -> Result<Option<Timestamp>, StationError> {

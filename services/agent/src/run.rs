@@ -15,7 +15,6 @@ use anyhow::{Context, Result, bail};
 use kit_telemetry::{TraceSettings, Traces};
 use kit_token::AgentKey;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 use tracing::{error, info};
 
 use crate::config::Config;
@@ -30,6 +29,7 @@ use crate::setup::{AGENT_VERSION, Setup, files};
 use crate::spool::Spool;
 use crate::station::{POLL_EVERY, Station, Turn};
 use crate::status::{self, Status};
+use crate::watch::{self, Watched};
 
 /// A stop takes at most this long; what is not done then is done at the next start.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
@@ -98,11 +98,13 @@ fn lock(dir: &Path) -> Result<File> {
 async fn live(setup: Arc<Setup>, url: String, key: AgentKey) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for signals")?;
-    let (stop, stopped) = watch::channel(false);
+    let (stop, stopped) = tokio::sync::watch::channel(false);
     let last_seq = LastSeq::default();
     let (inbox, messages) = inbox::inbox();
     let (queries, _query_thread) = Queries::start(setup.clone()).context("starting a thread")?;
-    let station = start_station(setup.clone(), messages, last_seq.clone(), stopped.clone())?;
+    let watched = watch::start(setup.path(files::CLINIC), inbox.clone());
+    let station =
+        start_station(setup.clone(), messages, last_seq.clone(), stopped.clone(), watched)?;
     let link = Link { setup, url, key, inbox: inbox.clone(), queries, last_seq, stop: stopped };
     let link = tokio::spawn(link.run());
     let died = tokio::select! {
@@ -143,11 +145,12 @@ pub fn start_station(
     setup: Arc<Setup>,
     messages: Receiver<Inbox>,
     last_seq: LastSeq,
-    stop: watch::Receiver<bool>,
+    stop: tokio::sync::watch::Receiver<bool>,
+    watched: Watched,
 ) -> Result<JoinHandle<()>> {
     std::thread::Builder::new()
         .name("clinic".to_owned())
-        .spawn(move || keep_open(&setup, messages, &last_seq, &stop))
+        .spawn(move || keep_open(&setup, messages, &last_seq, &stop, &watched))
         .context("starting a thread")
 }
 
@@ -156,14 +159,16 @@ fn keep_open(
     setup: &Arc<Setup>,
     messages: Receiver<Inbox>,
     last_seq: &LastSeq,
-    stop: &watch::Receiver<bool>,
+    stop: &tokio::sync::watch::Receiver<bool>,
+    watched: &Watched,
 ) {
     let mut messages = messages;
     let mut pause = REOPEN_AFTER;
     let mut told = None;
     while !*stop.borrow() {
         let failed = match Station::open(setup.clone(), messages, last_seq.clone()) {
-            Ok(mut station) => {
+            Ok(station) => {
+                let mut station = station.watched(watched.clone());
                 told = None;
                 let opened = Instant::now();
                 let ended = work(&mut station);
@@ -195,7 +200,7 @@ fn keep_open(
 }
 
 fn work(station: &mut Station) -> Result<(), StationError> {
-    while station.turn(POLL_EVERY)? == Turn::On {}
+    while station.turn(station.patience())? == Turn::On {}
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use kit_clock::Clock;
 use kit_event::{Timestamp, UnitId};
@@ -37,6 +38,9 @@ pub mod files {
     pub const LOGS: &str = "logs";
 }
 
+/// A practice that writes nothing for so long is between two patients.
+pub const QUIET: Duration = Duration::from_secs(20);
+
 /// What the agent is told; all but the mapping stays the same while it runs.
 pub struct Setup {
     /// The clinic's folder.
@@ -55,6 +59,8 @@ pub struct Setup {
     pub clock: NetworkClock,
     /// Armed only in tests.
     pub failpoints: Failpoints,
+    /// How long nobody may have written before drained rows leave the outbox.
+    pub quiet: Duration,
 }
 
 impl Setup {
@@ -88,6 +94,7 @@ impl Setup {
             ids,
             clock: NetworkClock::new(Clock::system()),
             failpoints: Failpoints::none(),
+            quiet: QUIET,
         })
     }
 

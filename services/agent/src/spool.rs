@@ -1,14 +1,13 @@
 //! The spool: the agent's own file, which holds what must outlive a crash and is not the
 //! practice's.
 //!
-//! Numbered facts, acknowledged or not; the shadow (the last published state of every row); the set
-//! of outbox rows that are drained but still stand in the outbox; the cursor; and small notes. One
-//! transaction moves all of them together. WAL with `synchronous = FULL`, because clinics lose
-//! power; only what may be lost (acknowledgements, the cursor over positions without effect, the
-//! status page) is written lazily.
+//! Numbered facts, acknowledged or not; the shadow (the last published state of every row); what is
+//! known of the clinic database, with the set of outbox rows that are drained but may still stand
+//! there; the cursor; and small notes. One transaction moves all of them together. WAL with
+//! `synchronous = FULL`, because clinics lose power; only what may be lost (acknowledgements, the
+//! cursor over positions without effect, the status page) is written lazily.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -43,7 +42,6 @@ CREATE TABLE IF NOT EXISTS facts (
     version INTEGER NOT NULL, time_ms INTEGER NOT NULL, subject TEXT, patient_id TEXT,
     causation_id TEXT, traceparent TEXT, body TEXT NOT NULL, PRIMARY KEY (epoch, seq)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS drained (outbox_id INTEGER PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 ";
 
@@ -151,19 +149,6 @@ impl Spool {
     /// The spool refuses.
     pub fn note(&self, name: &str) -> Result<Option<String>, StationError> {
         read_note(&self.conn, name)
-    }
-
-    /// Outbox rows that are drained and may still stand in the outbox.
-    ///
-    /// The spool refuses.
-    pub fn drained(&self) -> Result<BTreeSet<i64>, StationError> {
-        let read = || -> rusqlite::Result<BTreeSet<i64>> {
-            self.conn
-                .prepare("SELECT outbox_id FROM drained")?
-                .query_map([], |row| row.get(0))?
-                .collect()
-        };
-        read().spool("reading drained rows")
     }
 
     /// Whether the spool holds exactly this fact.
@@ -283,27 +268,6 @@ impl SpoolTx<'_> {
             )
             .map(drop)
             .spool("rewriting a fact")
-    }
-
-    /// Remembers that an outbox row is drained.
-    ///
-    /// The spool refuses.
-    pub fn add_drained(&self, outbox_id: i64) -> Result<(), StationError> {
-        self.run("INSERT OR IGNORE INTO drained VALUES (?1)", [outbox_id])
-    }
-
-    /// Forgets an outbox row that is gone.
-    ///
-    /// The spool refuses.
-    pub fn forget_drained(&self, outbox_id: i64) -> Result<(), StationError> {
-        self.run("DELETE FROM drained WHERE outbox_id = ?1", [outbox_id])
-    }
-
-    /// Forgets every drained row: the outbox is another one.
-    ///
-    /// The spool refuses.
-    pub fn clear_drained(&self) -> Result<(), StationError> {
-        self.run("DELETE FROM drained", [])
     }
 
     /// Writes a note.

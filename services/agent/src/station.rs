@@ -15,6 +15,7 @@ use tracing::error;
 
 use crate::books::Books;
 use crate::command::{Ahead, Command};
+use crate::disk::Stamp;
 use crate::epoch::CURSOR;
 use crate::error::StationError;
 use crate::inbox::{Inbox, LastSeq, Waits};
@@ -25,17 +26,24 @@ use crate::spool::{cursor_note, read_cursor_note};
 use crate::tries::Tries;
 use crate::uplink::{LinkFull, Uplink};
 use crate::walk::Purpose;
+use crate::watch::Watched;
 
-/// How often the clinic database is looked at for changes of others.
+/// How often the clinic database's change counters are looked at where the system does not tell of
+/// changes.
 pub const POLL_EVERY: Duration = Duration::from_millis(25);
+/// How long the thread sleeps where it does; then what is looked after now and then is due.
+const SLEEP_MAX: Duration = Duration::from_secs(1);
+/// A write to the files is told before its commit shows: the first and the last pause before the
+/// next look at the counters. A flush in between takes some milliseconds.
+const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(64));
+/// The pause before another try at what another program held up, and the longest.
+const TRY_AGAIN: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(25));
 /// A snapshot pauses while this many facts wait for their ACK, so that a live fact never waits
 /// behind a whole clinic.
 const SEED_BACKLOG_FACTS: u64 = 300;
-/// After a command the outbox is cleared only when nothing came for this long: the next command's
-/// own commit clears it for nothing.
-const SETTLE_AFTER: Duration = Duration::from_millis(100);
-/// Rows that are cleared even while commands come.
-const SETTLE_ROWS: usize = 1_000;
+/// Drained rows beyond which a shorter quiet is enough to clear them, and how much shorter.
+const DRAINED_MANY: i64 = 20_000;
+const QUIET_SHARE: u32 = 20;
 
 /// The clinic thread's state.
 pub struct Station {
@@ -52,10 +60,16 @@ pub struct Station {
     pub(crate) rounds: Rounds,
     pub(crate) link_word: String,
     pub(crate) busy: bool,
+    pub(crate) last_seq: LastSeq,
+    /// Another program reads, so that what is to be written waits.
+    held: bool,
+    stamp: Option<Stamp>,
     data_version: Option<i64>,
     outbox_may_hold: bool,
-    commanded_at: Option<Instant>,
-    pub(crate) last_seq: LastSeq,
+    changed_at: Instant,
+    watched: Watched,
+    look_again: Option<Duration>,
+    try_again: Duration,
 }
 
 /// Whether the station goes on.
@@ -92,10 +106,15 @@ impl Station {
                 tries,
                 link_word: "not connected yet".to_owned(),
                 busy: false,
+                last_seq,
+                held: false,
+                stamp: None,
                 data_version: None,
                 outbox_may_hold: true,
-                commanded_at: None,
-                last_seq,
+                changed_at: Instant::now(),
+                watched: Watched::default(),
+                look_again: None,
+                try_again: TRY_AGAIN.0,
             }),
             Err(error) => Err((error, inbox)),
         }
@@ -108,7 +127,7 @@ impl Station {
     {
         let books = Books::open(setup)?;
         let noted = books.spool.note(CURSOR)?.and_then(|note| read_cursor_note(&note));
-        let entered = ledger::cursor(&books.clinic.conn)?;
+        let entered = books.clinic.read(ledger::cursor)?;
         let entered = entered.map(|(log, next)| (LogIdentity(log), next));
         let cursor = match (noted, entered) {
             (Some((log, noted)), Some((same, entered))) if log == same => {
@@ -124,6 +143,21 @@ impl Station {
         Ok((books, cursor, acked, facts_offset, tries))
     }
 
+    /// The system tells of changes to the database's files.
+    #[must_use]
+    pub fn watched(mut self, watched: Watched) -> Self {
+        self.watched = watched;
+        self
+    }
+
+    /// How long the next turn may wait for a message.
+    pub fn patience(&self) -> Duration {
+        let watching = if self.watched.works() { SLEEP_MAX } else { POLL_EVERY };
+        let looking = self.look_again.unwrap_or(watching);
+        let trying = if self.busy || self.held { self.try_again } else { watching };
+        watching.min(looking).min(trying)
+    }
+
     /// One turn: takes messages, waiting up to `wait` for the first where nothing is to be done,
     /// then does one piece of each kind of work.
     ///
@@ -134,16 +168,18 @@ impl Station {
             self.leave()?;
             return Ok(Turn::Stop);
         }
-        self.busy = false;
+        (self.busy, self.held) = (false, false);
         self.unless_busy(Self::obey_ahead)?;
         self.unless_busy(Self::obey_next)?;
         self.unless_busy(Self::capture)?;
         self.unless_busy(Self::walk)?;
-        self.unless_busy(Self::settle)?;
+        self.unless_busy(Self::clear)?;
         self.unless_busy(Self::go_round)?;
         if self.busy {
             self.tell_busy()?;
         }
+        let hindered = self.busy || self.held;
+        self.try_again = if hindered { (self.try_again * 2).min(TRY_AGAIN.1) } else { TRY_AGAIN.0 };
         self.pump(&[])?;
         self.last_seq.set(self.books.spool.last_seq());
         Ok(Turn::On)
@@ -158,6 +194,10 @@ impl Station {
             return Ok(());
         }
         match work(self) {
+            Err(error) if error.is_held() => {
+                self.held = true;
+                Ok(())
+            }
             Err(error) if error.is_busy() => {
                 self.busy = true;
                 Ok(())
@@ -170,8 +210,8 @@ impl Station {
         if self.busy {
             return false;
         }
-        !self.ahead.is_empty()
-            || !self.commands.is_empty()
+        let commanded = !self.ahead.is_empty() || !self.commands.is_empty();
+        (commanded && !self.held)
             || self.outbox_may_hold
             || self.may_walk()
             || self.uplink.as_ref().is_some_and(Uplink::is_resending)
@@ -180,7 +220,7 @@ impl Station {
     /// Gives facts to the link; one that takes no more is dropped, and connects again.
     pub(crate) fn pump(&mut self, fresh: &[FactFrame]) -> Result<(), StationError> {
         let Some(uplink) = &mut self.uplink else { return Ok(()) };
-        if uplink.pump(&self.books.spool, self.books.released, fresh)?.is_err() {
+        if uplink.pump(&self.books.spool, fresh)?.is_err() {
             self.stuck();
         }
         Ok(())
@@ -198,33 +238,46 @@ impl Station {
         self.drop_link();
     }
 
-    /// Publishes what others wrote, and lets it go once it is durable in the clinic.
+    /// Publishes what others wrote.
     fn capture(&mut self) -> Result<(), StationError> {
-        let version = self.books.clinic.data_version()?;
-        if self.data_version != Some(version) {
-            self.data_version = Some(version);
-            self.outbox_may_hold = true;
-            self.rounds.clinic_changed();
-        }
+        self.look_at_counters()?;
         if !self.outbox_may_hold {
             return Ok(());
         }
-        let drained = self.books.drain(i64::MAX)?;
-        if !drained.facts.is_empty() {
-            self.books.settle()?;
-            self.pump(&drained.facts)?;
-        }
+        let drained = self.books.drain()?;
+        self.pump(&drained.facts)?;
         self.outbox_may_hold = drained.more;
         Ok(())
+    }
+
+    fn look_at_counters(&mut self) -> Result<(), StationError> {
+        let stamp = self.books.clinic.stamp();
+        if self.stamp.as_ref() == Some(&stamp) {
+            let next = self.look_again.map(|pause| pause * 2);
+            self.look_again = next.filter(|pause| *pause <= LOOK_AGAIN.1);
+            return Ok(());
+        }
+        // Our own commits count too; this number leaves them out.
+        let version = self.books.clinic.data_version()?;
+        self.stamp = Some(stamp);
+        self.changed_at = Instant::now();
+        self.look_again = None;
+        if version.is_none() || self.data_version != version {
+            self.data_version = version;
+            self.outbox_may_hold = true;
+            self.rounds.clinic_changed();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn files_were_touched(&mut self) {
+        self.watched.heard();
+        self.look_again = Some(LOOK_AGAIN.0);
     }
 
     /// The outbox got rows from our own connection, which the version of its data does not tell.
     pub(crate) fn outbox_may_hold(&mut self) {
         self.outbox_may_hold = true;
-    }
-
-    pub(crate) fn commanded(&mut self) {
-        self.commanded_at = Some(Instant::now());
     }
 
     fn may_walk(&self) -> bool {
@@ -244,20 +297,20 @@ impl Station {
             return Ok(());
         }
         let facts = self.books.walk_on()?;
-        if !facts.is_empty() {
-            self.books.settle()?;
-            self.pump(&facts)?;
-        }
-        Ok(())
+        self.pump(&facts)
     }
 
-    fn settle(&mut self) -> Result<(), StationError> {
-        let calm = self.commanded_at.is_none_or(|at| at.elapsed() >= SETTLE_AFTER);
-        if self.books.wants_settling() && (calm || self.books.drained.len() >= SETTLE_ROWS) {
-            self.books.settle()?;
-        }
-        if calm {
-            self.books.tidy()?;
+    /// Clears the outbox and moves write-ahead logs in a quiet moment.
+    fn clear(&mut self) -> Result<(), StationError> {
+        let drained = self.books.drained.len();
+        let quiet = self.books.setup.quiet;
+        let wanted = if drained > DRAINED_MANY { quiet / QUIET_SHARE } else { quiet };
+        if self.commands.is_empty() && self.changed_at.elapsed() >= wanted {
+            if drained > 0 {
+                self.books.clear()?;
+                // Our own commit is no end of the quiet.
+                self.stamp = Some(self.books.clinic.stamp());
+            }
             self.books.checkpoint()?;
         }
         Ok(())
@@ -288,9 +341,7 @@ impl Station {
     fn leave(&mut self) -> Result<(), StationError> {
         self.drop_link();
         "stopped".clone_into(&mut self.link_word);
-        self.unless_busy(|station| station.books.settle())?;
         self.unless_busy(Self::capture)?;
-        self.books.tidy()?;
         self.store_cursor()?;
         self.write_notes()?;
         self.tries.end(&self.books.spool)

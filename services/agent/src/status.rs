@@ -14,6 +14,8 @@ use crate::spool::{SpoolTx, read_note};
 use crate::station::Station;
 
 const NOTE: &str = "status";
+/// What the practice's own program is asked for; docs/mapping.md says more.
+const PRACTICE_NEEDS: &str = "a busy timeout of 1 s, for the moment in which a request is written";
 
 /// What the agent last told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -145,6 +147,7 @@ impl fmt::Display for Status {
         writeln!(f, "gate            {}", self.gate)?;
         let held = if self.clinic_busy { "held by another program" } else { "free" };
         writeln!(f, "clinic database {held}")?;
+        writeln!(f, "practice needs  {PRACTICE_NEEDS}")?;
         writeln!(f, "cursor          {}", or_none(&self.cursor))?;
         writeln!(f, "waiting here    {}", self.waiting)?;
         writeln!(f, "tables paused   {}", list(&self.paused))?;

@@ -71,7 +71,6 @@ impl Uplink {
     pub fn pump(
         &mut self,
         spool: &Spool,
-        released: UnitSeq,
         fresh: &[FactFrame],
     ) -> Result<Result<(), LinkFull>, StationError> {
         if self.again(spool)?.is_err() {
@@ -79,12 +78,12 @@ impl Uplink {
         }
         loop {
             let room = self.credits.saturating_sub(self.in_flight.len());
-            if room == 0 || self.sent >= released {
+            if room == 0 || self.sent >= spool.last_seq() {
                 return Ok(Ok(()));
             }
-            let facts = match self.following(fresh, released, room) {
+            let facts = match self.following(fresh, room) {
                 Some(facts) => facts,
-                None => spool.facts(self.sent, released, room)?,
+                None => spool.facts(self.sent, spool.last_seq(), room)?,
             };
             if facts.is_empty() {
                 return Ok(Ok(()));
@@ -121,15 +120,9 @@ impl Uplink {
         self.resend.is_some()
     }
 
-    fn following(
-        &self,
-        fresh: &[FactFrame],
-        released: UnitSeq,
-        room: usize,
-    ) -> Option<Vec<FactFrame>> {
+    fn following(&self, fresh: &[FactFrame], room: usize) -> Option<Vec<FactFrame>> {
         let at = fresh.iter().position(|fact| fact.seq == self.sent.next())?;
-        let due = fresh[at..].iter().take_while(|fact| fact.seq <= released);
-        Some(due.take(room).cloned().collect())
+        Some(fresh[at..].iter().take(room).cloned().collect())
     }
 
     fn give(&mut self, fact: FactFrame) -> Result<(), LinkFull> {

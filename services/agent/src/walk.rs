@@ -11,10 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::books::Books;
-use crate::drain::DRAINED_AT_ONCE;
 use crate::error::{Act, StationError};
 use crate::mapping::Table;
-use crate::outbox::{self, Captured};
+use crate::present::Batch;
 use crate::publish::{Publisher, Source};
 use crate::rows::{Image, key_sql_value, quoted, selected_row};
 use crate::shadow;
@@ -132,7 +131,8 @@ impl Books {
             return self.pass_over_table(walk);
         };
         let (captured, chunk) = self.read_chunk(&walk, &table)?;
-        if captured.len() == DRAINED_AT_ONCE {
+        if captured.more {
+            self.clinic.flush()?;
             return self.record(&captured, |_, _| Ok(Vec::new()));
         }
         let next = walk.after(&chunk, Some(&table.thing));
@@ -142,6 +142,7 @@ impl Books {
         {
             return self.pass_chunk(&walk, next);
         }
+        self.clinic.flush()?;
         let facts = self.record(&captured, |books, tx| {
             let mut facts = books.publish_chunk(tx, &walk, &table, chunk)?;
             if next.is_none() {
@@ -198,7 +199,7 @@ impl Books {
         let mut next = Walk { shadow: false, after: None, ..walk.clone() };
         next.tables = next.tables.into_iter().skip(1).collect();
         let next = (!next.tables.is_empty()).then_some(next);
-        let facts = self.record(&[], |books, tx| {
+        let facts = self.record(&Batch::default(), |books, tx| {
             Walk::store(next.as_ref(), tx)?;
             match next {
                 Some(_) => Ok(Vec::new()),
@@ -209,24 +210,21 @@ impl Books {
         Ok(facts)
     }
 
-    fn read_chunk(
-        &self,
-        walk: &Walk,
-        table: &Table,
-    ) -> Result<(Vec<Captured>, Chunk), StationError> {
-        let tx = self.clinic.begin_reading()?;
-        self.check_mark(&tx)?;
-        let captured = outbox::read(&tx, &self.drained, i64::MAX, DRAINED_AT_ONCE)?;
-        let chunk = if walk.shadow {
+    fn read_chunk(&self, walk: &Walk, table: &Table) -> Result<(Batch, Chunk), StationError> {
+        self.clinic.read(|conn| {
+            self.check_mark(conn)?;
+            let captured = self.read_outbox(conn)?;
+            if !walk.shadow {
+                let rows = rows_after(conn, table, walk.after.as_deref())?;
+                return Ok((captured, Chunk::Rows(rows)));
+            }
             let after = walk.after.as_deref().unwrap_or_default();
             let rows = shadow::after(self.spool.conn(), &table.thing, after, CHUNK_ROWS)?;
             let stands =
-                |row: shadow::Shadow| Ok((row.key.clone(), row_stands(&tx, table, &row.key)?));
-            Chunk::Shadow(rows.into_iter().map(stands).collect::<Result<_, StationError>>()?)
-        } else {
-            Chunk::Rows(rows_after(&tx, table, walk.after.as_deref())?)
-        };
-        Ok((captured, chunk))
+                |row: shadow::Shadow| Ok((row.key.clone(), row_stands(conn, table, &row.key)?));
+            let rows = rows.into_iter().map(stands).collect::<Result<_, StationError>>()?;
+            Ok((captured, Chunk::Shadow(rows)))
+        })
     }
 
     fn publish_chunk(

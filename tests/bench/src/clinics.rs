@@ -161,7 +161,7 @@ async fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-fn beside_us(program: &str) -> Result<PathBuf> {
+pub fn beside_us(program: &str) -> Result<PathBuf> {
     let us = std::env::current_exe().context("finding our own program")?;
     Ok(us.with_file_name(program))
 }

@@ -15,6 +15,7 @@ mod floor;
 mod growth;
 mod peer;
 mod place;
+mod practice_first;
 mod visible;
 
 use anyhow::{Context, Result, ensure};
@@ -37,7 +38,9 @@ enum Act {
         booking: Tries,
         #[command(flatten)]
         visible: visible::Args,
-        /// Leaves out the other of the two.
+        #[command(flatten)]
+        practice: practice_first::Args,
+        /// Leaves out the others.
         #[arg(long)]
         only: Option<Part>,
     },
@@ -67,6 +70,8 @@ struct Tries {
 enum Part {
     Booking,
     Visible,
+    /// What the practice's own program notices of an agent beside it.
+    Practice,
 }
 
 /// Turns in which floor and system are measured, so that a noisy minute meets both.
@@ -77,7 +82,8 @@ const REACH_P99: f64 = 2.0;
 
 fn main() -> Result<()> {
     match Cli::parse().act {
-        Act::Bench { booking, visible, only } => runtime()?.block_on(async {
+        Act::Bench { practice, only: Some(Part::Practice), .. } => practice_first::run(&practice),
+        Act::Bench { booking, visible, only, .. } => runtime()?.block_on(async {
             if only != Some(Part::Visible) {
                 compare(booking.tries, booking.warm_up).await?;
             }

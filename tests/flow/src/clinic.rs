@@ -128,6 +128,8 @@ impl Clinic {
         let mut setup = setup.expect("the set-up");
         setup.clock = NetworkClock::new(Clock::fixed(now));
         setup.failpoints = failpoints;
+        // A day is short: so that the outbox is cleared in it, and power goes there too.
+        setup.quiet = Duration::from_millis(100);
         Station::open(Arc::new(setup), messages, LastSeq::default())
             .map(|station| Started { station, inbox })
             .map_err(|(error, _)| Box::new(error))

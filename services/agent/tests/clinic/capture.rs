@@ -149,8 +149,8 @@ fn a_row_that_replace_took_away_unseen_is_found_by_comparison() {
             [id],
         )
         .unwrap();
+        agent.rest();
     }
-    agent.rest();
     assert_eq!(clinic.said(), ["patient_registered", "patient_registered"]);
     agent.stop();
     clinic.station().rest();

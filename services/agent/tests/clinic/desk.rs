@@ -118,6 +118,8 @@ impl Folder {
         let mut setup = Setup::new(&self.dir(), self.unit.clone(), "UTC").unwrap();
         setup.clock = NetworkClock::new(self.clock.clone());
         setup.failpoints = failpoints;
+        // Any moment is quiet enough, so that the outbox's clearing is tried too.
+        setup.quiet = Duration::ZERO;
         Arc::new(setup)
     }
 
@@ -165,8 +167,9 @@ impl Folder {
         while books.walk.is_some() {
             books.walk_on().unwrap();
         }
-        books.settle().unwrap();
-        books.tidy().unwrap();
+        while !books.outbox_is_clear() {
+            books.clear().unwrap();
+        }
     }
 
     pub fn count(&self, sql: &str) -> i64 {

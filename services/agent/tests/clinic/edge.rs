@@ -259,8 +259,10 @@ impl Running {
         let last_seq = LastSeq::default();
         let (inbox, messages) = inbox();
         let (queries, _) = Queries::start(setup.clone()).unwrap();
+        let watched = agent::watch::start(setup.path(files::CLINIC), inbox.clone());
         let station =
-            start_station(setup.clone(), messages, last_seq.clone(), stopped.clone()).unwrap();
+            start_station(setup.clone(), messages, last_seq.clone(), stopped.clone(), watched)
+                .unwrap();
         let key = AgentKey::load(&folder.unit, &folder.path(files::KEY)).unwrap();
         let url = agent::handshake::upgrade_url(&edge.url());
         let link = Link { setup, url, key, inbox: inbox.clone(), queries, last_seq, stop: stopped };
