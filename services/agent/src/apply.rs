@@ -24,6 +24,7 @@ use crate::ledger::{self, Entry};
 use crate::present::Batch;
 use crate::publish::PATIENT_FIELD;
 use crate::records::ClinicRecords;
+use crate::restore;
 use crate::shadow::{self, Shadow};
 
 /// What became of a request or a cancel at the clinic database.
@@ -60,6 +61,11 @@ impl Books {
                 Ok(Spoken::Told(Box::new(of_request(outcome, request).because(&refusal))))
             }
             Some(_) => Ok(Spoken::Repeated),
+            None if books.may_be_lost(log, request.position)? => {
+                let outcome = RequestOutcome::new(request.id.clone(), FinalState::Undone, now);
+                let outcome = of_request(outcome, request).because(&restore::undone());
+                Ok(Spoken::Now(Box::new(outcome)))
+            }
             None => books.decide(tx, request, now, tries).map(|it| Spoken::Now(Box::new(it))),
         })
     }

@@ -7,7 +7,7 @@
 //! connection keeps its place.
 
 use kit_event::{Observed, UnitSeq};
-use kit_link::{Durable, FactFrame, LogIdentity};
+use kit_link::{FactFrame, LogIdentity, Welcome};
 use requests::RangeLapsed;
 use tracing::warn;
 use units::{EpochOpened, EpochSeeded, UnitAmended};
@@ -88,10 +88,12 @@ impl Books {
         tx.number(observed, &Cause::default(), self.setup.clock.now())
     }
 
-    /// What WELCOME's durable fact means for our numbering: the number after which the link sends.
+    /// What WELCOME says of the log, and of the last durable fact there, means
+    /// for our numbering: the number after which the link sends.
     ///
     /// The spool refuses.
-    pub fn resume_after(&mut self, durable: Option<Durable>) -> Result<UnitSeq, StationError> {
+    pub fn resume_after(&mut self, welcome: &Welcome) -> Result<UnitSeq, StationError> {
+        let durable = welcome.durable;
         if let Some(durable) = durable
             && self.spool.holds(&durable)?
             && self.goes_on_after(durable.seq)?
@@ -109,6 +111,12 @@ impl Books {
             return Ok(UnitSeq::new(known + 1, 0));
         }
         let next = known.max(current) + 1;
+        if durable.is_some_and(|durable| durable.seq > self.spool.last_seq()) {
+            // Both files fit each other, and the network knows more of this clinic than they do.
+            self.note_lost(&welcome.log, welcome.head)?;
+            self.open_epoch(next, Some(known.max(current)), "restored")?;
+            return Ok(UnitSeq::new(next, 0));
+        }
         let reason = if durable.is_some() { "not-in-spool" } else { "log-empty" };
         self.open_epoch(next, Some(known.max(current)), reason)?;
         Ok(UnitSeq::new(next, 0))

@@ -74,7 +74,7 @@ impl Station {
         if let Resume::Gap { from, to } = welcome.resume {
             self.jump_gap(from, to, &welcome.log)?;
         }
-        let after = self.books.resume_after(welcome.durable)?;
+        let after = self.books.resume_after(welcome)?;
         self.books.epoch_is_sent()?;
         self.acked = welcome.durable.map_or(UnitSeq::ZERO, |durable| durable.seq).min(after);
         if welcome.durable.is_none() {

@@ -5,6 +5,8 @@
 //! clinic no longer knows of, are written back into the ledger as `undone`. None is run again by
 //! itself: people decide that.
 
+use kit_event::Refusal;
+use kit_link::LogIdentity;
 use requests::{FinalState, RequestOutcome};
 use serde_json::{Map, Value};
 use tracing::error;
@@ -17,11 +19,46 @@ use crate::ledger;
 use crate::nonces::Nonces;
 use crate::present::Unsure;
 use crate::shadow;
+use crate::spool::{cursor_note, read_cursor_note};
+
+/// What is said of a request whose effect a restore took back.
+const UNDONE: &str = "clinic-restored";
+const UNDONE_TITLE: &str = "The clinic was restored to a time before the request";
+const UNDONE_DETAIL: &str =
+    "The record is as the clinic now has it; ask again if it is still wanted.";
+
+/// The refusal of such a request.
+pub(crate) fn undone() -> Refusal {
+    Refusal { slug: UNDONE, title: UNDONE_TITLE, detail: UNDONE_DETAIL.to_owned() }
+}
 
 /// Ledger rows looked at in one transaction.
 const HEALED_AT_ONCE: usize = 200;
 
+/// The note that names the requests of which a clinic that was restored as a whole cannot know
+/// whether they were done: a log, and the position that followed the last of them.
+const LOST: &str = "lost_by_restore";
+
 impl Books {
+    /// Notes that the clinic was restored as a whole. What stood on the log by then may have been
+    /// done in the life that was lost; nothing here remembers, so none of it is run.
+    pub(crate) fn note_lost(&self, log: &LogIdentity, head: i64) -> Result<(), StationError> {
+        error!(target: "error", head, "the clinic was put back as a whole; no request is repeated");
+        let tx = self.spool.begin()?;
+        tx.set_note(LOST, &cursor_note(log, head))?;
+        tx.commit()
+    }
+
+    /// Whether a request may have been done before the clinic was restored.
+    pub(crate) fn may_be_lost(
+        &self,
+        log: &LogIdentity,
+        position: i64,
+    ) -> Result<bool, StationError> {
+        let noted = self.spool.note(LOST)?.and_then(|note| read_cursor_note(&note));
+        Ok(noted.is_some_and(|(known, head)| known == *log && position < head))
+    }
+
     /// Makes the two files fit each other again.
     pub(crate) fn heal_restore(&mut self) -> Result<(), StationError> {
         error!(target: "error", "the clinic database or the spool was put back from a backup");
@@ -75,12 +112,9 @@ impl Books {
         if fields.get("state").and_then(Value::as_str) == Some(FinalState::Done.as_str()) {
             for (name, value) in [
                 ("state", FinalState::Undone.as_str()),
-                ("reason", "clinic-restored"),
-                ("title", "The clinic was restored to a time before the request"),
-                (
-                    "detail",
-                    "The record is as the clinic now has it; ask again if it is still wanted.",
-                ),
+                ("reason", UNDONE),
+                ("title", UNDONE_TITLE),
+                ("detail", UNDONE_DETAIL),
                 ("decided_at", &self.setup.clock.now().to_string()),
             ] {
                 fields.insert(name.to_owned(), Value::String(value.to_owned()));

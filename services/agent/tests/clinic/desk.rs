@@ -128,6 +128,15 @@ impl Folder {
         self.station_with(Failpoints::none()).unwrap()
     }
 
+    /// One that waits for a quiet that does not come, so that the outbox keeps its rows.
+    pub fn station_quietly(&self) -> Driven {
+        let mut setup = Setup::new(&self.dir(), self.unit.clone(), "UTC").unwrap();
+        setup.clock = NetworkClock::new(self.clock.clone());
+        let (sender, receiver) = inbox();
+        let station = Station::open(Arc::new(setup), receiver, LastSeq::default());
+        Driven { station: station.map_err(|(error, _)| error).unwrap(), inbox: sender }
+    }
+
     pub fn station_with(&self, failpoints: Failpoints) -> Result<Driven, StationError> {
         let (sender, receiver): (SyncSender<Inbox>, Receiver<Inbox>) = inbox();
         Station::open(self.setup(failpoints), receiver, LastSeq::default())
@@ -260,6 +269,11 @@ impl Driven {
 
     /// Connects to a log whose last fact is `durable`.
     pub fn connect(&mut self, durable: Option<Durable>, resume: Resume) -> Line {
+        self.connect_at(durable, resume, 0)
+    }
+
+    /// The same, where the log of requests has its end at `head`.
+    pub fn connect_at(&mut self, durable: Option<Durable>, resume: Resume, head: i64) -> Line {
         let (out, frames) = tokio::sync::mpsc::channel(agent::uplink::OUTGOING_FRAMES_MAX);
         let welcome = Welcome {
             version: "unit.v1".to_owned(),
@@ -270,7 +284,7 @@ impl Driven {
             heartbeat_ms: kit_link::limits::HEARTBEAT_MS,
             server_time: self.station.books().setup.clock.now(),
             log: LogIdentity(LOG.to_owned()),
-            head: 0,
+            head,
             durable,
             resume,
         };

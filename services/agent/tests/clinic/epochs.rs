@@ -251,3 +251,75 @@ fn requests_that_the_log_lost_are_said_to_have_lapsed() {
     assert_eq!(again.applied, Some(46));
     assert_eq!(clinic.count("SELECT count(*) FROM appointments"), 1, "the id was taken");
 }
+
+#[test]
+fn a_clinic_put_back_as_a_whole_runs_no_request_again() {
+    let clinic = Folder::staffed();
+    let mut agent = clinic.station();
+    let mut line = connect(&mut agent, None);
+    agent.stop();
+    // The image of a disk: both files of one moment, which fit each other.
+    let image = [clinic.back_up(files::CLINIC), clinic.back_up(files::SPOOL)];
+    let mut agent = clinic.station();
+    let mut next = connect(&mut agent, line.durable());
+    let wish = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
+    let book = request(1, "one", BOOK, wish);
+    let late = {
+        let mut late = request(2, "late", BOOK, book.body.clone());
+        late.expires_at = late.accepted_at;
+        late
+    };
+    agent.hear(&mut next, vec![FromEdge::Request(book.clone())]);
+    assert_eq!(next.replies[0].outcome["state"], "done");
+    line.log.append(&mut next.log);
+    agent.stop();
+    for file in &image {
+        clinic.restore(file);
+    }
+
+    let mut agent = clinic.station();
+    let mut again = agent.connect_at(line.durable(), Resume::Exact, 3);
+    agent.hear(&mut again, vec![]);
+    assert_whole(&again, 2, "restored");
+    agent.hear(&mut again, vec![FromEdge::Request(book.clone()), FromEdge::Request(late)]);
+    for reply in &again.replies {
+        assert_eq!(reply.outcome["state"], "undone");
+        assert_eq!(reply.outcome["reason"], "clinic-restored");
+    }
+    assert_eq!(again.replies.len(), 2);
+    let undone = again.types().iter().filter(|t| **t == "requests.request_undone").count();
+    assert_eq!(undone, 2);
+    assert_eq!(again.types().iter().filter(|t| **t == "scheduling.appointment_booked").count(), 0);
+    assert_eq!(clinic.count("SELECT count(*) FROM appointments"), 0);
+    // The same again after a restart, and what is asked from now on is carried out.
+    drop(agent);
+    let mut agent = clinic.station();
+    let mut later = agent.connect_at(again.durable(), Resume::Exact, 4);
+    let mut wish = request(3, "new", BOOK, book.body.clone());
+    wish.body["appointment_id"] = OTHER_PATIENT.into();
+    agent.hear(&mut later, vec![FromEdge::Request(book), FromEdge::Request(wish)]);
+    assert_eq!(later.replies[0].outcome["state"], "undone");
+    assert_eq!(later.replies[1].outcome["state"], "done");
+    assert_eq!(later.log.iter().filter(|f| f.type_name == "units.epoch_opened").count(), 0);
+}
+
+#[test]
+fn changes_of_a_desk_that_a_restored_outbox_no_longer_knows_are_missed() {
+    let (clinic, mut agent, line) = whole();
+    agent.rest();
+    drop(agent);
+    let backup = clinic.back_up(files::CLINIC);
+    let mut agent = clinic.station_quietly();
+    let mut next = connect(&mut agent, line.durable());
+    phone(&clinic, "1");
+    agent.hear(&mut next, vec![]);
+    drop(agent);
+    // Nothing but the desk wrote since, and after the restore it wrote as many rows again.
+    clinic.restore(&backup);
+    phone(&clinic, "2");
+    let mut agent = clinic.station_quietly();
+    let again = connect(&mut agent, next.durable());
+    assert_whole(&again, 2, "restored");
+    let told = again.log.iter().rev().find(|f| f.type_name.starts_with("patients.")).unwrap();
+    assert!(again.log.iter().any(|f| f.body["phone"] == "2"), "{told:?}");
+}
