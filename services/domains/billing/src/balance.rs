@@ -57,6 +57,11 @@ impl Tally {
         self.sums.get(&currency).map_or(0, |sum| sum.minor)
     }
 
+    /// Whether an amount or a currency does not read, so that nobody can say what came in.
+    pub const fn is_uncertain(&self) -> bool {
+        self.without_amount > 0 || self.without_currency > 0
+    }
+
     /// What does not count for an invoice in `currency`.
     fn uncounted(&self, currency: Option<Currency>) -> Vec<Uncounted> {
         let of = |reason: &str, count| Uncounted {
@@ -167,7 +172,9 @@ pub struct Balance {
     /// the sums are beyond 64 bits (`range`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balance_missing: Option<String>,
-    /// Payments for the invoice that paid and balance leave out; absent where there are none.
+    /// Payments for the invoice that paid and balance leave out; absent where there are none. While
+    /// an amount or a currency of one does not read, more may have been paid than is counted, and
+    /// requests to pay are refused as `balance-unknown`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(inline)]
     pub not_counted: Vec<Uncounted>,

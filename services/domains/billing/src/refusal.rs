@@ -33,6 +33,12 @@ pub enum Refused {
         /// What keeps it from adding up.
         missing: Missing,
     },
+    /// `balance-unknown`
+    #[error("a payment for invoice {invoice_id} does not read")]
+    PaymentUnreadable {
+        /// Which was asked for.
+        invoice_id: Uuid,
+    },
     /// `currency-mismatch`
     #[error("the invoice is in {wanted}")]
     CurrencyMismatch {
@@ -99,8 +105,10 @@ const INVOICE_VOIDED: Problem = (
 const BALANCE_UNKNOWN: Problem = (
     "balance-unknown",
     "Nobody can say what is owed",
-    "The invoice's total, currency or status is written in a way that does not read, so that no \
-     payment can be held against its balance. The desk must correct the invoice first.",
+    "The invoice's total, currency or status, or the amount or currency of a payment for it, \
+     is written in a way that does not read. A payment could pay the bill a second time, so none is \
+     taken; the desk must correct the row first. What does not count stands in `not_counted` beside \
+     the balance.",
 );
 const CURRENCY_MISMATCH: Problem = (
     "currency-mismatch",
@@ -156,7 +164,7 @@ impl Refused {
         match self {
             Self::InvoiceUnknown { .. } => INVOICE_UNKNOWN,
             Self::InvoiceVoided { .. } => INVOICE_VOIDED,
-            Self::BalanceUnknown { .. } => BALANCE_UNKNOWN,
+            Self::BalanceUnknown { .. } | Self::PaymentUnreadable { .. } => BALANCE_UNKNOWN,
             Self::CurrencyMismatch { .. } => CURRENCY_MISMATCH,
             Self::AmountExceedsBalance { .. } => AMOUNT_EXCEEDS_BALANCE,
             Self::PaymentExists { .. } => PAYMENT_EXISTS,

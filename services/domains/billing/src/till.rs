@@ -100,7 +100,11 @@ fn record(wish: &RecordPayment, till: &Till, now: Timestamp) -> Result<Granted, 
     if invoice.status() == Status::Voided {
         return Err(Refused::InvoiceVoided { invoice_id });
     }
-    let owed = Owed::of(invoice, &Tally::of(&till.payments))
+    let tally = Tally::of(&till.payments);
+    if tally.is_uncertain() {
+        return Err(Refused::PaymentUnreadable { invoice_id });
+    }
+    let owed = Owed::of(invoice, &tally)
         .map_err(|missing| Refused::BalanceUnknown { invoice_id, missing })?;
     if Currency::of(Some(&wish.currency)) != Some(owed.currency) {
         return Err(Refused::CurrencyMismatch { wanted: owed.currency });

@@ -117,6 +117,9 @@ async fn rows_that_nobody_expects_are_facts_and_are_told_beside_the_balance() {
         let row = desk.row(Table::Payments, &of).unwrap().unwrap();
         assert_eq!(differences(Table::Payments, &row, &read.body), Vec::<String>::new());
     }
+    let pay = json!({"invoice_id": id, "amount_minor": 8_000, "currency": "EUR", "method": "card"});
+    let twice = unit.rest.post(&unit.path("payments"), pay).await;
+    twice.expect_problem(409, "balance-unknown");
     // A payment of no invoice is a fact, and nobody's.
     let lost = desk.pay(&Uuid::new_v4(), 300, "EUR", now()).unwrap();
     let read = unit.rest.record(&unit.path(&format!("payments/{lost}"))).await;

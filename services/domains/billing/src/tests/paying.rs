@@ -63,11 +63,21 @@ fn a_payment_for_another_invoice_leaves_this_one_owed() {
 }
 
 #[test]
-fn what_does_not_count_keeps_nobody_from_paying() {
-    let text = json!({"payment_id": PAID, "invoice_id": INVOICE, "currency": "EUR",
-        "amount_minor_raw": "about forty"});
-    let clinic = Clinic::open().with("payment", text).desk(STRANGER, 9_999, "USD");
-    assert_eq!(said(&clinic, &payment(10_000)), "granted");
+fn a_bill_is_not_paid_twice_because_a_payment_does_not_read() {
+    let other = Clinic::open().desk(STRANGER, 9_999, "USD");
+    assert_eq!(said(&other, &payment(10_000)), "granted", "another currency is no doubt");
+    for unread in [
+        json!({"currency": "EUR", "amount_minor_raw": "about forty"}),
+        json!({"currency": "EUR"}),
+        json!({"currency": "€", "amount_minor": 10_000}),
+        json!({"amount_minor": 10_000}),
+    ] {
+        let row = with(with(unread, "payment_id", json!(PAID)), "invoice_id", json!(INVOICE));
+        let clinic = Clinic::open().with("payment", row.clone());
+        assert_eq!(said(&clinic, &payment(10_000)), "balance-unknown", "{row}");
+        let elsewhere = Clinic::open().with("payment", with(row, "invoice_id", json!(STRANGER)));
+        assert_eq!(said(&elsewhere, &payment(10_000)), "granted");
+    }
 }
 
 #[test]
