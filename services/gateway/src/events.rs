@@ -206,13 +206,28 @@ impl Wanted {
                 named
             }
         };
-        let types: BTreeSet<String> = query.take_all("type").into_iter().collect();
+        // Both ways in which people write several: the parameter again, or a comma.
+        let named: Vec<String> = query.take_all("type");
+        let types: BTreeSet<String> =
+            named.iter().flat_map(|text| text.split(',')).map(|it| it.trim().to_owned()).collect();
+        if let Some(odd) = types.iter().find(|it| !is_type(it)) {
+            query
+                .refuse("type", format!("{odd:?} is no type, as scheduling.appointment_booked is"));
+        }
         if types.len() > TYPES_MAX {
-            query.refuse("type", format!("stands at most {TYPES_MAX} times"));
+            query.refuse("type", format!("names at most {TYPES_MAX} types"));
         }
         query.finish()?;
         Ok(Self { after, types: types.into_iter().collect(), limit: page.limit })
     }
+}
+
+/// Whether a text could be the type of a fact; which types there are, nobody knows beforehand.
+fn is_type(text: &str) -> bool {
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    text.split_once('.').is_some_and(|(domain, name)| {
+        [domain, name].iter().all(|part| !part.is_empty() && part.bytes().all(is_plain))
+    })
 }
 
 /// `GET /v1/units/{unit}/events`.
