@@ -64,6 +64,15 @@ pub struct PublicForm<'a> {
     pub body: &'a Value,
 }
 
+/// Who put a request on the log: controls come from services of ours and from operators too.
+fn source_of(request: &Request) -> &'static str {
+    match request.actor.split_once(':') {
+        Some(("service", _)) => "/projector",
+        Some(("operator", _)) => "/cli",
+        Some(_) | None => "/gateway",
+    }
+}
+
 /// A record ready to be enqueued: its body fits its schema, and nothing about it waits any more.
 #[derive(Debug, Clone)]
 pub struct Sealed {
@@ -177,7 +186,7 @@ impl Bus {
             type_name: &request.type_name,
             version: request.version,
             time: request.accepted_at,
-            source: Some("/gateway".to_owned()),
+            source: Some(source_of(request).to_owned()),
             patient_id: None,
             seq: None,
             headers: owned(headers::of_request(request)),
