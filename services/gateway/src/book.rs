@@ -42,8 +42,14 @@ impl RequestBook for PgBook {
         now: Timestamp,
     ) -> Later<'a, Result<Fresh<Page<Entry>>, StoreError>> {
         Box::pin(async move {
-            let filter =
-                RequestFilter { state: query.state.clone(), actor_or_patient: query.own.clone() };
+            let filter = RequestFilter {
+                state: query.state.clone(),
+                applied: query
+                    .applied
+                    .clone()
+                    .map(|at| requests_store::Applied { log: at.log, next: at.next }),
+                actor_or_patient: query.own.clone(),
+            };
             let after = query.after.as_deref();
             let found =
                 requests_store::requests(&self.0, unit, &filter, now, after, query.limit).await?;

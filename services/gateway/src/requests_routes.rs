@@ -104,25 +104,14 @@ pub async fn list(
         Reach::Own => Some((caller.verified.actor(), caller.own_patient().ok_or(NOT_FOUND)?)),
         Reach::Units | Reach::Envelope | Reach::Nothing => None,
     };
-    let asked = RequestQuery {
-        // The read model knows no cursor of a unit: delivered is a view of accepted.
-        state: state.clone().map(|s| if s == DELIVERED { ACCEPTED.to_owned() } else { s }),
-        own,
-        after: page.after,
-        limit: page.limit,
-    };
+    let applied = app.requests().presence.applied(&scope.unit);
+    let asked = RequestQuery { state, applied, own, after: page.after, limit: page.limit };
     let (unit, now) = (&scope.unit, app.requests().clock.now());
     let read = || app.requests().book.requests(unit, &asked, now);
     let Fresh { freshness, value } = app.rest.fresh(unit, SCHEMA, &headers, read).await?;
-    let mut list = List::of(value, |entry| confined(caller, app.requests().show(entry)));
-    if let Some(state) = &state {
-        list.items.retain(|tracked| tracked.state == state);
-    }
+    let list = List::of(value, |entry| confined(caller, app.requests().show(entry)));
     Ok(app.rest.list(unit, freshness, list))
 }
-
-const ACCEPTED: &str = Shown::Accepted.as_str();
-const DELIVERED: &str = Shown::Delivered.as_str();
 
 fn states() -> Vec<&'static str> {
     let open = [Shown::Accepted, Shown::Delivered, Shown::Overdue].map(Shown::as_str);
@@ -149,7 +138,7 @@ pub async fn cancel(
     let prefer = Prefer::read(&headers);
     let entry = app.reachable(&caller, &id).await?;
     // Who is confined to the own records sees what others ask about them, and ends only the own.
-    let own = entry.actor.as_deref() == Some(caller.verified.actor().as_str());
+    let own = entry.is_of(&caller.verified.actor(), None);
     if caller.reach == Reach::Own && !own {
         return Err(NOT_FOUND.into());
     }

@@ -305,6 +305,7 @@ impl Feed {
         let Whose::Patient { patient_id, actor } = &self.view.whose else { return Ok(()) };
         let asked = RequestQuery {
             state: Some(requests_store::OVERDUE.to_owned()),
+            applied: None,
             own: Some((actor.clone().unwrap_or_default(), *patient_id)),
             after: None,
             limit: OVERDUE_MAX,

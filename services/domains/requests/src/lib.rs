@@ -36,6 +36,10 @@ use kit_event::{
 use serde::Deserialize;
 use serde_json::Value;
 
+/// Characters of an actor that are stored and compared; an index entry has a greatest size. OpenID
+/// Connect allows a subject 255.
+pub const ACTOR_CHARS_MAX: usize = 300;
+
 /// The domain, as hosts hold it. It grants no wish: every wish is another domain's.
 #[derive(Debug, Clone, Copy)]
 pub struct Requests;

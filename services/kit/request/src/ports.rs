@@ -64,6 +64,8 @@ pub struct Asking<'a> {
 pub struct RequestQuery {
     /// Only those in this state.
     pub state: Option<String>,
+    /// How far the unit is, where that is known: what is delivered depends on it.
+    pub applied: Option<Applied>,
     /// Only those that this actor asked for or that concern this patient.
     pub own: Option<(String, Uuid)>,
     /// Sort key after which the page begins.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 /// The body as jsonb can hold it. Postgres stores no U+0000 in text; it becomes U+FFFD, the
 /// character that stands for one that cannot be shown. Nearly every body has none and is borrowed.
@@ -14,6 +15,16 @@ pub fn storable(body: &Value) -> Cow<'_, Value> {
 /// has a greatest size and nobody searches for more.
 pub fn searchable(text: &str, chars_max: usize) -> String {
     text.chars().take(chars_max).map(|c| if c == '\0' { '\u{FFFD}' } else { c }).collect()
+}
+
+/// As [`searchable`], for a column that is only compared as a whole: what is longer than
+/// `chars_max` keeps its beginning and gets a hash of all of it, so that two texts that differ stay different.
+pub fn comparable(text: &str, chars_max: usize) -> String {
+    if text.chars().nth(chars_max).is_none() {
+        return searchable(text, chars_max);
+    }
+    let hash = hex::encode(Sha256::digest(text.as_bytes()));
+    searchable(text, chars_max.saturating_sub(hash.len() + 1)) + "#" + &hash
 }
 
 fn has_nul(value: &Value) -> bool {
@@ -53,6 +64,16 @@ mod tests {
     fn nul_becomes_the_replacement_character_wherever_it_stands() {
         let stored = storable(&json!({"a\0": ["x\0y"]})).into_owned();
         assert_eq!(stored, json!({"a\u{FFFD}": ["x\u{FFFD}y"]}));
+    }
+
+    #[test]
+    fn texts_that_differ_beyond_their_greatest_length_stay_different() {
+        let long = "ü".repeat(5_000);
+        let [one, other] = [format!("{long}a"), format!("{long}b")].map(|it| comparable(&it, 200));
+        assert_ne!(one, other);
+        assert_eq!(one.chars().count(), 200);
+        assert_eq!(comparable(&one, 200), one, "what was cut stays");
+        assert_eq!(comparable("patient:zoe", 200), "patient:zoe");
     }
 
     #[test]

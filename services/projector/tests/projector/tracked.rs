@@ -4,7 +4,9 @@ use kit_bus::Topic;
 use kit_event::{Refusal, Request, Timestamp};
 use requests::control::Cancel;
 use requests::{FinalState, RangeLapsed, Refused, RequestFact, RequestOutcome};
-use requests_store::{ACCEPTED, Admission, Asking, OVERDUE, RequestFilter, RequestRow};
+use requests_store::{
+    ACCEPTED, Admission, Applied, Asking, DELIVERED, OVERDUE, RequestFilter, RequestRow,
+};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -182,7 +184,18 @@ async fn what_is_open_is_counted_and_listed() {
     assert_eq!(first, [4, 3, 2], "the newest first");
     assert_eq!(listed(RequestFilter::default(), next, 3).await, (vec![1, 0], None));
     assert_eq!(listed(state(OVERDUE), None, 10).await.0, [0]);
-    assert_eq!(listed(state(ACCEPTED), None, 10).await.0, [4, 3, 2, 1, 0]);
+    assert_eq!(listed(state(ACCEPTED), None, 10).await.0, [4, 3, 2, 1], "one is overdue");
+    assert_eq!(listed(state(DELIVERED), None, 10).await.0, [] as [usize; 0], "nobody knows");
+    // The unit has passed the first three; a page holds what was asked for, and no less.
+    let place = requests_store::request(&network.reads, &all[3].id).await.unwrap().unwrap();
+    let applied = Applied { log: place.log.unwrap(), next: place.position.unwrap() };
+    let passed = |name: &str| RequestFilter { applied: Some(applied.clone()), ..state(name) };
+    assert_eq!(listed(passed(DELIVERED), None, 1).await.0, [2]);
+    assert_eq!(listed(passed(DELIVERED), None, 10).await, (vec![2, 1], None));
+    assert_eq!(listed(passed(ACCEPTED), None, 10).await, (vec![4, 3], None));
+    let elsewhere = Applied { log: "elsewhere".to_owned(), ..applied };
+    let filter = RequestFilter { applied: Some(elsewhere), ..state(DELIVERED) };
+    assert_eq!(listed(filter, None, 10).await.0, [] as [usize; 0]);
     assert_eq!(listed(state("done"), None, 10).await.0, [] as [usize; 0]);
     let mine = Some(("patient:zoe".to_owned(), Uuid::from_u128(1)));
     let filter = RequestFilter { actor_or_patient: mine, ..Default::default() };

@@ -24,5 +24,6 @@ pub use of_patient::{Overdue, Words, overdue_between, words_of_patient};
 pub use open::{OpenRequests, open_by_unit};
 pub use projection::Requests;
 pub use read_model::{
-    ACCEPTED, Admission, Asking, OVERDUE, RequestFilter, RequestRow, admit, request, requests,
+    ACCEPTED, Admission, Applied, Asking, DELIVERED, OVERDUE, RequestFilter, RequestRow, actor_key,
+    admit, request, requests,
 };

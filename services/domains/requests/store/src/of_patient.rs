@@ -9,6 +9,8 @@ use kit_store::{Act, StoreError};
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use crate::read_model::actor_key;
+
 /// The facts that speak of a patient's requests, as far as is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Words {
@@ -64,7 +66,7 @@ pub async fn words_of_patient(
     let query = sqlx::query(sql).bind(unit.as_str()).bind(patient_id).bind(cluster);
     let query = query.bind(epoch).bind(seq);
     let query = match actor {
-        Some(actor) => query.bind(actor.replace('\0', "")),
+        Some(actor) => query.bind(actor_key(actor)),
         None => query,
     };
     let rows = query.fetch_all(pool).await.reading("words on a patient's requests")?;

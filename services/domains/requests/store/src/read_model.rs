@@ -1,6 +1,7 @@
 //! Reading requests, and counting what is open before another one is taken.
 
 use kit_event::{RequestId, Timestamp, UnitId, UnitSeq};
+use kit_store::json::comparable;
 use kit_store::read::{fresh_page, get, key_after, rows_for, seq_of};
 use kit_store::{Act, Fresh, Page, StoreError};
 use requests::{FinalState, RequestOutcome};
@@ -13,7 +14,9 @@ use uuid::Uuid;
 
 /// The state of a request that no fact has ended.
 pub const ACCEPTED: &str = "accepted";
-/// What a list may be asked for beside states: still open, and past the deadline.
+/// What a list may be asked for beside states: still open, and passed by its unit.
+pub const DELIVERED: &str = "delivered";
+/// Likewise: still open, and past the deadline.
 pub const OVERDUE: &str = "overdue";
 
 /// A request as a read model knows it. What no log has told is none.
@@ -78,10 +81,27 @@ impl RequestRow {
 /// Which requests to list; every condition that is set must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestFilter {
-    /// Of this state, or [`OVERDUE`].
+    /// Shown as this: [`ACCEPTED`], [`DELIVERED`], [`OVERDUE`] or a final state.
     pub state: Option<String>,
+    /// How far the unit is, where that is known: what parts the delivered from the accepted.
+    pub applied: Option<Applied>,
     /// Asked by this actor, or concerning this patient.
     pub actor_or_patient: Option<(String, Uuid)>,
+}
+
+/// How far a unit is in a log of requests, as whoever lists them knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The log.
+    pub log: String,
+    /// The unit has done with every position below this.
+    pub next: i64,
+}
+
+
+/// An actor as it is stored and compared.
+pub fn actor_key(actor: &str) -> String {
+    comparable(actor, requests::ACTOR_CHARS_MAX)
 }
 
 /// What is known before a request is taken.
@@ -172,7 +192,7 @@ pub async fn admit(
         "select w.open + n.open as open, w.own + n.own as open_own, ",
     );
     query.push(COLUMNS).push(" from (select ").push_bind(asking.id.unit().as_str().to_owned());
-    query.push("::text as unit, ").push_bind(asking.actor.replace('\0', ""));
+    query.push("::text as unit, ").push_bind(actor_key(asking.actor));
     query.push(
         "::text as actor) u cross join lateral (
              select count(*) as open, count(*) filter (where o.actor = u.actor) as own
@@ -219,7 +239,12 @@ fn filtered(filter: &RequestFilter, unit: &UnitId, now: Timestamp) -> QueryBuild
     query.push(COLUMNS).push(" from requests.request r where r.unit = u.unit");
     match filter.state.as_deref() {
         Some(OVERDUE) => {
-            query.push(" and r.state = 'accepted' and r.expires_at <= ").push_bind(now.to_utc());
+            query.push(" and r.state = 'accepted' and r.expires_at < ").push_bind(now.to_utc());
+        }
+        Some(open @ (ACCEPTED | DELIVERED)) => {
+            query.push(" and r.state = 'accepted' and (r.expires_at is null or r.expires_at >= ");
+            query.push_bind(now.to_utc()).push(")");
+            push_passed(&mut query, filter.applied.as_ref(), open == DELIVERED);
         }
         Some(state) => {
             query.push(" and r.state = ").push_bind(state.replace('\0', ""));
@@ -227,10 +252,22 @@ fn filtered(filter: &RequestFilter, unit: &UnitId, now: Timestamp) -> QueryBuild
         None => {}
     }
     if let Some((actor, patient_id)) = &filter.actor_or_patient {
-        query.push(" and (r.actor = ").push_bind(actor.replace('\0', ""));
+        query.push(" and (r.actor = ").push_bind(actor_key(actor));
         query.push(" or r.patient_id = ").push_bind(*patient_id).push(")");
     }
     query
+}
+
+/// Whether the unit has passed the request's place in the log.
+fn push_passed(query: &mut QueryBuilder<Postgres>, applied: Option<&Applied>, passed: bool) {
+    let Some(Applied { log, next }) = applied else {
+        // Where nobody knows how far the unit is, it has passed none.
+        query.push(if passed { " and false" } else { "" });
+        return;
+    };
+    let is = if passed { " is true" } else { " is not true" };
+    query.push(" and (r.log = ").push_bind(log.clone());
+    query.push(" and r.position < ").push_bind(*next).push(")").push(is);
 }
 
 fn tracked(row: &PgRow) -> Result<RequestRow, StoreError> {

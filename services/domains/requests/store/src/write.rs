@@ -11,7 +11,7 @@ use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
-use crate::read_model::ACCEPTED;
+use crate::read_model::{ACCEPTED, actor_key};
 
 /// The unit's word on a request.
 pub(crate) struct Ended<'a> {
@@ -76,7 +76,7 @@ pub(crate) async fn open(
     .bind(asked.iter().map(|a| a.request.accepted_at.to_utc()).collect::<Vec<_>>())
     .bind(asked.iter().map(|a| a.request.expires_at.to_utc()).collect::<Vec<_>>())
     .bind(asked.iter().map(|a| a.request.delivery.as_str()).collect::<Vec<_>>())
-    .bind(asked.iter().map(|a| plain(&a.request.actor)).collect::<Vec<_>>())
+    .bind(asked.iter().map(|a| actor_key(&a.request.actor)).collect::<Vec<_>>())
     .bind(asked.iter().map(|a| patient_of(&a.request.body)).collect::<Vec<_>>())
     .bind(asked.iter().map(|a| a.log.as_str()).collect::<Vec<_>>())
     .bind(asked.iter().map(|a| a.position).collect::<Vec<_>>())
@@ -134,7 +134,7 @@ pub(crate) async fn end(
     .bind(ended.iter().map(|e| at(e.outcome.accepted_at)).collect::<Vec<_>>())
     .bind(ended.iter().map(|e| at(e.outcome.expires_at)).collect::<Vec<_>>())
     .bind(ended.iter().map(|e| e.outcome.delivery.as_deref().map(plain)).collect::<Vec<_>>())
-    .bind(ended.iter().map(|e| e.outcome.actor.as_deref().map(plain)).collect::<Vec<_>>())
+    .bind(ended.iter().map(|e| e.outcome.actor.as_deref().map(actor_key)).collect::<Vec<_>>())
     .bind(ended.iter().map(|e| e.outcome.patient_id).collect::<Vec<_>>())
     .bind(ended.iter().map(|e| Json(storable(&e.fact.body))).collect::<Vec<_>>())
     .execute(connection)
