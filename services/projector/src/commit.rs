@@ -167,7 +167,8 @@ impl Writer<'_> {
         }
         if self.projection.reads(&fact.type_name) {
             let (partition, offset) = (sheet.record.partition, sheet.record.offset);
-            work.entries.push(Entry { fact, partition, offset });
+            let logged_ms = sheet.record.timestamp_ms;
+            work.entries.push(Entry { fact, partition, offset, logged_ms });
             work.sheets.push(sheet);
         }
     }

@@ -13,7 +13,7 @@ pub(crate) fn applied(domain: &'static str, entries: &[Entry], since: Instant) {
         return;
     }
     let took = since.elapsed();
-    for Entry { fact, partition, offset } in entries {
+    for Entry { fact, partition, offset, .. } in entries {
         // What was stated without a trace gets none here: a clinic's opening is thousands of facts.
         if fact.traceparent.is_none() {
             continue;

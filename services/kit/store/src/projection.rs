@@ -32,6 +32,9 @@ pub struct Entry {
     pub partition: i32,
     /// Its offset there.
     pub offset: i64,
+    /// When it was put on the log, in milliseconds since 1970, by the clock of the edge that put it
+    /// there: what orders facts of different partitions.
+    pub logged_ms: i64,
 }
 
 /// A request and its place on `unit.requests`.

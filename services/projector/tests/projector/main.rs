@@ -1,6 +1,7 @@
 //! The projector on a real log, a real registry and a real Postgres: each test has topics and a
 //! database of its own, and speaks as a unit by putting raw facts on the log.
 
+mod claims;
 mod epochs;
 mod holes;
 mod load;

@@ -13,6 +13,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use requests::control::Resend;
 use serde_json::json;
+use sqlx::Connection as _;
 use uuid::Uuid;
 
 use crate::rebuilds::{go_back, rebuild};
@@ -20,7 +21,7 @@ use crate::unit::{patient, patient_fact, registered};
 use crate::{Network, Unit, eventually};
 
 /// Puts bytes on its topic that no bus of ours would send.
-async fn put(network: &Network, record: &RawRecord) {
+pub async fn put(network: &Network, record: &RawRecord) {
     let producer: FutureProducer =
         ClientConfig::new().set("bootstrap.servers", &network.config.brokers).create().unwrap();
     let mut all = OwnedHeaders::new();
@@ -32,18 +33,19 @@ async fn put(network: &Network, record: &RawRecord) {
         FutureRecord::to(&topic).partition(record.partition).headers(all);
     out.key = record.key.as_deref();
     out.payload = record.payload.as_deref();
+    out.timestamp = Some(record.timestamp_ms);
     producer.send(out, Duration::from_secs(10)).await.unwrap();
 }
 
 /// The record of the next fact of the unit, as it would stand on the log.
-async fn record_of_next(network: &Network, unit: &mut Unit, n: u128) -> RawRecord {
+pub async fn record_of_next(network: &Network, unit: &mut Unit, n: u128) -> RawRecord {
     let elsewhere = Network::bare(network.config.partitions).await;
     let fact = unit.next(registered(n));
     elsewhere.bus.publish_fact(&fact).await.unwrap();
     elsewhere.records(Topic::Facts).await.remove(0)
 }
 
-async fn is_there(network: &Network, unit: &Unit, n: u128) -> bool {
+pub async fn is_there(network: &Network, unit: &Unit, n: u128) -> bool {
     let read = patients_store::patient(&network.reads, &unit.id, Uuid::from_u128(n)).await;
     read.unwrap().value.is_some()
 }
@@ -340,9 +342,13 @@ async fn what_only_postgres_finds_unfit_is_set_aside_alone() {
     let unit = Unit::open(&network.bus, "hcu-0001").await;
     let (before, mut bad, after) =
         (unit.request("one", 1), unit.request("two", 1), unit.request("three", 1));
-    // Longer than an entry of an index may be, and too random to be compressed.
-    let words = std::iter::repeat_with(|| Uuid::new_v4().simple().to_string());
-    bad.actor = words.take(300).collect();
+    // Everything of ours is cut to what Postgres takes; a rule of its administrator's is not.
+    let mut admin = sqlx::PgConnection::connect(&network.postgres_url).await.unwrap();
+    sqlx::query("alter table requests.request add check (command_hash <> 'odd')")
+        .execute(&mut admin)
+        .await
+        .unwrap();
+    bad.command_hash = "odd".to_owned();
     for request in [&before, &bad, &after] {
         network.bus.publish_request(request).await.unwrap();
     }

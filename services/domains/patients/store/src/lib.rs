@@ -7,12 +7,14 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | `homes` | the one unit of each patient id |
 //! | [`names`] | names without case and accents, word by word |
 //! | [`projection`] | [`Patients`], which fills the tables from facts |
 //! | [`read_model`] | [`patient`], [`patients`], [`unit_of_patient`] |
 #![deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)]
 
-pub mod names;
+mod homes;
+mod names;
 pub mod projection;
 pub mod read_model;
 

@@ -1,16 +1,13 @@
 //! Facts about patients become rows.
 
-use std::collections::HashMap;
-
 use kit_event::Date;
 use kit_store::json::searchable;
 use kit_store::rows::{Columns, Searched, Stated, ThingTable, last_of_each, upsert};
 use kit_store::{Act, Entry, Projection, Refused, Step, StoreError, Work};
 use patients::{Fact, Patient, PatientFact};
 use sqlx::PgConnection;
-use uuid::Uuid;
 
-use crate::names;
+use crate::{homes, names};
 
 /// Characters of a record number that are searched; an index entry has a greatest size.
 pub(crate) const MRN_CHARS_MAX: usize = 120;
@@ -36,6 +33,11 @@ const STEPS: &[Step] = &[
         version: 1004,
         name: "word in order",
         sql: include_str!("../migrations/1004_word_in_order.sql"),
+    },
+    Step {
+        version: 1005,
+        name: "home claimed",
+        sql: include_str!("../migrations/1005_home_claimed.sql"),
     },
 ];
 
@@ -102,7 +104,7 @@ async fn apply(
                 .push(Refused { index, cause: "the body does not read as a patient".to_owned() }),
         }
     }
-    let homes = claim_homes(connection, &stated).await?;
+    let homes = homes::claim(connection, &stated).await?;
     stated.retain(|(index, state)| {
         let at_home = homes.get(&state.id) == Some(&state.entry.fact.unit.to_string());
         if !at_home {
@@ -116,31 +118,6 @@ async fn apply(
         write(connection, in_order(states)).await?;
     }
     Ok(refused)
-}
-
-/// The unit of each patient: its own, where no other claimed the id before.
-async fn claim_homes(
-    connection: &mut PgConnection,
-    stated: &[(usize, Stated<'_, Patient>)],
-) -> Result<HashMap<Uuid, String>, StoreError> {
-    let ids: Vec<Uuid> = stated.iter().map(|(_, state)| state.id).collect();
-    let units: Vec<&str> = stated.iter().map(|(_, s)| s.entry.fact.unit.as_str()).collect();
-    sqlx::query(
-        "insert into home (patient_id, unit) select * from unnest($1::uuid[], $2::text[])
-         on conflict do nothing",
-    )
-    .bind(&ids)
-    .bind(units)
-    .execute(&mut *connection)
-    .await
-    .writing("homes")?;
-    let homes: Vec<(Uuid, String)> =
-        sqlx::query_as("select patient_id, unit from home where patient_id = any($1)")
-            .bind(&ids)
-            .fetch_all(connection)
-            .await
-            .reading("homes")?;
-    Ok(homes.into_iter().collect())
 }
 
 /// The states in the order of lists, each behind its name in that order. New rows are laid down as
