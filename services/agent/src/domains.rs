@@ -2,17 +2,9 @@
 
 use std::collections::BTreeMap;
 
+pub use all_domains::ALL;
 use kit_event::Domain;
 use serde_json::Value;
-
-/// Every domain, in one list.
-pub static ALL: [&dyn Domain; 5] = [
-    &patients::Patients,
-    &scheduling::Scheduling,
-    &billing::Billing,
-    &units::Units,
-    &requests::Requests,
-];
 
 /// The domain that observes rows of this thing.
 pub fn of_thing(thing: &str) -> Option<&'static dyn Domain> {

@@ -12,15 +12,6 @@ use crate::schema_files;
 
 include!(concat!(env!("OUT_DIR"), "/promises.rs"));
 
-/// Every domain of the network; the one list of this binary.
-const DOMAINS: [&dyn Domain; 5] = [
-    &patients::Patients,
-    &scheduling::Scheduling,
-    &billing::Billing,
-    &units::Units,
-    &requests::Requests,
-];
-
 #[derive(clap::Subcommand)]
 pub enum Act {
     /// Writes the schemas of new types and versions, openapi.json and asyncapi.yaml.
@@ -89,7 +80,7 @@ fn check(dir: &Path) -> Result<()> {
 
 /// The names of the domains, each of which has a public topic.
 pub fn domain_names() -> Vec<&'static str> {
-    DOMAINS.iter().map(|domain| domain.name()).collect()
+    all_domains::names().collect()
 }
 
 /// What is generated beside the schemas, and where it stands.
@@ -100,7 +91,7 @@ fn documents(dir: &Path) -> Result<[(PathBuf, String); 2]> {
 
 fn sources() -> Vec<SchemaSource> {
     let of = |domain: &&dyn Domain| domain.schemas().into_iter().chain(domain.public_schemas());
-    DOMAINS.iter().flat_map(of).collect()
+    all_domains::ALL.iter().flat_map(of).collect()
 }
 
 /// The promises built into this binary, in the order of their versions.

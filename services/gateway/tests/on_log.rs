@@ -11,7 +11,6 @@ use kit_config::{Environment, Settings};
 use kit_event::{Request, UnitId, UnitSeq};
 use kit_lifecycle::Lifecycle;
 use kit_stack::free_addr;
-use kit_store::Projection;
 use kit_token::{Issuer, Kind};
 use requests::{FinalState, Reply, RequestOutcome};
 use serde_json::{Value, json};
@@ -200,13 +199,7 @@ async fn database(postgres: &str, name: &str) -> String {
     sqlx::query(create).execute(&mut maintenance).await.unwrap();
     let (server, _) = postgres.rsplit_once('/').unwrap();
     let url = format!("{server}/{name}");
-    let stores: [&dyn Projection; 4] = [
-        &patients_store::Patients,
-        &scheduling_store::Scheduling,
-        &requests_store::Requests,
-        &units_store::Units,
-    ];
-    for store in stores {
+    for store in all_stores::ALL {
         kit_store::migrate(&url, store.schema(), store.steps()).await.unwrap();
     }
     url

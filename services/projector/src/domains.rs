@@ -1,20 +1,12 @@
-//! The domains that have a read model, and the timeline. A new one is a line here.
+//! Choosing from the domains that have a read model, and the timeline.
 
+pub use all_stores::ALL;
+use all_stores::names;
 use kit_store::Projection;
-
-/// Every domain, in no order that matters.
-pub static ALL: [&'static dyn Projection; 6] = [
-    &patients_store::Patients,
-    &scheduling_store::Scheduling,
-    &billing_store::Billing,
-    &requests_store::Requests,
-    &units_store::Units,
-    &kit_timeline::Timeline,
-];
 
 /// No domain has that name.
 #[derive(Debug, thiserror::Error)]
-#[error("no domain is called {name}; there are {}", names().join(", "))]
+#[error("no domain is called {name}; there are {}", names().collect::<Vec<_>>().join(", "))]
 pub struct UnknownDomain {
     /// The name that was given.
     pub name: String,
@@ -31,10 +23,6 @@ pub fn chosen(only: Option<&str>) -> Result<Vec<&'static dyn Projection>, Unknow
         Some(name) if chosen.is_empty() => Err(UnknownDomain { name: name.to_owned() }),
         Some(_) | None => Ok(chosen),
     }
-}
-
-fn names() -> Vec<&'static str> {
-    ALL.iter().map(|domain| domain.schema()).collect()
 }
 
 #[cfg(test)]

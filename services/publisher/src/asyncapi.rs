@@ -4,7 +4,6 @@ use kit_body::derive::{self, DeriveError};
 use kit_body::name;
 use kit_event::{Domain, SchemaSource};
 
-use crate::domains;
 use crate::yaml::{Tree, leaf, map};
 
 /// Which Avro the schemas are written in, as AsyncAPI names it.
@@ -33,7 +32,7 @@ pub fn document() -> Result<String, DeriveError> {
     let mut channels = Vec::new();
     let mut operations = Vec::new();
     let mut messages = Vec::new();
-    for domain in domains::ALL {
+    for domain in all_domains::ALL {
         let sources = domain.public_schemas();
         let channel = format!("domain.{}", domain.name());
         channels.push((channel.clone(), self::channel(domain, &sources)));
@@ -280,7 +279,7 @@ mod tests {
     #[test]
     fn every_public_type_stands_in_the_document_with_its_fields() {
         let text = document().unwrap();
-        for domain in domains::ALL {
+        for domain in all_domains::ALL {
             for source in domain.public_schemas() {
                 let record = name::record_name(source.type_name).unwrap();
                 assert!(text.contains(&format!("title: \"{record}\"")), "{record}");

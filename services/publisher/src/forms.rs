@@ -8,7 +8,6 @@ use kit_bus::{Bus, Namespace};
 use kit_event::{Domain, Fact};
 use serde_json::Value;
 
-use crate::domains;
 use crate::error::{Away, Unfit};
 use crate::failpoints::{Failpoints, Step};
 
@@ -60,7 +59,7 @@ pub(crate) struct Forms {
 impl Forms {
     pub fn new(bus: Bus, replicas: i32, failpoints: Failpoints) -> Self {
         let mut known = HashMap::new();
-        for domain in domains::ALL {
+        for domain in all_domains::ALL {
             for source in domain.public_schemas() {
                 // Both are names that tests hold to their shape; another one is simply not told.
                 let of_type = source.type_name.strip_prefix("public.");
@@ -182,7 +181,7 @@ mod tests {
     #[test]
     fn every_type_with_a_public_form_is_of_its_domain() {
         let mut count = 0;
-        for domain in domains::ALL {
+        for domain in all_domains::ALL {
             let facts: Vec<_> = domain.schemas().iter().map(|it| it.type_name).collect();
             for source in domain.public_schemas() {
                 let of_type = source.type_name.strip_prefix("public.").unwrap();

@@ -87,7 +87,7 @@ pub(crate) fn describe() {
     for reason in Skipped::ALL {
         skipped(reason, 0);
     }
-    for domain in crate::domains::ALL {
+    for domain in all_domains::ALL {
         if let Ok(namespace) = domain.name().parse() {
             published(namespace, 0);
         }

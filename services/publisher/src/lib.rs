@@ -19,7 +19,6 @@
 //!
 //! | module | what it holds, in the order in which a record meets it |
 //! |---|---|
-//! | [`domains`] | the list of domains |
 //! | [`host`] | [`Host`]: sessions across outages, and the drain |
 //! | `session` | one session: position, tails, lanes, and who feeds them |
 //! | `tails` | what was told already behind the checkpoints |
@@ -35,7 +34,6 @@
 mod alarm;
 pub mod asyncapi;
 mod checkpoint;
-pub mod domains;
 mod error;
 pub mod failpoints;
 mod forms;

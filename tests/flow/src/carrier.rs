@@ -4,21 +4,12 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use kit_body::{BodySchema, derive};
-use kit_event::Domain;
 use serde_json::Value;
-
-static DOMAINS: [&dyn Domain; 5] = [
-    &patients::Patients,
-    &scheduling::Scheduling,
-    &billing::Billing,
-    &units::Units,
-    &requests::Requests,
-];
 
 fn schemas() -> &'static HashMap<(&'static str, u32), BodySchema> {
     static SCHEMAS: OnceLock<HashMap<(&'static str, u32), BodySchema>> = OnceLock::new();
     SCHEMAS.get_or_init(|| {
-        let sources = DOMAINS.iter().flat_map(|domain| domain.schemas());
+        let sources = all_domains::ALL.iter().flat_map(|domain| domain.schemas());
         sources
             .map(|source| {
                 let text = derive::avsc(&source).expect("a struct that can be a body");

@@ -69,8 +69,17 @@ const KIT_OF_STORES: &[&str] = &["kit-event", "kit-store"];
 /// The domain that the kit may know, and who of the kit: a request's life is the network's own
 /// business, and these speak of it to every unit.
 const SPOKEN_BY_KIT: (&str, &[&str]) = ("requests", &["kit-request", "kit-rest"]);
-/// What a list may link besides the domains: the trait that it lists.
+/// The list of pure domains.
+const PURE_LIST: &str = "all";
+/// What a list may link besides the domains: the trait that it lists, and the timeline, which is a
+/// read model of no domain.
 const KIT_OF_LISTS: &[&str] = &["kit-event", "kit-rest", "kit-store", "kit-timeline"];
+/// Domains that every host may name: a request's life and a unit's presence are the network's own
+/// business. Of the others a host names at most one, or takes the list.
+const OF_THE_NETWORK: &[&str] = &["requests", "units"];
+/// Hosts that name several domains all the same, each with its reason.
+const NAME_DOMAINS: &[(&str, &str)] =
+    &[("gateway", "its routes stand with it until each domain has a face of its own")];
 /// What the agent may link of the kit.
 const KIT_OF_AGENT: &[&str] = &["kit-clock", "kit-event", "kit-link", "kit-telemetry", "kit-token"];
 /// What the practice may link of ours: words, and no reader.
@@ -99,6 +108,9 @@ pub fn violations(members: &[Member]) -> Vec<Violation> {
                 wrong(format!("links {linked}: {why}; see `cargo tree -i {linked}`"));
             }
         }
+        if let Some(nouns) = lists_domains(member, &rooms) {
+            wrong(format!("names the domains {nouns}: take services/domains/all*, the only lists"));
+        }
         let may_speak_kafka = member.name == "kit-bus" || member.room == Room::Test;
         if member.direct.contains("rdkafka") && !may_speak_kafka {
             wrong("only kit-bus depends on rdkafka: use its Bus and Reader".into());
@@ -110,6 +122,20 @@ pub fn violations(members: &[Member]) -> Vec<Violation> {
 fn named(member: &Member) -> impl Iterator<Item = (&str, bool)> {
     let direct = member.direct.iter().map(|name| (name.as_str(), false));
     direct.chain(member.in_tests.iter().map(|name| (name.as_str(), true)))
+}
+
+/// The domains that a host names one by one, where they are several.
+fn lists_domains(of: &Member, rooms: &BTreeMap<&str, &Room>) -> Option<String> {
+    let Room::Host(host) = &of.room else { return None };
+    if NAME_DOMAINS.iter().any(|(name, _)| name == host) {
+        return None;
+    }
+    let nouns = of.direct.iter().filter_map(|name| match rooms.get(name.as_str()) {
+        Some(Room::Domain(noun) | Room::Store(noun)) => Some(noun.as_str()),
+        _ => None,
+    });
+    let nouns: BTreeSet<_> = nouns.filter(|noun| !OF_THE_NETWORK.contains(noun)).collect();
+    (nouns.len() > 1).then(|| nouns.into_iter().collect::<Vec<_>>().join(" and "))
 }
 
 /// Why a crate may not depend on another of ours. Tests of a crate may use any of the kit, and
@@ -147,6 +173,9 @@ fn forbidden(of: &Member, on: &str, room: &Room, in_tests: bool) -> Option<&'sta
         (Room::Host(host), Room::Store(_) | Room::Rest(_)) if host == "agent" => {
             Some("an agent links only pure domain crates")
         }
+        (Room::Host(host), Room::List(list)) if host == "agent" && list != PURE_LIST => {
+            Some("an agent links only the list of pure domain crates")
+        }
         (Room::Host(host), Room::Host(_)) if host != BINARY => {
             Some("hosts meet on the log and the link, not in code")
         }
@@ -157,6 +186,9 @@ fn forbidden(of: &Member, on: &str, room: &Room, in_tests: bool) -> Option<&'sta
 fn never_linked(member: &Member) -> Vec<(&'static [&'static str], &'static str)> {
     match &member.room {
         Room::Domain(_) => vec![(INPUT_OUTPUT, "a domain does no input or output")],
+        Room::List(list) if list == PURE_LIST => {
+            vec![(INPUT_OUTPUT, "the agent takes this list, and links little")]
+        }
         Room::Host(host) if host == "agent" => vec![
             (NOT_AT_CLINICS, "no Kafka, Postgres or Avro at clinics"),
             (&["practice"], "the agent shares no reader with its oracle"),
@@ -236,6 +268,8 @@ mod tests {
         let parts: Vec<_> = folder.split('/').collect();
         let name = match parts[..] {
             ["services", "kit", noun] => format!("kit-{noun}"),
+            ["services", "domains", "all"] => "all-domains".to_owned(),
+            ["services", "domains", "all-store"] => "all-stores".to_owned(),
             ["services", "domains", noun, room] => format!("{noun}-{room}"),
             _ => parts.last().unwrap().to_string(),
         };
@@ -262,6 +296,9 @@ mod tests {
                 &["patients", "patients-store", "requests", "kit-rest"],
                 &["axum"],
             ),
+            member("services/domains/billing", &["kit-event"], &["kit-event"]),
+            member("services/domains/all", &["patients", "billing"], &["kit-event"]),
+            member("services/domains/all-store", &["patients-store"], &["sqlx"]),
             member("services/edge", &["kit-bus"], &["rdkafka"]),
             member("services/agent", &["patients", "kit-event"], &["rusqlite"]),
             member("services/practice", &["kit-event"], &["rusqlite"]),
@@ -293,6 +330,11 @@ mod tests {
             ("services/planted", "edge", ""),
             ("services/planted", "rdkafka", ""),
             ("services/agent", "patients-store", ""),
+            ("services/agent", "all-stores", ""),
+            ("services/domains/all", "kit-bus", ""),
+            ("services/domains/all", "kit-event", "tokio"),
+            ("services/domains/all-store", "edge", ""),
+            ("services/domains/patients", "all-domains", ""),
             ("services/agent", "kit-event", "apache-avro"),
             ("services/agent", "practice", ""),
             ("services/practice", "patients", ""),
@@ -302,5 +344,22 @@ mod tests {
             house.push(member(folder, &[direct], &[linked]));
             assert_eq!(violations(&house).len(), 1, "{folder} -> {direct} {linked}");
         }
+    }
+
+    #[test]
+    fn a_host_names_one_domain_or_takes_the_list() {
+        for (named, lists) in [
+            (vec!["patients", "billing"], true),
+            (vec!["patients-store", "billing"], true),
+            (vec!["patients", "patients-store"], false),
+            (vec!["all-domains"], false),
+        ] {
+            let mut house = house();
+            house.push(member("services/planted", &named, &[]));
+            assert_eq!(violations(&house).len(), usize::from(lists), "{named:?}");
+        }
+        let mut house = house();
+        house.push(member("services/gateway", &["patients", "billing"], &[]));
+        assert_eq!(violations(&house), [], "it has a reason");
     }
 }

@@ -1,7 +1,9 @@
 //! Laws about the text of the sources.
 
+use std::collections::BTreeSet;
+
 use tests_tidy::tree::{TextFile, crate_folders, root, rust_files, text_files};
-use tests_tidy::{Violation, ambient, facts, names, obey, size, words};
+use tests_tidy::{Violation, ambient, facts, lists, names, obey, size, words};
 
 const RATCHET: &str = "tests/tidy/ratchet.txt";
 
@@ -21,10 +23,20 @@ fn no_match_over_facts_has_a_wildcard_arm() {
 #[test]
 fn every_domain_denies_wildcards_over_enums() {
     let roots = of_domains().filter(|file| {
-        file.path.ends_with("/src/lib.rs") && !file.path.ends_with("/store/src/lib.rs")
+        file.path.ends_with("/src/lib.rs")
+            && !file.path.ends_with("/store/src/lib.rs")
+            && !file.path.starts_with("services/domains/all")
     });
     let found = roots.flat_map(|file| facts::missing_denials(&file.path, &file.text));
     obey("Each domain denies wildcard arms over enums in its lib.rs.", found.collect());
+}
+
+#[test]
+fn the_only_lists_of_domains_are_those_of_services_domains_all() {
+    let nouns: BTreeSet<String> = all_domains::names().map(str::to_owned).collect();
+    let found =
+        rust_files().into_iter().flat_map(|file| lists::violations(&file.path, &file.text, &nouns));
+    obey("A new domain is a line in services/domains/all*, and nowhere else.", found.collect());
 }
 
 /// `UPDATE_RATCHET=1` writes what shrank; `UPDATE_RATCHET=raise` also takes in what is new or grew.

@@ -13,8 +13,6 @@ use gateway::streams::{Bounds, Streams};
 use gateway::watch::Watcher;
 use kit_clock::Clock;
 use kit_event::{Timestamp, UnitId, UnitSeq};
-use kit_store::Projection;
-use kit_timeline::Timeline;
 use kit_token::Kind;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
@@ -67,14 +65,7 @@ impl Live {
         sqlx::query(create).execute(&mut maintenance).await.unwrap();
         let (server, _) = servers.postgres.rsplit_once('/').unwrap();
         let url = format!("{server}/{name}");
-        let stores: [&dyn Projection; 5] = [
-            &Timeline,
-            &patients_store::Patients,
-            &scheduling_store::Scheduling,
-            &requests_store::Requests,
-            &units_store::Units,
-        ];
-        for store in stores {
+        for store in all_stores::ALL {
             kit_store::migrate(&url, store.schema(), store.steps()).await.unwrap();
         }
         let pool = kit_store::read_pool(&url, "gateway-test", 8).unwrap();

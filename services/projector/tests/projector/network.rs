@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kit_bus::{Bus, BusConfig, Polled, RawRecord, ReaderOptions, Topic};
 use kit_clock::Clock;
-use kit_event::{Domain, Request};
+use kit_event::Request;
 use kit_lifecycle::Lifecycle;
 use projector::{Host, Pace, domains};
 use sqlx::postgres::PgPool;
@@ -240,14 +240,7 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, holds: impl Fn() -
 }
 
 async fn register(registry_url: &str) {
-    let domains: [&dyn Domain; 5] = [
-        &patients::Patients,
-        &scheduling::Scheduling,
-        &billing::Billing,
-        &units::Units,
-        &requests::Requests,
-    ];
-    let sources: Vec<_> = domains.iter().flat_map(|domain| domain.schemas()).collect();
+    let sources: Vec<_> = all_domains::ALL.iter().flat_map(|domain| domain.schemas()).collect();
     let mut promises = kit_bus::schemas::derive(&sources).unwrap();
     // A registry takes versions in their order, and only the present one is derived.
     let released = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto-schemas");

@@ -9,9 +9,6 @@ use serde_json::json;
 use tests_e2e::{Net, Unit, eventually};
 use tokio::task::JoinHandle;
 
-/// Every domain of the projector that an app reads from.
-const DOMAINS: [&str; 6] = ["patients", "scheduling", "billing", "requests", "units", "timeline"];
-
 /// An app that reads everything it can, again and again; each answer must be right.
 struct Reading {
     stop: Arc<AtomicBool>,
@@ -65,10 +62,10 @@ impl Reading {
 async fn no_read_fails_or_goes_back_while_every_domain_is_rebuilt_and_rolled_back() {
     let net = Net::own("rebuild").await;
     let unit = net.unit("r").await;
-    let slots = unit.slots(8).await;
+    let slots = unit.slots(all_stores::ALL.len() + 2).await;
     let reading = Reading::start(&unit);
     let mut booked = Vec::new();
-    for (n, domain) in DOMAINS.iter().enumerate() {
+    for (n, domain) in all_stores::names().enumerate() {
         let told = net.arteria(&["projector", "rebuild", "--domain", domain]).await;
         assert!(told.contains("compared at the same place of the log"), "{told}");
         assert!(told.contains(&format!("{domain}: switched")), "{told}");
@@ -78,16 +75,22 @@ async fn no_read_fails_or_goes_back_while_every_domain_is_rebuilt_and_rolled_bac
         let told = net.arteria(&["projector", "rollback", "--domain", domain]).await;
         assert!(told.contains(&format!("{domain}: switched")), "{told}");
     }
-    booked.push(book_and_read(&unit, &slots[6]).await);
+    booked.push(book_and_read(&unit, &slots[all_stores::ALL.len()]).await);
     for id in &booked {
         unit.rest.get(&unit.path(&format!("appointments/{id}"))).await.expect(200);
     }
     let copies = net.arteria(&["projector", "copies"]).await;
-    assert_eq!(copies.lines().filter(|line| line.contains("previous")).count(), DOMAINS.len());
+    assert_eq!(
+        copies.lines().filter(|line| line.contains("previous")).count(),
+        all_stores::ALL.len()
+    );
     tells_how_it_fares(&net).await;
     net.arteria(&["projector", "drop", "--domain", "patients"]).await;
     let copies = net.arteria(&["projector", "copies"]).await;
-    assert_eq!(copies.lines().filter(|line| line.contains("previous")).count(), DOMAINS.len() - 1);
+    assert_eq!(
+        copies.lines().filter(|line| line.contains("previous")).count(),
+        all_stores::ALL.len() - 1
+    );
     reading.end().await;
 }
 
