@@ -50,9 +50,6 @@ pub enum Fact {
 }
 
 impl Fact {
-    /// Present version of every fact schema of this domain.
-    pub const VERSION: u32 = 1;
-
     /// Reads a fact from its type and body; none for a type that is not of this domain.
     ///
     /// # Errors
@@ -72,6 +69,14 @@ impl Fact {
         match self {
             Self::Invoice(kind, _) => kind.type_name(),
             Self::Payment(kind, _) => kind.type_name(),
+        }
+    }
+
+    /// Present version of its schema.
+    pub const fn version(&self) -> u32 {
+        match self {
+            Self::Invoice(kind, _) => kind.version(),
+            Self::Payment(kind, _) => kind.version(),
         }
     }
 
@@ -113,7 +118,7 @@ impl Fact {
                 serde_json::to_value(it)?,
             ),
         };
-        let type_name = self.type_name();
-        Ok(Observed { type_name, version: Self::VERSION, subject, patient_id, body })
+        let (type_name, version) = (self.type_name(), self.version());
+        Ok(Observed { type_name, version, subject, patient_id, body })
     }
 }

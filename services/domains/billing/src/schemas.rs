@@ -3,17 +3,18 @@
 use kit_event::SchemaSource;
 use utoipa::PartialSchema;
 
-use crate::facts::{Fact, InvoiceFact, PaymentFact};
+use crate::facts::{InvoiceFact, PaymentFact};
 use crate::wishes::{Command, RecordPayment, RefundPayment};
 use crate::{Invoice, Payment};
 
 pub(crate) fn all() -> Vec<SchemaSource> {
-    let fact =
-        |type_name, doc, schema| SchemaSource { type_name, version: Fact::VERSION, doc, schema };
-    let invoices =
-        InvoiceFact::ALL.iter().map(|kind| fact(kind.type_name(), kind.doc(), Invoice::schema()));
-    let payments =
-        PaymentFact::ALL.iter().map(|kind| fact(kind.type_name(), kind.doc(), Payment::schema()));
+    let fact = |type_name, version, doc, schema| SchemaSource { type_name, version, doc, schema };
+    let invoices = InvoiceFact::ALL
+        .iter()
+        .map(|kind| fact(kind.type_name(), kind.version(), kind.doc(), Invoice::schema()));
+    let payments = PaymentFact::ALL
+        .iter()
+        .map(|kind| fact(kind.type_name(), kind.version(), kind.doc(), Payment::schema()));
     invoices.chain(payments).chain(asked()).collect()
 }
 

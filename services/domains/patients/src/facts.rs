@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::Patient;
 
 kit_event::fact_kinds! {
-    /// What happened to a patient's registration.
-    PatientFact {
+    /// What happened to a patient's registration. Since its version 2 one may be merged into another.
+    PatientFact version 2 {
         #[doc = "A patient was registered, at the desk or by a request."]
         Registered = "patients.patient_registered",
         #[doc = "Some field of the registration changed, other than whether it is active."]
@@ -18,27 +18,11 @@ kit_event::fact_kinds! {
         #[doc = "An inactive registration was set active again."]
         Reactivated = "patients.patient_reactivated",
         #[doc = "The registration was found to be the same person's as another, which stays."]
-        Merged = "patients.patient_merged",
+        Merged = "patients.patient_merged" since 2,
         #[doc = "The row is gone; the state is the last one it had."]
         Removed = "patients.patient_removed",
         #[doc = "The state as a new epoch found it; nothing has happened to the patient."]
         Snapshot = "patients.patient_snapshot",
-    }
-}
-
-impl PatientFact {
-    /// Present version of its schema.
-    pub const fn version(self) -> u32 {
-        match self {
-            // Came with the second version of the others.
-            Self::Merged => 1,
-            Self::Registered
-            | Self::Amended
-            | Self::Deactivated
-            | Self::Reactivated
-            | Self::Removed
-            | Self::Snapshot => Fact::VERSION,
-        }
     }
 }
 
@@ -50,10 +34,6 @@ pub enum Fact {
 }
 
 impl Fact {
-    /// Present version of the fact schemas of this domain: since 2 a registration may be merged
-    /// into another. [`PatientFact::version`] tells that of each.
-    pub const VERSION: u32 = 2;
-
     /// Reads a fact from its type and body; none for a type that is not of this domain.
     ///
     /// # Errors

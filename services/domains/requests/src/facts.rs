@@ -56,6 +56,8 @@ impl RangeLapsed {
     pub const TYPE: &'static str = "requests.range_lapsed";
     /// The promise of its public form.
     pub const PUBLIC_TYPE: &'static str = "public.requests.range_lapsed";
+    /// Present version of its schema.
+    pub const VERSION: u32 = 1;
     pub(crate) const DOC: &'static str =
         "A stretch of the log of requests never reached the unit: what waited there has expired.";
 
@@ -76,9 +78,6 @@ pub enum Fact {
 }
 
 impl Fact {
-    /// Present version of every fact schema of this domain.
-    pub const VERSION: u32 = 1;
-
     /// Reads a fact from its type and body; none for a type that is not of this domain.
     ///
     /// # Errors
@@ -99,6 +98,14 @@ impl Fact {
         }
     }
 
+    /// Present version of its schema.
+    pub const fn version(&self) -> u32 {
+        match self {
+            Self::Request(kind, _) => kind.version(),
+            Self::RangeLapsed(_) => RangeLapsed::VERSION,
+        }
+    }
+
     /// The fact as hosts carry it, before it has a number.
     ///
     /// # Errors
@@ -114,19 +121,20 @@ impl Fact {
                 (format!("requests/{}-{}", it.from, it.to), None, serde_json::to_value(it)?)
             }
         };
-        let type_name = self.type_name();
-        Ok(Observed { type_name, version: Self::VERSION, subject, patient_id, body })
+        let (type_name, version) = (self.type_name(), self.version());
+        Ok(Observed { type_name, version, subject, patient_id, body })
     }
 }
 
 /// What the facts promise.
 pub(crate) fn schemas() -> Vec<SchemaSource> {
     let promise =
-        |type_name, doc, schema| SchemaSource { type_name, version: Fact::VERSION, doc, schema };
+        |type_name, version, doc, schema| SchemaSource { type_name, version, doc, schema };
     let mut all: Vec<_> = RequestFact::ALL
         .iter()
-        .map(|kind| promise(kind.type_name(), kind.doc(), RequestOutcome::schema()))
+        .map(|kind| promise(kind.type_name(), kind.version(), kind.doc(), RequestOutcome::schema()))
         .collect();
-    all.push(promise(RangeLapsed::TYPE, RangeLapsed::DOC, RangeLapsed::schema()));
+    let version = RangeLapsed::VERSION;
+    all.push(promise(RangeLapsed::TYPE, version, RangeLapsed::DOC, RangeLapsed::schema()));
     all
 }

@@ -77,9 +77,6 @@ pub enum Fact {
 }
 
 impl Fact {
-    /// Present version of every fact schema of this domain.
-    pub const VERSION: u32 = 1;
-
     /// Reads a fact from its type and body; none for a type that is not of this domain.
     ///
     /// # Errors
@@ -103,6 +100,15 @@ impl Fact {
             Self::Appointment(kind, _) => kind.type_name(),
             Self::Practitioner(kind, _) => kind.type_name(),
             Self::WorkingHours(kind, _) => kind.type_name(),
+        }
+    }
+
+    /// Present version of its schema.
+    pub const fn version(&self) -> u32 {
+        match self {
+            Self::Appointment(kind, _) => kind.version(),
+            Self::Practitioner(kind, _) => kind.version(),
+            Self::WorkingHours(kind, _) => kind.version(),
         }
     }
 
@@ -158,8 +164,8 @@ impl Fact {
                 serde_json::to_value(it)?,
             ),
         };
-        let type_name = self.type_name();
-        Ok(Observed { type_name, version: Self::VERSION, subject, patient_id, body })
+        let (type_name, version) = (self.type_name(), self.version());
+        Ok(Observed { type_name, version, subject, patient_id, body })
     }
 }
 

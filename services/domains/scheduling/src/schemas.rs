@@ -3,7 +3,7 @@
 use kit_event::SchemaSource;
 use utoipa::PartialSchema;
 
-use crate::facts::{AppointmentFact, Fact, PractitionerFact, WorkingHoursFact};
+use crate::facts::{AppointmentFact, PractitionerFact, WorkingHoursFact};
 use crate::wishes::{
     ArriveAppointment, BookAppointment, CancelAppointment, Command, FreeSlots, FulfilAppointment,
     NoshowAppointment, RescheduleAppointment,
@@ -11,17 +11,16 @@ use crate::wishes::{
 use crate::{Appointment, Practitioner, WorkingHours};
 
 pub(crate) fn all() -> Vec<SchemaSource> {
-    let fact =
-        |type_name, doc, schema| SchemaSource { type_name, version: Fact::VERSION, doc, schema };
+    let fact = |type_name, version, doc, schema| SchemaSource { type_name, version, doc, schema };
     let appointments = AppointmentFact::ALL
         .iter()
-        .map(|kind| fact(kind.type_name(), kind.doc(), Appointment::schema()));
+        .map(|kind| fact(kind.type_name(), kind.version(), kind.doc(), Appointment::schema()));
     let practitioners = PractitionerFact::ALL
         .iter()
-        .map(|kind| fact(kind.type_name(), kind.doc(), Practitioner::schema()));
+        .map(|kind| fact(kind.type_name(), kind.version(), kind.doc(), Practitioner::schema()));
     let hours = WorkingHoursFact::ALL
         .iter()
-        .map(|kind| fact(kind.type_name(), kind.doc(), WorkingHours::schema()));
+        .map(|kind| fact(kind.type_name(), kind.version(), kind.doc(), WorkingHours::schema()));
     appointments.chain(practitioners).chain(hours).chain(asked()).collect()
 }
 
