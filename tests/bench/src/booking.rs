@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use futures_util::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
 use crate::figures::Figures;
@@ -58,37 +59,40 @@ impl Bookings {
         Ok(app)
     }
 
-    /// Books `tries` intervals, one after the other.
-    pub async fn measure(&mut self, tries: usize) -> Result<Figures> {
-        let mut figures = Figures::default();
-        for _ in 0..tries {
-            let (practitioner_id, starts_at) =
-                self.free.pop().context("no free interval is left")?;
-            let body = json!({
-                "patient_id": self.patient_id,
-                "practitioner_id": practitioner_id,
-                "starts_at": rfc3339(starts_at),
-                "ends_at": rfc3339(starts_at + TimeDelta::minutes(BOOKING_MINUTES)),
-                "reason": "bench",
-            });
-            let key = format!("{}-{}", self.run, self.free.len());
-            let begun = Instant::now();
-            let answer = self
-                .http
-                .post(format!("{}/v1/units/{}/appointments", self.base, self.unit))
-                .bearer_auth(&self.token)
-                .header("idempotency-key", key)
-                .json(&body)
-                .send()
-                .await?;
-            let status = answer.status();
-            let text = answer.text().await?;
-            figures.push(begun.elapsed());
-            if status.as_u16() != 201 {
-                bail!("a booking was answered {status}: {text}");
-            }
-        }
-        Ok(figures)
+    /// Books `tries` intervals, `in_flight` at a time.
+    pub async fn measure(&mut self, tries: usize, in_flight: usize) -> Result<Figures> {
+        ensure!(self.free.len() >= tries, "no free interval is left");
+        let intervals = self.free.split_off(self.free.len() - tries);
+        let bookings = futures_util::stream::iter(intervals).map(|interval| self.book(interval));
+        bookings.buffer_unordered(in_flight).try_collect().await
+    }
+
+    async fn book(
+        &self,
+        (practitioner_id, starts_at): (String, DateTime<Utc>),
+    ) -> Result<Duration> {
+        let body = json!({
+            "patient_id": self.patient_id,
+            "practitioner_id": practitioner_id,
+            "starts_at": rfc3339(starts_at),
+            "ends_at": rfc3339(starts_at + TimeDelta::minutes(BOOKING_MINUTES)),
+            "reason": "bench",
+        });
+        let key = format!("{}-{practitioner_id}-{}", self.run, starts_at.timestamp());
+        let begun = Instant::now();
+        let answer = self
+            .http
+            .post(format!("{}/v1/units/{}/appointments", self.base, self.unit))
+            .bearer_auth(&self.token)
+            .header("idempotency-key", key)
+            .json(&body)
+            .send()
+            .await?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        let elapsed = begun.elapsed();
+        ensure!(status.as_u16() == 201, "a booking was answered {status}: {text}");
+        Ok(elapsed)
     }
 
     async fn find_free(&mut self, practitioner_id: &str, day: i64) -> Result<()> {

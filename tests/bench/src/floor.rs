@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use axum::extract::State;
 use axum::routing::post;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{SinkExt, StreamExt, TryStreamExt};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -104,18 +104,23 @@ impl Floor {
         Ok(Self { url: format!("http://{addr}/"), http, peer, stop, _dir: dir })
     }
 
-    /// Makes `tries` round trips, one after the other.
-    pub async fn measure(&self, tries: usize) -> Result<Figures> {
-        let body = "x".repeat(BODY_BYTES);
-        let mut figures = Figures::default();
-        for _ in 0..tries {
-            let begun = Instant::now();
-            let answer = self.http.post(&self.url).body(body.clone()).send().await?;
-            ensure!(answer.status().is_success(), "the floor answered {}", answer.status());
-            answer.bytes().await?;
-            figures.push(begun.elapsed());
-        }
-        Ok(figures)
+    /// Makes `tries` round trips, `in_flight` at a time.
+    pub async fn measure(&self, tries: usize, in_flight: usize) -> Result<Figures> {
+        let trips = futures_util::stream::iter(0..tries).map(|_| self.round_trip());
+        trips.buffer_unordered(in_flight).try_collect().await
+    }
+
+    async fn round_trip(&self) -> Result<Duration> {
+        let begun = Instant::now();
+        let answer = self.http.post(&self.url).body("x".repeat(BODY_BYTES)).send().await?;
+        ensure!(answer.status().is_success(), "the floor answered {}", answer.status());
+        answer.bytes().await?;
+        Ok(begun.elapsed())
+    }
+
+    /// The far end, for its processor time.
+    pub const fn peer(&self) -> &tokio::process::Child {
+        &self.peer
     }
 
     pub async fn stop(mut self) {

@@ -12,7 +12,7 @@
 mod log_end;
 mod reads;
 mod report;
-mod sizes;
+pub mod sizes;
 
 use std::time::{Duration, Instant};
 

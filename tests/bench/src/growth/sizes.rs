@@ -37,6 +37,21 @@ pub fn cpu(place: &Place) -> Result<Cpu> {
     Ok(Cpu(all))
 }
 
+/// Processor seconds of this process and its children until now.
+pub fn own_cpu() -> Result<f64> {
+    process_cpu(std::process::id())
+}
+
+/// Processor seconds of every agent that the network started.
+pub fn agents_cpu(place: &Place) -> Result<f64> {
+    named(place, |name| name.starts_with("agent-"))?.into_iter().map(|(_, pid)| tree_cpu(pid)).sum()
+}
+
+/// Processor seconds of a process that we started.
+pub fn cpu_of_child(child: &Child) -> Result<f64> {
+    child.id().map_or(Ok(0.0), process_cpu)
+}
+
 /// Processor seconds of processes that we started.
 pub fn cpu_of_children(children: &[Child]) -> Result<f64> {
     children.iter().filter_map(Child::id).map(process_cpu).sum()
@@ -55,11 +70,15 @@ pub fn memory(place: &Place) -> Result<BTreeMap<String, u64>> {
 
 /// The roles and servers: whoever has a pid file, agents excepted.
 fn processes(place: &Place) -> Result<Vec<(String, u32)>> {
+    named(place, |name| !name.starts_with("agent-"))
+}
+
+fn named(place: &Place, wanted: impl Fn(&str) -> bool) -> Result<Vec<(String, u32)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(place.home.join("run")).context("reading the pid files")? {
         let path = entry?.path();
         let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
-        if path.extension().is_some_and(|end| end == "pid") && !name.starts_with("agent-") {
+        if path.extension().is_some_and(|end| end == "pid") && wanted(name) {
             let pid = fs::read_to_string(&path)?;
             if let Ok(pid) = pid.trim().parse() {
                 found.push((name.to_owned(), pid));

@@ -48,6 +48,10 @@ const DIARY_DAYS: u32 = 10;
 const SEEDED_WITHIN: Duration = Duration::from_secs(300);
 /// Between the end of a series and the reading of the projector's histogram: the last facts arrive.
 const SETTLE: Duration = Duration::from_secs(2);
+/// What the design wants of an app's view at this rate.
+const REACH_RATE: u32 = 50;
+const REACH_P50_MS: f64 = 10.0;
+const REACH_P99_MS: f64 = 30.0;
 /// Registrations that are not measured, before the floor.
 const WARM_UP: usize = 100;
 
@@ -119,6 +123,18 @@ async fn series(
     println!("{}", figures.row(&format!("{rate} operations/s, app's view")));
     println!("{}", spent.row("  every fact, projector's view"));
     let times = |share: f64| figures.quantile_ms(share) / floor.quantile_ms(share);
+    if rate == REACH_RATE {
+        let within = |share, reach_ms| {
+            let word =
+                if figures.quantile_ms(share) <= reach_ms { "reached" } else { "not reached" };
+            format!("{reach_ms:.0} ms {word}")
+        };
+        println!(
+            "  to reach: p50 {}, p99 {}",
+            within(0.5, REACH_P50_MS),
+            within(0.99, REACH_P99_MS)
+        );
+    }
     println!("  over alone: p50 {:.2}x, p99 {:.2}x", times(0.5), times(0.99));
     println!(
         "  {operations} operations done, {} of them watched; {} facts became visible",

@@ -98,7 +98,6 @@ pub struct Applied {
     pub next: i64,
 }
 
-
 /// An actor as it is stored and compared.
 pub fn actor_key(actor: &str) -> String {
     comparable(actor, requests::ACTOR_CHARS_MAX)
