@@ -1,9 +1,10 @@
 //! The command line.
 
+use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
-use clap::{Parser, Subcommand};
+use anyhow::{Context, Result, bail};
+use clap::{CommandFactory, Parser, Subcommand};
 use kit_event::UnitId;
 
 use crate::capture::{self, Switch};
@@ -11,7 +12,7 @@ use crate::init::{self, Init};
 use crate::mapping::REFERENCE;
 use crate::{check, run, waiting};
 
-/// The small program beside a clinic's database.
+/// The program beside a clinic's database that connects it to the network.
 #[derive(Debug, Parser)]
 #[command(name = "arteria-agent", version)]
 pub struct Cli {
@@ -21,7 +22,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Makes a clinic's folder, or finds it made.
+    /// Creates a clinic's folder, or checks an existing one.
     Init {
         /// The clinic's folder.
         #[arg(long)]
@@ -29,29 +30,29 @@ enum Command {
         /// The unit's id.
         #[arg(long)]
         unit: UnitId,
-        /// The edge, as `wss://edge.example`.
+        /// The address of the edge, for example `wss://edge.example`.
         #[arg(long)]
         edge: String,
-        /// The unit's IANA time zone (default UTC, or what the folder has).
+        /// The unit's IANA time zone; by default the one in the folder, else UTC.
         #[arg(long)]
         time_zone: Option<String>,
-        /// The folder of the agents' key set.
+        /// The folder with the agents' keys.
         #[arg(long)]
         keys: Option<PathBuf>,
     },
-    /// Runs the agent until it is told to stop.
+    /// Runs the agent until it is stopped.
     Run {
         /// The clinic's folder.
         #[arg(long)]
         dir: PathBuf,
     },
-    /// Shows how the agent stands.
+    /// Shows the agent's state.
     Status {
         /// The clinic's folder.
         #[arg(long)]
         dir: PathBuf,
     },
-    /// Switches capture, for a practice's updater.
+    /// Turns change capture off and on, for updates of the practice software.
     Capture {
         /// What to do.
         switch: Switch,
@@ -59,25 +60,30 @@ enum Command {
         #[arg(long)]
         dir: PathBuf,
     },
-    /// Looks at the mapping of the practice's tables.
+    /// Prints or checks the mapping of the practice's tables.
     Mapping {
         #[command(subcommand)]
         act: MappingAct,
     },
-    /// Shows what waits and what was refused.
+    /// Shows requests that wait or were rejected.
     Requests {
         /// The clinic's folder.
         #[arg(long)]
         dir: PathBuf,
     },
+    /// Prints the completions of a shell, for example `arteria-agent completions bash`.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(Debug, Subcommand)]
 enum MappingAct {
-    /// Prints the mapping of the reference schema, to begin a file of one's own with.
+    /// Prints the mapping of the reference schema, as a start for your own.
     Reference,
-    /// Explains what would be captured, with three rows of each table, and tells every mistake by
-    /// its line; the exit status is 1 where there is one.
+    /// Shows what would be captured, with three rows of each table, and every mistake with its
+    /// line. Ends with status 1 if there is a mistake.
     Check {
         /// The clinic's folder.
         #[arg(long)]
@@ -113,6 +119,28 @@ pub fn run(cli: Cli) -> Result<()> {
             }
         }
         Command::Requests { dir } => print!("{}", waiting::show(&dir)?),
+        Command::Completions { shell } => {
+            let mut out = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "arteria-agent", &mut out);
+            std::io::stdout().write_all(&out).context("printing the completions")?;
+        }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_holds_together_and_completes_itself() {
+        Cli::command().debug_assert();
+        let mut out = Vec::new();
+        let shell = clap_complete::Shell::Bash;
+        clap_complete::generate(shell, &mut Cli::command(), "arteria-agent", &mut out);
+        let text = String::from_utf8(out).unwrap();
+        for command in Cli::command().get_subcommands() {
+            assert!(text.contains(command.get_name()), "{}", command.get_name());
+        }
+    }
 }

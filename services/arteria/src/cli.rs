@@ -1,10 +1,11 @@
 //! The subcommands, one line each, and what each of them starts.
 
 use std::future::Future;
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use kit_config::Settings;
 
 use crate::{
@@ -22,22 +23,22 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Serves the REST facade.
+    /// Serves the REST API.
     Gateway,
-    /// Serves the clinics' WebSocket link.
+    /// Serves the WebSocket connections of the clinics' agents.
     Edge,
-    /// Turns facts into Postgres read models; its own subcommands rebuild them.
+    /// Writes the read models in Postgres from the facts; subcommands rebuild them.
     #[command(args_conflicts_with_subcommands = true)]
     Projector {
-        /// Only this domain, as `patients` or `timeline`.
+        /// Only this domain, for example `patients` or `timeline`.
         #[arg(long)]
         domain: Option<String>,
         #[command(subcommand)]
         act: Option<copies::Act>,
     },
-    /// Tells the units' facts, minimised, on the public topics.
+    /// Publishes the facts, without personal details, on the public topics.
     Publisher,
-    /// Creates what is missing among the topics and says what differs.
+    /// Creates missing topics and reports topics that differ.
     Topics {
         #[command(subcommand)]
         act: topics::Act,
@@ -47,24 +48,24 @@ pub enum Command {
         #[command(subcommand)]
         act: schemas::Act,
     },
-    /// Shows every unit and what ails it, the sick first.
+    /// Shows the state of every unit, units with problems first.
     Fleet(fleet::Args),
-    /// Tells the whole life of a request or a fact from the log; never a body.
+    /// Shows the history of a request or a fact on the log, without its body.
     Trace(trace::Args),
-    /// Lists what was put aside (never a body), takes it up once more, or drops it.
+    /// Lists parked records, without their bodies; processes one again, or drops it.
     Parked(parked::Parked),
-    /// Has a unit state anew what a withheld fact spoke of.
+    /// Asks a unit to send the current state of a record whose fact was withheld.
     Reemit(parked::Again),
-    /// Plays the clinic's own software.
+    /// Acts as a clinic's own software.
     Practice {
         #[command(subcommand)]
         act: import::Act,
     },
-    /// Prints a token of the development issuer.
+    /// Prints a token from the development issuer.
     Token(token::Args),
-    /// Brings up the whole local network in the background and returns when it is ready.
+    /// Starts the whole local network in the background; returns when it is ready.
     Up,
-    /// Stops the local network; its data stays.
+    /// Stops the local network and keeps its data.
     Down,
     /// Stops the local network and deletes its data.
     Reset,
@@ -73,17 +74,22 @@ pub enum Command {
     /// Runs the whole local network as `up` started it.
     #[command(hide = true)]
     Supervise,
-    /// Shows the product at work, then stays up.
+    /// Shows the product at work, step by step, and keeps running.
     Demo {
-        /// Ends by itself, with status 0 only if every step was observed.
+        /// Ends by itself, with status 0 only if every step succeeded.
         #[arg(long)]
         once: bool,
     },
-    /// Runs a command against a network of its own on free ports, then stops it.
+    /// Runs a command with a network of its own on free ports, then stops the network.
     WithNetwork {
         /// The command and its arguments.
         #[arg(trailing_var_arg = true, required = true)]
         command: Vec<String>,
+    },
+    /// Prints the completions of a shell, for example `arteria completions bash`.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
     },
 }
 
@@ -121,7 +127,8 @@ impl Command {
             | Self::Down
             | Self::Reset
             | Self::Demo { .. }
-            | Self::WithNetwork { .. } => {
+            | Self::WithNetwork { .. }
+            | Self::Completions { .. } => {
                 Some("error,librdkafka=off,rdkafka=off,kit_bus::client=off")
             }
         }
@@ -158,6 +165,12 @@ pub fn run(command: Command, settings: Settings) -> Result<ExitCode> {
         Command::Dev | Command::Supervise => block_on(up::supervise(settings)),
         Command::Demo { once } => block_on(demo::run(settings, once)),
         Command::WithNetwork { command } => block_on(test_network::run(settings, command)),
+        Command::Completions { shell } => {
+            let mut out = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "arteria", &mut out);
+            std::io::stdout().write_all(&out).context("printing the completions")?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -187,5 +200,41 @@ impl Ending for () {
 impl Ending for ExitCode {
     fn code(self) -> ExitCode {
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_shell_is_told_every_command_that_is_not_hidden() {
+        use clap::ValueEnum;
+        for shell in clap_complete::Shell::value_variants() {
+            let mut out = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "arteria", &mut out);
+            let text = String::from_utf8(out).unwrap();
+            for command in Cli::command().get_subcommands().filter(|it| !it.is_hide_set()) {
+                assert!(text.contains(command.get_name()), "{shell}: {}", command.get_name());
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_and_argument_says_what_it_is() {
+        let mut commands = vec![Cli::command()];
+        while let Some(command) = commands.pop() {
+            let name = command.get_name();
+            assert!(command.get_about().is_some(), "{name} says nothing");
+            for argument in command.get_arguments().filter(|it| !it.is_hide_set()) {
+                assert!(argument.get_help().is_some(), "{name} {} says nothing", argument.get_id());
+            }
+            commands.extend(command.get_subcommands().cloned());
+        }
     }
 }

@@ -18,28 +18,28 @@ const EXIT_DIFFERS: u8 = 3;
 
 #[derive(clap::Subcommand)]
 pub enum Act {
-    /// Builds a fresh copy from the log beside the live one, compares, and switches readers to it.
+    /// Builds a new copy from the log, compares it with the live one, and switches to it.
     Rebuild {
         /// Which domain.
         #[arg(long)]
         domain: String,
-        /// Goes on with a copy that was left unfinished or unswitched.
+        /// Continues with a copy that was left unfinished.
         #[arg(long)]
         resume: bool,
-        /// Switches even where rows differ from the live copy's.
+        /// Switches even if rows differ from the live copy.
         #[arg(long)]
         accept_differences: bool,
-        /// Drops the copy that was live, once the fresh one is.
+        /// Deletes the old copy after the switch.
         #[arg(long)]
         drop_previous: bool,
     },
-    /// Makes the copy that was live before the live one again, caught up with the log.
+    /// Switches back to the previous copy, after it has caught up with the log.
     Rollback {
         /// Which domain.
         #[arg(long)]
         domain: String,
     },
-    /// Drops the previous copy and an unfinished one.
+    /// Deletes the previous copy and an unfinished one.
     Drop {
         /// Which domain.
         #[arg(long)]

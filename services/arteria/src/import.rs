@@ -12,7 +12,7 @@ const EXIT_UNREADABLE: u8 = 65;
 
 #[derive(Subcommand)]
 pub enum Act {
-    /// Writes records of another system into a clinic database, as the practice's software would.
+    /// Writes records of another system into a clinic's database.
     Import {
         #[command(subcommand)]
         from: Origin,

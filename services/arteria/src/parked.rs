@@ -24,7 +24,7 @@ const ACTOR: &str = "operator:arteria";
 
 #[derive(clap::Args)]
 pub struct Parked {
-    /// Only what this unit's log put aside.
+    /// Only the parked records of this unit.
     #[arg(long, global = true)]
     pub unit: Option<UnitId>,
     #[command(subcommand)]
@@ -34,12 +34,12 @@ pub struct Parked {
 /// What is done with parked records.
 #[derive(clap::Subcommand)]
 pub enum Act {
-    /// Has the record of this origin, or all of the unit's, taken up once more.
+    /// Processes the record of this origin again, or all records of the unit.
     Redrive {
         /// Where it came from, as `arteria parked` shows it: unit.facts/3/17.
         origin: Option<String>,
     },
-    /// Settles the record of this origin, or all of the unit's, without taking it up.
+    /// Drops the record of this origin, or all records of the unit, without processing it.
     Drop {
         /// Where it came from, as `arteria parked` shows it: unit.facts/3/17.
         origin: Option<String>,
@@ -51,10 +51,10 @@ pub struct Again {
     /// The unit.
     #[arg(long)]
     pub unit: UnitId,
-    /// The number of the fact that was withheld, as 1-42.
+    /// The number of the withheld fact, for example 1-42.
     #[arg(long)]
     pub seq: UnitSeq,
-    /// What it spoke of, as call/7; taken from the parked record where nothing is said.
+    /// The record, for example call/7; by default the one in the parked record.
     #[arg(long, value_parser = subject)]
     pub subject: Option<String>,
 }

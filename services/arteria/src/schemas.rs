@@ -16,21 +16,21 @@ include!(concat!(env!("OUT_DIR"), "/promises.rs"));
 pub enum Act {
     /// Writes the schemas of new types and versions, openapi.json and asyncapi.yaml.
     Write {
-        /// The folder of promises.
+        /// The folder of the schemas.
         #[arg(long, default_value = "proto-schemas")]
         dir: PathBuf,
     },
-    /// Says what differs between the structs and the files; status 1 when something does.
+    /// Reports files that differ from the code; ends with status 1 if one does.
     Check {
-        /// The folder of promises.
+        /// The folder of the schemas.
         #[arg(long, default_value = "proto-schemas")]
         dir: PathBuf,
     },
-    /// Registers every promise that this binary carries.
+    /// Registers every schema of this release.
     Apply,
-    /// Registers an operator's own event types; repeating it changes nothing.
+    /// Registers your own event types; repeating it changes nothing.
     Register(schema_files::Register),
-    /// Lists what the registry holds.
+    /// Lists the schemas in the registry.
     List,
 }
 

@@ -23,7 +23,7 @@ pub struct Args {
     /// Who the token is for; opaque. Two subjects never share an idempotency key.
     #[arg(long)]
     subject: Option<String>,
-    /// How long it lives: a number and s, m or h.
+    /// How long it is valid: a number and s, m or h.
     #[arg(long, default_value = "1h", value_parser = read_ttl)]
     ttl: Duration,
 }

@@ -9,7 +9,7 @@ use crate::schemas::domain_names;
 
 #[derive(clap::Subcommand)]
 pub enum Act {
-    /// Creates the topics that are missing; refuses another partition count.
+    /// Creates missing topics; fails if one has another number of partitions.
     Apply,
 }
 
