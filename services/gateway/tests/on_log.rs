@@ -114,7 +114,7 @@ impl Network {
     async fn connect_unit(&self) {
         let now = Clock::system().now();
         let id = Uuid::new_v4().to_string();
-        let here = json!({"unit_id": UNIT, "edge_id": "e", "conn_epoch": 1, "since": now});
+        let here = json!({"unit_id": UNIT, "edge_id": "e", "conn_epoch": 0, "since": now});
         self.say(Topic::Presence, None, UNIT, &id, here).await;
         let alive = json!({"edge_id": "e", "at": now});
         self.say(Topic::Presence, None, "edge/e", &id, alive).await;
@@ -122,7 +122,7 @@ impl Network {
 
     async fn cut_unit_off(&self) {
         let now = Clock::system().now();
-        let away = json!({"unit_id": UNIT, "conn_epoch": 1, "since": now});
+        let away = json!({"unit_id": UNIT, "conn_epoch": 0, "since": now});
         self.say(Topic::Presence, None, UNIT, &Uuid::new_v4().to_string(), away).await;
     }
 

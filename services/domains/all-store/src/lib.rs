@@ -1,7 +1,8 @@
 //! The list of read models: every domain's, and the timeline, which holds facts of any type.
 //!
 //! Whoever needs all of them (projector, rebuild, health, tests) takes them from here. A new read
-//! model is a line here; a law of `tests/tidy` forbids a list anywhere else. It never names a table.
+//! model is a line here; a law of `tests/tidy` forbids a list anywhere else. It never names a
+//! table.
 
 use kit_store::Projection;
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::Patient;
 
 kit_event::fact_kinds! {
-    /// What happened to a patient's registration. Since its version 2 one may be merged into another.
+    /// What happened to a patient's registration. Since version 2 one may be merged into another.
     PatientFact version 2 {
         #[doc = "A patient was registered, at the desk or by a request."]
         Registered = "patients.patient_registered",

@@ -192,8 +192,8 @@ impl Clinic {
 
     pub async fn others_follow(&self) {
         let mut connection = self.pool.acquire().await.unwrap();
-        for schema in ["requests", "patients", "scheduling", "units"] {
-            self.move_to(&mut connection, schema).await;
+        for store in all_stores::ALL.iter().filter(|store| store.schema() != "timeline") {
+            self.move_to(&mut connection, store.schema()).await;
         }
     }
 

@@ -18,7 +18,8 @@ pub fn searchable(text: &str, chars_max: usize) -> String {
 }
 
 /// As [`searchable`], for a column that is only compared as a whole: what is longer than
-/// `chars_max` keeps its beginning and gets a hash of all of it, so that two texts that differ stay different.
+/// `chars_max` keeps its beginning and gets a hash of all of it, so that two texts that differ stay
+/// different.
 pub fn comparable(text: &str, chars_max: usize) -> String {
     if text.chars().nth(chars_max).is_none() {
         return searchable(text, chars_max);
