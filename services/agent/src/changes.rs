@@ -8,6 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::error::StationError;
+use crate::keys;
 use crate::mapping::{Column, Currency, NewKey, Table};
 use crate::records::{ClinicRecords, Fresh};
 use crate::rows::quoted;
@@ -212,7 +213,7 @@ fn remember(
     change: &RowChange,
     key: Vec<SqlValue>,
 ) -> Uuid {
-    let texts: Vec<Value> = key.iter().map(key_json).collect();
+    let texts: Vec<Value> = key.iter().map(keys::in_image).collect();
     let own = if table.has_id_beside_key() {
         change.record.id
     } else {
@@ -223,16 +224,6 @@ fn remember(
     fresh.push(Fresh { thing: thing.clone(), id: change.record.id, key: key.clone() });
     fresh.push(Fresh { thing, id: own, key });
     own
-}
-
-fn key_json(value: &SqlValue) -> Value {
-    match value {
-        SqlValue::Null => Value::Null,
-        SqlValue::Integer(number) => Value::from(*number),
-        SqlValue::Real(number) => Value::from(number.to_string()),
-        SqlValue::Text(text) => Value::from(text.clone()),
-        SqlValue::Blob(bytes) => Value::from(format!("x:{}", hex::encode_upper(bytes))),
-    }
 }
 
 fn update(

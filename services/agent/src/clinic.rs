@@ -70,8 +70,9 @@ impl Writing<'_> {
     }
 }
 
+/// By which a file is told from another at the same path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FileIdentity {
+pub(crate) struct FileIdentity {
     device: u64,
     inode: u64,
 }
@@ -231,7 +232,9 @@ impl Clinic {
         }
         match told {
             // Damaged, or just in between: reading it by the rules tells.
-            Err(StationError::Clinic { source, .. }) if is_of_the_file(&source) => {
+            Err(StationError::Clinic { source, .. } | StationError::Unreadable { source, .. })
+                if is_of_the_file(&source) =>
+            {
                 reading(&self.conn, &read)
             }
             told => told,
@@ -319,7 +322,8 @@ fn pragma(conn: &Connection, sql: &str) -> Result<i64, StationError> {
         .clinic("reading a version")
 }
 
-fn identity(path: &Path) -> Option<FileIdentity> {
+/// Which file stands at a path; none where none does.
+pub(crate) fn identity(path: &Path) -> Option<FileIdentity> {
     let meta = std::fs::metadata(path).ok()?;
     Some(FileIdentity { device: meta.dev(), inode: meta.ino() })
 }

@@ -26,6 +26,15 @@ pub enum StationError {
         #[source]
         source: rusqlite::Error,
     },
+    /// One table of the practice cannot be read, while others can.
+    #[error("clinic database: the table {table} cannot be read")]
+    Unreadable {
+        /// Which table.
+        table: String,
+        /// Why not.
+        #[source]
+        source: rusqlite::Error,
+    },
     /// The spool failed.
     #[error("spool: {act}")]
     Spool {
@@ -106,6 +115,29 @@ pub fn is_busy(error: &rusqlite::Error) -> bool {
         error.sqlite_error_code(),
         Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
     )
+}
+
+/// Whether SQLite would say the same at the next try, while nothing is wrong with the computer.
+pub fn is_lasting(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{
+        CannotOpen, DiskFull, NotADatabase, OperationInterrupted, OutOfMemory, PermissionDenied,
+        ReadOnly, SchemaChanged, SystemIoFailure,
+    };
+    !is_busy(error)
+        && !matches!(
+            error.sqlite_error_code(),
+            None | Some(
+                CannotOpen
+                    | DiskFull
+                    | NotADatabase
+                    | OperationInterrupted
+                    | OutOfMemory
+                    | PermissionDenied
+                    | ReadOnly
+                    | SchemaChanged
+                    | SystemIoFailure
+            )
+        )
 }
 
 /// Names the act that failed, at the file where it failed.

@@ -68,6 +68,11 @@ impl Ids {
         }
     }
 
+    /// The public id of what one part of a key names in the rows of `table`.
+    pub fn of_part(&self, table: &str, part: &Value) -> Uuid {
+        self.of_text(table, &key_text(part))
+    }
+
     /// The public id of a row that has none of its own, made of its key.
     pub fn of_key(&self, table: &str, key: &[Value]) -> Uuid {
         let parts: Vec<String> = key.iter().map(key_text).collect();

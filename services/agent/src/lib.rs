@@ -54,6 +54,7 @@ pub mod identity;
 pub mod inbox;
 pub mod init;
 pub mod instants;
+pub mod keys;
 pub mod known;
 pub mod ledger;
 pub mod link;

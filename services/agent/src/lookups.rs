@@ -5,14 +5,15 @@
 //! last published (the other row may be gone already, its removal still ahead in the outbox), else
 //! as this row was.
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value;
 
 use crate::books::Books;
-use crate::error::{Act, StationError};
+use crate::error::{Act, StationError, is_lasting};
+use crate::keys;
 use crate::mapping::{Column, Table, Through};
 use crate::outbox::{Captured, Change};
-use crate::rows::{Image, image_part, key_sql_value, lookup_by_value};
+use crate::rows::{Image, image_part, lookup_by_value};
 use crate::shadow;
 
 impl Books {
@@ -98,13 +99,12 @@ fn look_up(
     named: &Value,
 ) -> Result<Option<Value>, StationError> {
     let found = conn.prepare_cached(&lookup_by_value(through)).and_then(|mut statement| {
-        statement
-            .query_row([key_sql_value(named)], |row| Ok(image_part(row.get_ref(0)?)))
-            .optional()
+        statement.query_row([keys::part(named)], |row| Ok(image_part(row.get_ref(0)?))).optional()
     });
     match found {
-        // The practice dropped the other table a moment ago, and the next look will tell.
-        Err(source) if source.sqlite_error_code() == Some(ErrorCode::Unknown) => Ok(None),
+        // The practice dropped the other table a moment ago, and the next look will tell; or
+        // nobody but its own program can read it.
+        Err(source) if is_lasting(&source) => Ok(None),
         found => {
             let found = found.clinic("looking a value up in another table")?;
             Ok(found.filter(|value| !value.is_null()))

@@ -27,7 +27,6 @@ pub use crate::mapping::column::{Amount, Code, Column, Currency, Kind, Through};
 pub use crate::mapping::generic::Facts;
 use crate::mapping::tree::Mistake;
 use crate::rows::selected_expression;
-use crate::values;
 
 /// Columns of one table. SQLite functions take at most 127 arguments, two for each column.
 pub const COLUMNS_MAX: usize = 60;
@@ -183,15 +182,12 @@ impl Table {
     /// UUID, else one that is made of it.
     pub fn public_id(&self, ids: &Ids, key: &[Value]) -> Uuid {
         match (key, self.column(&self.id)) {
-            ([only], Some(_)) => {
-                let text = values::text_of(only).unwrap_or_default();
-                ids.of_text(&self.ids_of, &text)
-            }
+            ([only], Some(_)) => ids.of_part(&self.ids_of, only),
             // One column of several is the id, as the others are the same in every row.
             (parts, Some(column)) if parts.len() == self.key.len() && column.parts.len() == 1 => {
                 let at = self.key.iter().position(|name| *name == column.parts[0]);
-                match at.and_then(|at| values::text_of(&parts[at])) {
-                    Some(text) => ids.of_text(&self.ids_of, &text),
+                match at.map(|at| &parts[at]).filter(|part| !part.is_null()) {
+                    Some(part) => ids.of_part(&self.ids_of, part),
                     None => ids.of_key(&self.ids_of, key),
                 }
             }

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::drained::Drained;
 use crate::error::{Act, StationError};
+use crate::keys;
 use crate::rows::lossy_text;
 use crate::triggers::OUTBOX_ROWS_MAX;
 
@@ -185,7 +186,7 @@ fn captured_row(row: &Row<'_>) -> rusqlite::Result<Captured> {
     let text = |column: usize| -> rusqlite::Result<Option<String>> {
         Ok(lossy_text(row.get_ref(column)?))
     };
-    let image = text(4)?.unwrap_or_default();
+    let image = keys::json_of(row.get_ref(4)?);
     let change = match text(1)?.as_deref() {
         Some("I") => Change::Inserted { image },
         Some("U") => Change::Updated { image },
@@ -195,7 +196,7 @@ fn captured_row(row: &Row<'_>) -> rusqlite::Result<Captured> {
         id: row.get(0)?,
         change,
         table: text(2)?.unwrap_or_default(),
-        key: text(3)?.unwrap_or_default(),
+        key: keys::json_of(row.get_ref(3)?),
         request_id: text(5)?,
         traceparent: text(6)?,
         at_ms: row.get_ref(7)?.as_i64().ok(),

@@ -15,7 +15,7 @@ use rusqlite::Connection;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
-use crate::clinic::Clinic;
+use crate::clinic::{self, Clinic, FileIdentity};
 use crate::domains;
 use crate::error::{Act, StationError};
 use crate::mapping::{Mapping, Table};
@@ -59,6 +59,8 @@ impl Queries {
 /// Both files, open for reading.
 struct Reader {
     clinic: Connection,
+    /// Which files were opened: a restore puts others in their place.
+    files: [Option<FileIdentity>; 2],
     spool: Connection,
     mapping: Arc<Mapping>,
     tables: Vec<Table>,
@@ -90,8 +92,10 @@ fn answer(setup: &Setup, reader: &mut Option<Reader>, query: &Query) -> kit_even
     let Some(domain) = domains::of_query(&query.type_name) else {
         return Err(Refusal::unknown_type(&query.type_name));
     };
-    // A mapping that has changed since reads the tables anew.
-    let known = reader.take().filter(|opened| Arc::ptr_eq(&opened.mapping, &setup.mapping()));
+    // A mapping that has changed since, or a file that was replaced, reads the tables anew.
+    let known = reader.take().filter(|opened| {
+        Arc::ptr_eq(&opened.mapping, &setup.mapping()) && opened.files == files_of(setup)
+    });
     let opened = match known {
         Some(opened) => Ok(opened),
         None => open(setup),
@@ -116,12 +120,18 @@ fn answer(setup: &Setup, reader: &mut Option<Reader>, query: &Query) -> kit_even
     }
 }
 
+fn files_of(setup: &Setup) -> [Option<FileIdentity>; 2] {
+    [files::CLINIC, files::SPOOL].map(|file| clinic::identity(&setup.path(file)))
+}
+
 fn open(setup: &Setup) -> Result<Reader, StationError> {
+    // Looked at before they are opened: one replaced in between is then opened again.
+    let files = files_of(setup);
     let clinic = Clinic::open_reader(&setup.path(files::CLINIC))?;
     let mapping = setup.mapping();
     let tables = triggers::survey(&clinic, &mapping)?.tables;
     let spool = Spool::open_reader(&setup.path(files::SPOOL))?;
-    Ok(Reader { clinic, spool, mapping, tables })
+    Ok(Reader { clinic, files, spool, mapping, tables })
 }
 
 impl Reader {

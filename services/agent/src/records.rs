@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use crate::error::StationError;
 use crate::filters::{self, Condition, FilterError};
+use crate::keys;
 use crate::mapping::{Column, Mapping, NewKey, Table};
-use crate::rows::{Row, RowReader, key_sql_value, quoted, selected_row, sql_value};
+use crate::rows::{Row, RowReader, quoted, selected_row, sql_value};
 use crate::setup::Setup;
 use crate::shadow;
 
@@ -95,7 +96,8 @@ impl ClinicRecords<'_> {
         }
         let known = shadow::find(self.spool, thing, &id.to_string())?
             .and_then(|row| serde_json::from_str::<Vec<Value>>(&row.key).ok());
-        Ok(known.map(|key| key.iter().map(key_sql_value).collect()))
+        // A text that is no UTF-8 cannot be written into another row, so no request names it.
+        Ok(known.and_then(|key| key.iter().map(|part| keys::part(part).plain()).collect()))
     }
 
     /// The key of a public id; the id itself, for a row that was written a moment ago.

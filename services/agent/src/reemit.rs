@@ -7,7 +7,7 @@ use kit_event::UnitSeq;
 use kit_link::FactFrame;
 
 use crate::books::Books;
-use crate::error::StationError;
+use crate::error::{StationError, is_lasting};
 use crate::mapping::Table;
 use crate::present::{Batch, row_by_key};
 use crate::publish::Publisher;
@@ -45,7 +45,13 @@ impl Books {
         let Some(table) = self.captured_by_word(word) else { return Ok(Restated::Unknown) };
         let said = shadow::find(self.spool.conn(), &table.thing, id)?;
         let key = said.as_ref().map(|said| said.key.clone()).unwrap_or_default();
-        let now = if said.is_some() { self.row_by_key(&table, &key)? } else { None };
+        let now = match said.as_ref().map(|_| self.row_by_key(&table, &key)) {
+            // Nobody but the practice's own program can read the table.
+            Some(Err(StationError::Clinic { source, .. })) if is_lasting(&source) => {
+                return Ok(Restated::Unknown);
+            }
+            read => read.transpose()?.flatten(),
+        };
         // A removal that was withheld left nothing but its own body.
         let last = said.map(|said| said.state).or(held.map(|fact| fact.body));
         if now.is_none() && last.is_none() {

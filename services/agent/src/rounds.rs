@@ -111,7 +111,10 @@ impl Station {
             let (date, hour) = local_hour(&self.books);
             if hour == NIGHT_HOUR && self.rounds.compared_on != Some(date) {
                 self.rounds.compared_on = Some(date);
-                self.books.compare()?;
+                // A table that could not be read has another chance.
+                self.rounds.schema_version = None;
+                self.rounds.compare = true;
+                self.check_schema()?;
             }
         }
         Ok(())
@@ -145,9 +148,15 @@ impl Station {
         self.books.clinic.wait_for_others()?;
         let gate = self.read_gate()?;
         let mapping = self.books.mapping.clone();
-        let installed =
+        let mut installed =
             triggers::install(&self.books.clinic.conn, &mapping, gate.wants_triggers())?;
         let known = &self.books.installed;
+        // Nothing has changed that would let them be read.
+        if self.rounds.schema_version.is_none() && !self.rounds.compare {
+            for (table, cause) in &known.unreadable {
+                installed.pause_unreadable(table, cause.clone());
+            }
+        }
         for (table, cause) in &installed.paused {
             if self.rounds.schema_version.is_none() || known.paused.get(table) != Some(cause) {
                 warn!(target: "error", table, cause, "a table is not captured");

@@ -11,14 +11,12 @@ use rusqlite::types::{Value as SqlValue, ValueRef};
 use serde_json::{Map, Value};
 
 use crate::identity::Ids;
+use crate::keys;
 use crate::mapping::{Column, Gone, Kind, Mapping, Table, Through};
 use crate::values::{self, Read};
 
 /// A row's mapped columns by name: nulls, whole numbers and texts.
 pub type Image = Map<String, Value>;
-
-/// Marks a blob in an image; JSON has none.
-const BLOB_MARK: &str = "x:";
 
 /// A name as SQL quotes it.
 pub fn quoted(name: &str) -> String {
@@ -30,14 +28,9 @@ pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// SQL for one column as an image holds it. JSON refuses blobs, and not every JSON reader takes
-/// what SQLite prints for the ends of the real numbers.
+/// SQL for one column as an image holds it ([`keys::expression`]).
 pub fn image_value(row: &str, column: &str) -> String {
-    let c = format!("{row}{}", quoted(column));
-    format!(
-        "CASE typeof({c}) WHEN 'blob' THEN '{BLOB_MARK}' || hex({c}) \
-         WHEN 'real' THEN CAST({c} AS TEXT) ELSE {c} END"
-    )
+    keys::expression(&format!("{row}{}", quoted(column)))
 }
 
 /// SQL for the key of a row; `row` is empty, `NEW.` or `OLD.`.
@@ -107,7 +100,7 @@ pub fn lookup_by_value(through: &Through) -> String {
 /// # Errors
 /// SQLite does not give a column that was asked for.
 pub fn selected_row(table: &Table, row: &SqlRow<'_>) -> rusqlite::Result<(String, Image)> {
-    let key = lossy_text(row.get_ref(0)?).unwrap_or_default();
+    let key = keys::json_of(row.get_ref(0)?);
     let mut image = Image::new();
     let names = table.images.iter().chain(table.looked_up().map(|(column, _)| &column.name));
     for (n, name) in names.enumerate() {
@@ -124,6 +117,7 @@ pub fn image_part(value: ValueRef<'_>) -> Value {
     match value {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(number) => Value::from(number),
+        ValueRef::Text(bytes) => Value::String(keys::text_in_image(bytes)),
         other => lossy_text(other).map_or(Value::Null, Value::String),
     }
 }
@@ -203,8 +197,7 @@ impl RowReader<'_> {
 
     fn read_id(&self, column: &Column, image: &Image) -> Option<String> {
         let (Some(thing), true) = (&column.of, column.parts.len() > 1) else {
-            let text = values::text_of(image.get(&column.name)?)?;
-            return self.id_of_text(column.of.as_deref(), &text);
+            return self.id_of(column.of.as_deref(), image.get(&column.name)?);
         };
         let table = self.mapping.by_thing(thing)?;
         let parts: Option<Vec<Value>> = column
@@ -215,12 +208,12 @@ impl RowReader<'_> {
         Some(table.public_id(self.ids, &parts?).to_string())
     }
 
-    fn id_of_text(&self, of: Option<&str>, text: &str) -> Option<String> {
+    fn id_of(&self, of: Option<&str>, value: &Value) -> Option<String> {
+        let text = values::text_of(value)?;
         match of {
             Some(thing) => {
                 let table = self.mapping.by_thing(thing)?;
-                let key = [Value::String(text.to_owned())];
-                Some(table.public_id(self.ids, &key).to_string())
+                Some(table.public_id(self.ids, std::slice::from_ref(value)).to_string())
             }
             None => text.parse::<uuid::Uuid>().ok().map(|id| id.to_string()),
         }
@@ -245,18 +238,6 @@ pub fn sql_value(value: &Value) -> SqlValue {
         },
         Value::String(text) => SqlValue::Text(text.clone()),
         Value::Array(_) | Value::Object(_) => SqlValue::Text(value.to_string()),
-    }
-}
-
-/// A key value as it stood in an image, for finding its row again.
-pub fn key_sql_value(value: &Value) -> SqlValue {
-    let blob = value
-        .as_str()
-        .and_then(|text| text.strip_prefix(BLOB_MARK))
-        .and_then(|digits| hex::decode(digits).ok());
-    match blob {
-        Some(bytes) => SqlValue::Blob(bytes),
-        None => sql_value(value),
     }
 }
 

@@ -47,10 +47,21 @@ pub struct Installed {
     pub tables: Vec<Table>,
     /// Tables that are not captured, and why.
     pub paused: BTreeMap<String, String>,
+    /// Those of the paused tables that only a look at their rows showed to be unreadable.
+    pub unreadable: BTreeMap<String, String>,
     /// Mapped columns that the database lacks, as `table.column`.
     pub missing: Vec<String>,
     /// Tables whose triggers had to be made: rows may have changed unseen.
     pub renewed: Vec<String>,
+}
+
+impl Installed {
+    /// A table whose rows cannot be read is not captured from now on.
+    pub fn pause_unreadable(&mut self, table: &str, cause: String) {
+        self.tables.retain(|captured| captured.name != table);
+        self.paused.insert(table.to_owned(), cause.clone());
+        self.unreadable.insert(table.to_owned(), cause);
+    }
 }
 
 /// Checks tables and triggers, and makes what is missing or differs, in one transaction. With

@@ -11,6 +11,7 @@ use kit_event::{Date, Timestamp};
 use rusqlite::types::Value as SqlValue;
 use serde_json::Value;
 
+use crate::keys;
 use crate::mapping::format::Format;
 use crate::mapping::{Amount, Column, Currency, Kind, Table, money};
 use crate::rows::{Image, sql_value};
@@ -38,7 +39,7 @@ const MINUTE_MS: i64 = 60_000;
 pub fn text_of(value: &Value) -> Option<String> {
     let text = match value {
         Value::Null => return None,
-        Value::String(text) => text.clone(),
+        Value::String(text) => keys::shown(text),
         other => other.to_string(),
     };
     (!text.trim().is_empty()).then_some(text)

@@ -9,13 +9,15 @@ use kit_link::FactFrame;
 use rusqlite::{Connection, params_from_iter};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tracing::warn;
 
 use crate::books::Books;
-use crate::error::{Act, StationError};
+use crate::error::{Act, StationError, is_lasting};
+use crate::keys;
 use crate::mapping::Table;
 use crate::present::Batch;
 use crate::publish::{Publisher, Source};
-use crate::rows::{Image, key_sql_value, quoted, selected_row};
+use crate::rows::{Image, key_expression, quoted, selected_row};
 use crate::shadow;
 use crate::spool::{Cause, Spool, SpoolTx};
 
@@ -44,7 +46,7 @@ pub struct Walk {
     pub done: Vec<String>,
     /// Whether the clinic's rows of the first table are walked, and its shadow is under way.
     pub shadow: bool,
-    /// The last key of the last chunk.
+    /// The last key of the last chunk; in the clinic's table its place there.
     pub after: Option<String>,
     /// Tables that are walked for the first time: their rows are stated, and none is said to have
     /// just been made.
@@ -54,8 +56,8 @@ pub struct Walk {
 
 /// What one chunk holds.
 enum Chunk {
-    /// Rows of the clinic: key and image.
-    Rows(Vec<(String, Image)>),
+    /// Rows of the clinic: key and image; and the place of the last.
+    Rows(Vec<(String, Image)>, Option<String>),
     /// Keys of shadow rows, with whether the clinic has the row.
     Shadow(Vec<(String, bool)>),
 }
@@ -84,7 +86,7 @@ impl Walk {
     /// The walk after a chunk; none when it was the last.
     fn after(&self, chunk: &Chunk, thing: Option<&str>) -> Option<Self> {
         let (last, whole) = match chunk {
-            Chunk::Rows(rows) => (rows.last().map(|(key, _)| key), rows.len() == CHUNK_ROWS),
+            Chunk::Rows(rows, last) => (last.as_ref(), rows.len() == CHUNK_ROWS),
             Chunk::Shadow(rows) => (rows.last().map(|(key, _)| key), rows.len() == CHUNK_ROWS),
         };
         let mut next = self.clone();
@@ -130,7 +132,15 @@ impl Books {
         let Some(table) = walk.tables.first().and_then(|name| self.captured_table(name)) else {
             return self.pass_over_table(walk);
         };
-        let (captured, chunk) = self.read_chunk(&walk, &table)?;
+        let (captured, chunk) = match self.read_chunk(&walk, &table) {
+            Err(StationError::Unreadable { table, source }) => {
+                let cause = format!("it cannot be read: {source}");
+                warn!(target: "error", table, cause, "a table is not captured");
+                self.installed.pause_unreadable(&table, cause);
+                return self.pass_over_table(walk);
+            }
+            read => read?,
+        };
         if captured.more {
             self.clinic.flush()?;
             return self.record(&captured, |_, _| Ok(Vec::new()));
@@ -161,7 +171,7 @@ impl Books {
     /// Whether every row of the chunk is as it was published. Then nothing need be durable.
     fn is_as_said(&self, table: &Table, chunk: &Chunk) -> Result<bool, StationError> {
         let rows = match chunk {
-            Chunk::Rows(rows) => rows,
+            Chunk::Rows(rows, _) => rows,
             Chunk::Shadow(rows) => return Ok(rows.iter().all(|(_, stands)| *stands)),
         };
         let _reading = self.spool.begin_reading()?;
@@ -215,8 +225,7 @@ impl Books {
             self.check_mark(conn)?;
             let captured = self.read_outbox(conn)?;
             if !walk.shadow {
-                let rows = rows_after(conn, table, walk.after.as_deref())?;
-                return Ok((captured, Chunk::Rows(rows)));
+                return Ok((captured, rows_after(conn, table, walk.after.as_deref())?));
             }
             let after = walk.after.as_deref().unwrap_or_default();
             let rows = shadow::after(self.spool.conn(), &table.thing, after, CHUNK_ROWS)?;
@@ -247,7 +256,7 @@ impl Books {
                 .map(|published| facts.extend(published))
         };
         match chunk {
-            Chunk::Rows(rows) => {
+            Chunk::Rows(rows, _) => {
                 for (key, image) in rows {
                     publish(&key, publisher.reader.row_of(table, &key, &image))?;
                 }
@@ -279,37 +288,42 @@ impl Books {
     }
 }
 
-/// Rows in the order of their keys, after a key.
+/// Rows in the order of their keys, after a place in it.
 fn rows_after(
     conn: &Connection,
     table: &Table,
     after: Option<&str>,
-) -> Result<Vec<(String, Image)>, StationError> {
+) -> Result<Chunk, StationError> {
     let names: Vec<String> = table.key.iter().map(|name| quoted(name)).collect();
     let keys = names.join(", ");
     // A row without a key cannot be named, and would end the walk.
     let mut conditions: Vec<String> =
         names.iter().map(|name| format!("{name} IS NOT NULL")).collect();
-    let mut params = Vec::new();
-    if let Some(after) = after {
+    // A place that an older agent wrote does not read: the table is walked from its beginning.
+    let after = after.and_then(keys::read_place).filter(|after| after.len() == names.len());
+    if after.is_some() {
         let marks = vec!["?"; names.len()].join(", ");
         conditions.push(format!("({keys}) > ({marks})"));
-        let values: Vec<Value> = serde_json::from_str(after)
-            .map_err(|_| StationError::SpoolContent { what: "the walk" })?;
-        params.extend(values.iter().map(key_sql_value));
     }
     let sql = format!(
-        "SELECT {} FROM {} WHERE {} ORDER BY {keys} LIMIT {CHUNK_ROWS}",
+        "SELECT {}, {keys} FROM {} WHERE {} ORDER BY {keys} LIMIT {CHUNK_ROWS}",
         table.selected,
         quoted(&table.name),
         conditions.join(" AND "),
     );
-    let read = || -> rusqlite::Result<Vec<(String, Image)>> {
-        conn.prepare_cached(&sql)?
-            .query_map(params_from_iter(params), |row| selected_row(table, row))?
-            .collect()
+    let read = || -> rusqlite::Result<Chunk> {
+        let mut statement = conn.prepare_cached(&sql)?;
+        let first_key = statement.column_count() - names.len();
+        let mut rows = statement.query(params_from_iter(after.into_iter().flatten()))?;
+        let (mut read, mut last) = (Vec::new(), None);
+        while let Some(row) = rows.next()? {
+            read.push(selected_row(table, row)?);
+            let key = (0..names.len()).map(|n| row.get_ref(first_key + n));
+            last = Some(keys::place(&key.collect::<rusqlite::Result<Vec<_>>>()?));
+        }
+        Ok(Chunk::Rows(read, last))
     };
-    read().clinic("walking rows")
+    unless_unreadable(table, read().clinic("walking rows"))
 }
 
 fn row_stands(conn: &Connection, table: &Table, key: &str) -> Result<bool, StationError> {
@@ -319,10 +333,35 @@ fn row_stands(conn: &Connection, table: &Table, key: &str) -> Result<bool, Stati
     }
     let conditions: Vec<String> =
         table.key.iter().map(|name| format!("{} = ?", quoted(name))).collect();
-    let sql = format!("SELECT 1 FROM {} WHERE {}", quoted(&table.name), conditions.join(" AND "));
-    conn.prepare_cached(&sql)
-        .and_then(|mut statement| {
-            statement.exists(params_from_iter(values.iter().map(key_sql_value)))
-        })
-        .clinic("looking for a row")
+    let name = quoted(&table.name);
+    let exact = format!("SELECT 1 FROM {name} WHERE {}", conditions.join(" AND "));
+    let stands = || -> rusqlite::Result<bool> {
+        let parts = values.iter().map(keys::part);
+        if conn.prepare_cached(&exact)?.exists(params_from_iter(parts))? {
+            return Ok(true);
+        }
+        if !values.iter().any(may_be_real) {
+            return Ok(false);
+        }
+        // A number with a fraction, in a column that keeps kinds apart, equals no text.
+        let spelt = format!("SELECT 1 FROM {name} WHERE {} = ?", key_expression(table, ""));
+        conn.prepare_cached(&spelt)?.exists([key])
+    };
+    unless_unreadable(table, stands().clinic("looking for a row"))
+}
+
+fn may_be_real(part: &Value) -> bool {
+    let text = part.as_str().unwrap_or_default();
+    text.parse::<i64>().is_err() && text.parse::<f64>().is_ok()
+}
+
+/// What SQLite refuses for good at one table (a collation or a function that only the practice's
+/// program has, a damaged page) is the table's trouble, and no other's.
+fn unless_unreadable<T>(table: &Table, read: Result<T, StationError>) -> Result<T, StationError> {
+    match read {
+        Err(StationError::Clinic { source, .. }) if is_lasting(&source) && !table.ledger => {
+            Err(StationError::Unreadable { table: table.name.clone(), source })
+        }
+        read => read,
+    }
 }

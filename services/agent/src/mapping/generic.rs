@@ -3,10 +3,9 @@
 //! Such a fact's body is the mapped fields of its row. What it promises is a schema that an
 //! operator registers; the agent only has to give the type its name.
 
-use crate::mapping::tree::{Mistakes, Part, shown};
+use kit_event::type_name;
 
-/// Longest name of a type.
-const TYPE_CHARS_MAX: usize = 100;
+use crate::mapping::tree::{Mistakes, Part, shown};
 
 /// The facts of a table whose type no domain names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,11 +50,18 @@ pub fn read(
             mistakes.at(at, "a type is <domain>.<thing>");
             return None;
         };
+        let (changed, removed) = (format!("{name}_changed"), format!("{name}_removed"));
+        for derived in [&changed, &removed] {
+            check_type(derived, at, owned_domains, mistakes);
+        }
+        if mistakes.count() > before {
+            return None;
+        }
         let facts = Facts {
             word: word.to_owned(),
-            inserted: Some(format!("{name}_changed")),
-            changed: Some(format!("{name}_changed")),
-            removed: Some(format!("{name}_removed")),
+            inserted: Some(changed.clone()),
+            changed: Some(changed),
+            removed: Some(removed),
             version: 1,
         };
         return Some((name, facts));
@@ -105,22 +111,12 @@ fn version(named: &Part<'_, '_>, mistakes: &Mistakes) -> u32 {
 }
 
 fn check_type(name: &str, at: usize, owned_domains: &[&str], mistakes: &Mistakes) {
-    let is_word = |word: &str| {
-        word.starts_with(|c: char| c.is_ascii_lowercase())
-            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-    };
-    let fits =
-        name.split_once('.').is_some_and(|(domain, thing)| is_word(domain) && is_word(thing));
-    if !fits || name.len() > TYPE_CHARS_MAX {
-        let problem =
-            format!("{} is no type, as voip.call: small letters, digits and _", shown(name));
-        mistakes.at(at, problem);
-        return;
-    }
     let domain = name.split('.').next().unwrap_or_default();
-    if owned_domains.contains(&domain) {
+    if name.contains('.') && owned_domains.contains(&domain) {
         let problem =
             format!("{domain} names its own facts; say thing = instead, or choose another name");
         mistakes.at(at, problem);
+    } else if let Err(error) = type_name::split(name) {
+        mistakes.at(at, error.to_string());
     }
 }

@@ -108,6 +108,11 @@ fn the_agents_own_tables_and_other_domains_facts_are_not_a_practices_to_name() {
         ("type='public.call'", 4, "names its own facts"),
         ("type='Voip.Call'", 4, "is no type"),
         ("type='voip'", 4, "is no type"),
+        ("type='lab.covid_19'", 4, "is no type"),
+        ("type='a.b__c'", 4, "is no type"),
+        ("type='x.y_'", 4, "is no type"),
+        ("[table.facts]\ninserted='lab.covid_19_found'", 5, "is no type"),
+        (&format!("type='lab.{}'", "x".repeat(117)), 4, "is no type"),
         ("type='voip.call'\nthing='patient'", 5, "not both"),
         ("[table.facts]", 4, "at least one"),
         (

@@ -13,6 +13,7 @@ mod generic;
 mod hostile;
 mod link;
 mod mapped;
+mod odd;
 mod order;
 mod pace;
 mod practice;

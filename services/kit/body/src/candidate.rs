@@ -1,6 +1,7 @@
 //! A schema that an operator offers for a type, read with suspicion before the registry hears of
 //! it: it must be Avro, of the table, and called as its type is.
 
+use kit_event::type_name::TYPE_NAME_BYTES_MAX;
 use serde_json::Value;
 
 use crate::name;
@@ -9,9 +10,6 @@ use crate::schema::{BodySchema, SchemaError};
 /// What a field says that may leave the house: the publisher carries the fields so marked, and no
 /// others, to the topics of analysts.
 pub const PUBLIC_MARK: &str = "arteria.public";
-
-/// The longest type name: what the clinic link takes.
-pub const TYPE_NAME_BYTES_MAX: usize = 127;
 
 /// Why a text is no schema for a type.
 #[derive(Debug, thiserror::Error)]
@@ -83,19 +81,19 @@ impl Candidate {
 
 /// The one type whose record is called so.
 fn type_of(record: &str) -> Result<String, CandidateError> {
+    let bytes = name::spelt(record).map_or(0, |spelt| spelt.len());
+    if bytes > TYPE_NAME_BYTES_MAX {
+        return Err(CandidateError::LongName { bytes });
+    }
     let type_name = name::type_name(record);
     // There and back again: `callEnded` would name the type of `CallEnded`.
     let same = |text: &String| {
         // The public form of a type is not an operator's to write.
         name::split(text).is_ok() && name::record_name(text).is_ok_and(|back| back == record)
     };
-    let type_name = type_name.filter(same).ok_or_else(|| CandidateError::Name {
+    type_name.filter(same).ok_or_else(|| CandidateError::Name {
         record: record.chars().take(TYPE_NAME_BYTES_MAX).collect(),
-    })?;
-    match type_name.len() {
-        bytes if bytes > TYPE_NAME_BYTES_MAX => Err(CandidateError::LongName { bytes }),
-        _ => Ok(type_name),
-    }
+    })
 }
 
 fn fields(record: &Value) -> impl Iterator<Item = (&str, &Value)> {

@@ -1,27 +1,9 @@
 //! Names: a type on the wire and its Avro record.
 
+pub use kit_event::type_name::{PUBLIC, TypeNameError as NameError, split};
+
 /// The namespace under which every domain of Arteria has its own.
 pub const NAMESPACE: &str = "arteria";
-
-/// Before the type of a fact it names the fact's public form: `public.scheduling.noshow` is what
-/// the world outside may read of `scheduling.noshow`. No domain may be called so.
-pub const PUBLIC: &str = "public";
-
-/// Why a text names no type.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no type name: a type is <domain>.<name> in lower-case letters, digits and _")]
-pub struct NameError(pub String);
-
-/// Domain and name of a type: `("scheduling", "appointment_booked")`.
-///
-/// # Errors
-/// The text is not `<domain>.<name>`.
-pub fn split(type_name: &str) -> Result<(&str, &str), NameError> {
-    let refuse = || NameError(type_name.chars().take(80).collect());
-    let (domain, name) = type_name.split_once('.').ok_or_else(refuse)?;
-    let is_type = is_snake(domain) && domain != PUBLIC && is_snake(name);
-    if is_type { Ok((domain, name)) } else { Err(refuse()) }
-}
 
 /// Namespace and name of what a schema is of: a type, or the public form of one
 /// (`("public.scheduling", "appointment_booked")`).
@@ -40,14 +22,6 @@ pub fn split_promise(promise: &str) -> Result<(&str, &str), NameError> {
 /// The promise of a type's public form.
 pub fn public(type_name: &str) -> String {
     format!("{PUBLIC}.{type_name}")
-}
-
-/// Lower-case words joined by single underscores, so that CamelCase of it can be told back.
-fn is_snake(text: &str) -> bool {
-    text.split('_').all(|word| {
-        word.starts_with(|c: char| c.is_ascii_lowercase())
-            && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-    })
 }
 
 /// `appointment_booked` -> `AppointmentBooked`.
@@ -73,6 +47,11 @@ pub fn record_name(promise: &str) -> Result<String, NameError> {
 
 /// The type of a record name (or the public form of one), where it is one of ours.
 pub fn type_name(record_name: &str) -> Option<String> {
+    spelt(record_name).filter(|type_name| split_promise(type_name).is_ok())
+}
+
+/// A record name spelt as types are, whether or not it names one.
+pub(crate) fn spelt(record_name: &str) -> Option<String> {
     let (domain, record) =
         record_name.strip_prefix(NAMESPACE)?.strip_prefix('.')?.rsplit_once('.')?;
     let mut name = String::with_capacity(record.len() + 4);
@@ -82,8 +61,7 @@ pub fn type_name(record_name: &str) -> Option<String> {
         }
         name.push(letter.to_ascii_lowercase());
     }
-    let type_name = format!("{domain}.{name}");
-    split_promise(&type_name).is_ok().then_some(type_name)
+    Some(format!("{domain}.{name}"))
 }
 
 #[cfg(test)]

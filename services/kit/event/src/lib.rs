@@ -16,6 +16,7 @@
 //! | [`kinds`] | [`fact_kinds`], by which a domain names what can happen |
 //! | [`refusal`] | [`Refusal`], and the problems that any domain may have |
 //! | [`rules`] | [`FieldProblem`], a field that breaks a rule of its own |
+//! | [`type_name`] | the one grammar of type names |
 //! | [`domain`] | [`Domain`], [`Records`], [`RowChange`]: decide and observe |
 
 pub mod domain;
@@ -27,6 +28,7 @@ pub mod request;
 pub mod rules;
 pub mod seq;
 pub mod time;
+pub mod type_name;
 
 pub use domain::{
     Answer, Domain, Filter, Granted, Observed, PublicEvent, RecordRef, Records, RecordsError,
