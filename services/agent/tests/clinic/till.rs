@@ -138,13 +138,16 @@ fn amounts_that_are_none_are_facts_all_the_same() {
             (&json!(raw), None)
         );
     }
-    // They count for nothing.
+    // While they stand nobody can say what is owed.
     agent.hear(&mut line, vec![pay(1, 10_000)]);
-    assert_eq!(words(&line), ["done"]);
+    assert_eq!(words(&line), ["balance-unknown"]);
+    clinic.desk().execute("DELETE FROM payments", []).unwrap();
+    agent.hear(&mut line, vec![pay(2, 10_000)]);
+    assert_eq!(words(&line), ["balance-unknown", "done"]);
     clinic.desk().execute("UPDATE invoices SET total_minor = 'hundred'", []).unwrap();
-    agent.hear(&mut line, vec![pay(2, 1)]);
-    assert_eq!(words(&line), ["done", "balance-unknown"]);
+    agent.hear(&mut line, vec![pay(3, 1)]);
+    assert_eq!(words(&line), ["balance-unknown", "done", "balance-unknown"]);
     let invoice = last_about(&line, &format!("invoice/{INVOICE}"));
     assert_eq!(invoice.body["total_minor_raw"], "hundred");
-    assert!(line.replies[1].last_seq > Some(UnitSeq::ZERO));
+    assert!(line.replies[2].last_seq > Some(UnitSeq::ZERO));
 }
