@@ -93,19 +93,22 @@ impl Pass {
     fn saw(&mut self, seen: Seen, sighted: impl FnOnce(&UnitId) -> Option<OnLog>, low: i64) {
         let Seen { unit, seq, id, offset } = seen;
         if let Some(known) = self.units.get_mut(&unit) {
-            if let Some(scan) = known {
+            // What the presence topic knew may lie ahead of the pass.
+            if let Some(scan) = known
+                && scan.last().is_none_or(|on| on.offset < offset)
+            {
                 scan.saw(seq, id, offset);
             }
             return;
         }
+        // What the presence topic knows is kept: the unit's next record there may not say it.
         let sighted = sighted(&unit);
-        if sighted.is_some_and(|on| on.offset >= offset) {
-            return; // It is below what is known of the unit already.
-        }
         let needed = sighted.map_or(low, |on| on.offset + 1);
         let scan = (self.from <= needed).then(|| {
             let mut scan = DurableScan::after(sighted);
-            scan.saw(seq, id, offset);
+            if sighted.is_none_or(|on| on.offset < offset) {
+                scan.saw(seq, id, offset);
+            }
             scan
         });
         self.units.insert(unit, scan);

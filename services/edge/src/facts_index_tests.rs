@@ -45,7 +45,9 @@ fn a_pass_that_began_late_knows_only_units_that_were_sighted_where_it_began_or_l
     assert!(!pass.covers(&unit("early-1"), 100), "what lies between 41 and 99 was not seen");
     assert!(!pass.covers(&unit("never-1"), 100));
     assert_eq!(pass.of(&unit("there-1")), Some(on(8, 110)));
-    assert_eq!(pass.of(&unit("later-1")), None, "its fact is below what is known of it");
+    assert_eq!(pass.of(&unit("later-1")), Some(on(9, 120)), "its fact is below what is known");
+    pass.saw(seen("later-1", 9, 120), |_| None, 0);
+    assert_eq!(pass.of(&unit("later-1")), Some(on(9, 120)), "nor is it forgotten there");
     assert!(pass.covers(&unit("later-1"), 121));
     assert!(!pass.covers(&unit("there-1"), 99), "the pass began after that");
     pass.saw(seen("later-1", 10, 130), sighted, 0);
