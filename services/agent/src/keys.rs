@@ -259,7 +259,8 @@ mod tests {
 
         #[test]
         fn a_place_reads_as_what_it_was(number: i64, real: f64, bytes: Vec<u8>) {
-            let values = [ValueRef::Integer(number), ValueRef::Text(&bytes), ValueRef::Blob(&bytes)];
+            let (text, blob) = (ValueRef::Text(&bytes), ValueRef::Blob(&bytes));
+            let values = [ValueRef::Integer(number), text, blob];
             let read = read_place(&place(&values)).unwrap();
             prop_assert_eq!(&read[0], &KeyPart::Plain(SqlValue::Integer(number)));
             prop_assert_eq!(&read[1], &KeyPart::text(bytes.clone()));

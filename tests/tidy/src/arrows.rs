@@ -287,6 +287,7 @@ mod tests {
             member("services/kit/event", &["serde"], &["serde"]),
             member("services/kit/store", &["kit-event", "sqlx"], &["sqlx"]),
             member("services/kit/bus", &["rdkafka"], &["rdkafka"]),
+            member("services/kit/rest", &["kit-event"], &["axum"]),
             member("services/domains/patients", &["kit-event"], &["kit-event"]),
             member("services/domains/patients/store", &["patients", "kit-store"], &["sqlx"]),
             member("services/domains/requests", &["kit-event"], &["kit-event"]),

@@ -169,7 +169,7 @@ async fn say_there_are(net: &Net, count: usize) {
         let presence = Presence {
             unit_id: unit.parse().unwrap(),
             edge_id: None,
-            conn_epoch: Some(1),
+            conn_epoch: Some(0),
             since: now,
             agent_version: Some("0.1.0".to_owned()),
             applied_next: None,
