@@ -6,9 +6,9 @@
 
 use std::cell::RefCell;
 
-use kit_event::{Granted, RecordRef, Records, Refusal, RequestId, Timestamp, UnitSeq};
+use kit_event::{Granted, RecordRef, Records, Rejection, RequestId, Timestamp, UnitSeq};
 use kit_link::{Cancel, FactFrame, LogIdentity, Reply, RequestFrame};
-use requests::{FinalState, Refused, RequestOutcome};
+use requests::{FinalState, RequestOutcome, RequestRejection};
 use rusqlite::{Connection, ErrorCode};
 use serde_json::Value;
 use tracing::error;
@@ -56,9 +56,9 @@ impl Books {
         self.speak(&request.id, log, request.traceparent.as_deref(), |books, tx, entry| match entry
         {
             Some(entry) if is_another(&entry, &request.command_hash) => {
-                let refusal = Refusal::from(Refused::IdempotencyKeyReused);
+                let rejection = Rejection::from(RequestRejection::IdempotencyKeyReused);
                 let outcome = RequestOutcome::new(request.id.clone(), FinalState::Rejected, now);
-                Ok(Spoken::Told(Box::new(of_request(outcome, request).because(&refusal))))
+                Ok(Spoken::Told(Box::new(of_request(outcome, request).because(&rejection))))
             }
             Some(_) => Ok(Spoken::Repeated),
             None if books.may_be_lost(log, request.position)? => {
@@ -81,14 +81,14 @@ impl Books {
             Ok(match entry {
                 Some(entry) if entry.state == FinalState::Cancelled.as_str() => Spoken::Repeated,
                 Some(_) => {
-                    let refusal = Refusal::from(Refused::TooLate);
-                    Spoken::Told(Box::new(outcome(FinalState::Rejected).because(&refusal)))
+                    let rejection = Rejection::from(RequestRejection::TooLate);
+                    Spoken::Told(Box::new(outcome(FinalState::Rejected).because(&rejection)))
                 }
                 None => {
                     let mut word = outcome(FinalState::Cancelled);
                     word.actor = Some(cancel.actor.clone());
                     word.position = cancel.position;
-                    Spoken::Now(Box::new(word.because(&Refused::Cancelled.into())))
+                    Spoken::Now(Box::new(word.because(&RequestRejection::Cancelled.into())))
                 }
             })
         })
@@ -136,39 +136,39 @@ impl Books {
     ) -> Result<RequestOutcome, StationError> {
         let records = self.records(tx);
         let word = |state| of_request(RequestOutcome::new(request.id.clone(), state, now), request);
-        let refused = |state, refusal: &Refusal| {
-            let mut outcome = word(state).because(refusal);
-            outcome.patient_id = patient_of_wish(&records, &request.body);
+        let refused = |state, rejection: &Rejection| {
+            let mut outcome = word(state).because(rejection);
+            outcome.patient_id = patient_of_command(&records, &request.body);
             outcome
         };
         if tries >= TRIES_MAX {
-            let refusal = Refused::AgentFailed { tries }.into();
-            return Ok(refused(FinalState::Rejected, &refusal));
+            let rejection = RequestRejection::AgentFailed { tries }.into();
+            return Ok(refused(FinalState::Rejected, &rejection));
         }
         if request.expires_at <= now {
-            let refusal = Refused::Expired { expires_at: request.expires_at }.into();
-            return Ok(refused(FinalState::Expired, &refusal));
+            let rejection = RequestRejection::Expired { expires_at: request.expires_at }.into();
+            return Ok(refused(FinalState::Expired, &rejection));
         }
-        let decided = match domains::of_wish(&request.type_name) {
+        let decided = match domains::of_command(&request.type_name) {
             Some(domain) => domain.decide(&request.type_name, &request.body, &records, now),
-            None => Err(Refusal::unknown_type(&request.type_name)),
+            None => Err(Rejection::unknown_type(&request.type_name)),
         };
         let written = match decided {
             Ok(granted) => write_all(&records, granted)?,
-            Err(refusal) => Err(records.missed.take().map_or(refusal, |thing| {
+            Err(rejection) => Err(records.missed.take().map_or(rejection, |resource| {
                 // The domain only saw that records could not be read.
-                records.absence(&thing).into()
+                records.absence(&resource).into()
             })),
         };
         match written {
-            Err(refusal) => Ok(refused(FinalState::Rejected, &refusal)),
+            Err(rejection) => Ok(refused(FinalState::Rejected, &rejection)),
             Ok(record) => {
                 let mut outcome = word(FinalState::Done);
-                let state = records.get(record.thing, &record.id).ok().flatten();
+                let state = records.get(record.resource, &record.id).ok().flatten();
                 let state = state.map(|stored| stored.state);
                 outcome.patient_id = state.as_ref().and_then(patient_of_state);
                 outcome.record_json = state.map(|state| state.to_string());
-                outcome.record_thing = Some(record.thing.to_owned());
+                outcome.record_thing = Some(record.resource.to_owned());
                 outcome.record_id = Some(record.id);
                 Ok(outcome)
             }
@@ -212,7 +212,7 @@ impl Books {
                 .map_err(|_| StationError::SpoolContent { what: "an outcome" })?;
             return Ok(Some(reply));
         }
-        let subject = format!("{}/{request_id}", RequestOutcome::THING);
+        let subject = format!("{}/{request_id}", RequestOutcome::RESOURCE);
         let told = facts.iter().rev().find(|fact| fact.subject.as_deref() == Some(&subject));
         let (seq, outcome) = match told {
             Some(fact) => (fact.seq, fact.body.clone()),
@@ -232,7 +232,7 @@ impl Books {
     }
 
     fn remembered(&self, request_id: &RequestId) -> Result<Option<Shadow>, StationError> {
-        shadow::find(self.spool.conn(), RequestOutcome::THING, request_id.as_str())
+        shadow::find(self.spool.conn(), RequestOutcome::RESOURCE, request_id.as_str())
     }
 
     /// The ledger's row, where capture is off and so nothing of it was published.
@@ -253,12 +253,12 @@ impl Books {
         last_seq: UnitSeq,
         facts: &[FactFrame],
     ) -> Result<Option<UnitSeq>, StationError> {
-        let (Some(thing), Some(id)) =
+        let (Some(resource), Some(id)) =
             (outcome["record_thing"].as_str(), outcome["record_id"].as_str())
         else {
             return Ok(None);
         };
-        let subject = format!("{thing}/{id}");
+        let subject = format!("{resource}/{id}");
         let told = facts
             .iter()
             .rev()
@@ -266,7 +266,7 @@ impl Books {
         if let Some(fact) = told {
             return Ok(Some(fact.seq));
         }
-        let published = shadow::find(self.spool.conn(), thing, id)?;
+        let published = shadow::find(self.spool.conn(), resource, id)?;
         Ok(published.filter(|row| is_shown(outcome, &row.state)).map(|row| row.seq))
     }
 }
@@ -308,7 +308,7 @@ fn of_request(mut outcome: RequestOutcome, request: &RequestFrame) -> RequestOut
 fn write_all(
     records: &ClinicRecords<'_>,
     granted: Granted,
-) -> Result<Result<RecordRef, Refusal>, StationError> {
+) -> Result<Result<RecordRef, Rejection>, StationError> {
     let run = |sql: &str, act| records.clinic.execute_batch(sql).clinic(act);
     run("SAVEPOINT arteria_changes", "beginning to write")?;
     let mut record = granted.record;
@@ -326,7 +326,7 @@ fn write_all(
             Err(cause) => {
                 run("ROLLBACK TO arteria_changes", "taking a refused write back")?;
                 run("RELEASE arteria_changes", "taking a refused write back")?;
-                return Ok(Err(refusal_of(cause)));
+                return Ok(Err(rejection_of(cause)));
             }
         }
     }
@@ -335,7 +335,7 @@ fn write_all(
 }
 
 /// What who asked is told of a change that was not written.
-fn refusal_of(cause: changes::ChangeError) -> Refusal {
+fn rejection_of(cause: changes::ChangeError) -> Rejection {
     // SQLite's own words may quote a row, so only its code is told.
     let code = match &cause {
         changes::ChangeError::Refused(refused) => return refused.clone().into(),
@@ -343,7 +343,7 @@ fn refusal_of(cause: changes::ChangeError) -> Refusal {
         changes::ChangeError::NotOneRow { .. } | changes::ChangeError::LookUp(_) => None,
     };
     error!(target: "error", %cause, ?code, "the clinic database refused a decided write");
-    Refusal::agent_failed(cause.to_string())
+    Rejection::agent_failed(cause.to_string())
 }
 
 /// A full or failing disk says nothing about the request: it is tried again.
@@ -378,12 +378,12 @@ fn patient_of_state(state: &Value) -> Option<Uuid> {
     state[PATIENT_FIELD].as_str()?.parse().ok()
 }
 
-/// The patient whom a refused wish concerned: the one that it names, or whose record it names;
-/// only where the clinic knows them, because a wish may name anything.
-fn patient_of_wish(records: &ClinicRecords<'_>, wish: &Value) -> Option<Uuid> {
+/// The patient whom a refused command concerned: the one that it names, or whose record it names;
+/// only where the clinic knows them, because a command may name anything.
+fn patient_of_command(records: &ClinicRecords<'_>, command: &Value) -> Option<Uuid> {
     records.tables.iter().filter(|table| !table.ledger).find_map(|table| {
-        let id = wish.get(&table.id)?.as_str()?.parse().ok()?;
-        let stored = records.get(&table.thing, &id).ok()??;
+        let id = command.get(&table.id)?.as_str()?.parse().ok()?;
+        let stored = records.get(&table.resource, &id).ok()??;
         patient_of_state(&stored.state)
     })
 }

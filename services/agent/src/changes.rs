@@ -1,7 +1,7 @@
 //! Row changes that a domain decided, as SQL on the practice's tables and in its own words.
 
 use kit_event::{RowChange, RowOperation};
-use requests::Refused;
+use requests::RequestRejection;
 use rusqlite::params_from_iter;
 use rusqlite::types::Value as SqlValue;
 use serde_json::Value;
@@ -19,7 +19,7 @@ use crate::values;
 pub enum ChangeError {
     /// The unit refuses it, in words for who asked.
     #[error("the practice's software holds no such thing")]
-    Refused(#[source] Refused),
+    Refused(#[source] RequestRejection),
     /// The row to update is not there, or several are.
     #[error("{rows} rows of {table} were updated, not one")]
     NotOneRow {
@@ -45,19 +45,19 @@ pub enum ChangeError {
 /// Columns and what is to stand in them.
 type Values = Vec<(String, SqlValue)>;
 
-/// Writes one change; the public id of the row, which is not the wish's where the practice's
+/// Writes one change; the public id of the row, which is not the command's where the practice's
 /// database gives rows their keys.
 ///
 /// # Errors
 /// What the practice's database refused; the caller rolls back.
 pub fn write(records: &ClinicRecords<'_>, change: &RowChange) -> Result<Uuid, ChangeError> {
-    let thing = change.record.thing;
-    let Some(table) = records.table(thing) else {
-        return Err(ChangeError::Refused(records.absence(thing)));
+    let resource = change.record.resource;
+    let Some(table) = records.table(resource) else {
+        return Err(ChangeError::Refused(records.absence(resource)));
     };
     if table.read_only {
         let why = "its practice software keeps these records to itself";
-        return Err(ChangeError::Refused(not_writable(thing, "", why)));
+        return Err(ChangeError::Refused(not_writable(resource, "", why)));
     }
     let mut named = Vec::new();
     for (field, value) in &change.fields {
@@ -70,8 +70,8 @@ pub fn write(records: &ClinicRecords<'_>, change: &RowChange) -> Result<Uuid, Ch
     }
 }
 
-fn not_writable(thing: &str, field: &str, why: &'static str) -> Refused {
-    Refused::NotWritable { thing: thing.to_owned(), field: field.to_owned(), why }
+fn not_writable(resource: &str, field: &str, why: &'static str) -> RequestRejection {
+    RequestRejection::NotWritable { resource: resource.to_owned(), field: field.to_owned(), why }
 }
 
 /// What a field is in columns; nothing for one that every row has alike.
@@ -82,7 +82,7 @@ fn field_values(
     field: &str,
     value: &Value,
 ) -> Result<Values, ChangeError> {
-    let refuse = |why| Err(ChangeError::Refused(not_writable(change.record.thing, field, why)));
+    let refuse = |why| Err(ChangeError::Refused(not_writable(change.record.resource, field, why)));
     let Some(column) = table.column(field) else {
         let constant = table.constants.iter().find(|constant| constant.name == field);
         return match constant {
@@ -178,7 +178,7 @@ fn give_key(
         (NewKey::PublicId, [only]) => named.push(((*only).clone(), id)),
         (_, [_, _, ..]) => {
             let why = "its key has several parts, which only the practice's software gives";
-            return Err(ChangeError::Refused(not_writable(change.record.thing, "", why)));
+            return Err(ChangeError::Refused(not_writable(change.record.resource, "", why)));
         }
     }
     Ok(())
@@ -206,7 +206,7 @@ fn key_of_new(table: &Table, named: &Values, assigned: i64) -> Vec<SqlValue> {
     table.key.iter().map(part).collect()
 }
 
-/// Lets the rest of the transaction find the row, by the wish's id and by its own.
+/// Lets the rest of the transaction find the row, by the command's id and by its own.
 fn remember(
     records: &ClinicRecords<'_>,
     table: &Table,
@@ -219,10 +219,10 @@ fn remember(
     } else {
         table.public_id(&records.setup.ids, &texts)
     };
-    let thing = table.thing.clone();
+    let resource = table.resource.clone();
     let mut fresh = records.fresh.borrow_mut();
-    fresh.push(Fresh { thing: thing.clone(), id: change.record.id, key: key.clone() });
-    fresh.push(Fresh { thing, id: own, key });
+    fresh.push(Fresh { resource: resource.clone(), id: change.record.id, key: key.clone() });
+    fresh.push(Fresh { resource, id: own, key });
     own
 }
 
@@ -237,7 +237,7 @@ fn update(
         names.iter().map(|name| format!("{} = ?", quoted(name))).collect();
     let conditions: Vec<String> =
         table.key.iter().map(|name| format!("{} = ?", quoted(name))).collect();
-    values.extend(records.key_of(change.record.thing, &change.record.id)?);
+    values.extend(records.key_of(change.record.resource, &change.record.id)?);
     let sql = format!(
         "UPDATE {} SET {} WHERE {}",
         quoted(&table.name),

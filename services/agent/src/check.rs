@@ -100,15 +100,15 @@ fn describe(report: &mut String, table: &Table, columns: &Columns) {
 
 fn meaning(table: &Table) -> String {
     let Some(facts) = &table.facts else {
-        let domain = domains::of_thing(&table.thing).map_or("", |domain| domain.name());
-        return format!("{} of {domain}", table.thing);
+        let domain = domains::of_resource(&table.resource).map_or("", |domain| domain.name());
+        return format!("{} of {domain}", table.resource);
     };
     let named = [("new", &facts.inserted), ("changed", &facts.changed), ("gone", &facts.removed)];
     let named: Vec<String> = named
         .iter()
         .filter_map(|(when, name)| name.as_ref().map(|name| format!("{when}: {name}")))
         .collect();
-    format!("{} (version {}; {})", table.thing, facts.version, named.join(", "))
+    format!("{} (version {}; {})", table.resource, facts.version, named.join(", "))
 }
 
 fn writing(table: &Table) -> &'static str {

@@ -1,4 +1,4 @@
-//! The domains that this agent links, and who of them speaks for a thing, a wish or a query.
+//! The domains that this agent links, and who of them speaks for a thing, a command or a query.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use kit_event::Domain;
 use serde_json::Value;
 
 /// The domain that observes rows of this thing.
-pub fn of_thing(thing: &str) -> Option<&'static dyn Domain> {
-    ALL.into_iter().find(|domain| domain.things().contains(&thing))
+pub fn of_resource(resource: &str) -> Option<&'static dyn Domain> {
+    ALL.into_iter().find(|domain| domain.resources().contains(&resource))
 }
 
 /// Every thing that a domain knows.
-pub fn things() -> impl Iterator<Item = &'static str> {
-    ALL.into_iter().flat_map(|domain| domain.things()).copied()
+pub fn resources() -> impl Iterator<Item = &'static str> {
+    ALL.into_iter().flat_map(|domain| domain.resources()).copied()
 }
 
 /// What a domain expects in a field.
@@ -54,18 +54,18 @@ impl Promised {
 }
 
 /// The fields of a thing, as its domain's snapshot promises them; none where it promises nothing.
-pub fn fields_of(thing: &str) -> Option<BTreeMap<String, Promised>> {
-    let domain = of_thing(thing)?;
-    let snapshot = format!("{}.{thing}_snapshot", domain.name());
+pub fn fields_of(resource: &str) -> Option<BTreeMap<String, Promised>> {
+    let domain = of_resource(resource)?;
+    let snapshot = format!("{}.{resource}_snapshot", domain.name());
     let source = domain.schemas().into_iter().find(|source| source.type_name == snapshot)?;
     let schema = serde_json::to_value(&source.schema).ok()?;
     let fields = schema.get("properties")?.as_object()?;
     Some(fields.iter().map(|(name, field)| (name.clone(), Promised::of(field))).collect())
 }
 
-/// The domain that decides this wish.
-pub fn of_wish(type_name: &str) -> Option<&'static dyn Domain> {
-    ALL.into_iter().find(|domain| domain.wishes().contains(&type_name))
+/// The domain that decides this command.
+pub fn of_command(type_name: &str) -> Option<&'static dyn Domain> {
+    ALL.into_iter().find(|domain| domain.commands().contains(&type_name))
 }
 
 /// The domain that answers this query.
@@ -73,10 +73,10 @@ pub fn of_query(type_name: &str) -> Option<&'static dyn Domain> {
     ALL.into_iter().find(|domain| domain.queries().contains(&type_name))
 }
 
-/// Every type of wish and query that the agent reads, for HELLO.
+/// Every type of command and query that the agent reads, for HELLO.
 pub fn request_types() -> Vec<String> {
     ALL.into_iter()
-        .flat_map(|domain| domain.wishes().iter().chain(domain.queries()))
+        .flat_map(|domain| domain.commands().iter().chain(domain.queries()))
         .map(|&name| name.to_owned())
         .collect()
 }
@@ -87,11 +87,11 @@ mod tests {
     use crate::mapping::Mapping;
 
     #[test]
-    fn every_mapped_thing_has_a_domain() {
+    fn every_mapped_resource_has_a_domain() {
         for table in Mapping::reference().unwrap().tables {
-            assert!(of_thing(&table.thing).is_some(), "{}", table.thing);
+            assert!(of_resource(&table.resource).is_some(), "{}", table.resource);
         }
-        assert!(of_thing("moon").is_none());
+        assert!(of_resource("moon").is_none());
     }
 
     #[test]
@@ -103,19 +103,19 @@ mod tests {
         assert_eq!(fields_of("appointment").unwrap()["starts_at"], Promised::Instant);
         assert_eq!(fields_of("payment").unwrap()["amount_minor"], Promised::Integer);
         assert!(fields.contains_key("birth_date_raw"));
-        assert!(things().all(|thing| thing == "request" || fields_of(thing).is_some()));
-        let all = things().filter_map(fields_of).flatten();
+        assert!(resources().all(|resource| resource == "request" || fields_of(resource).is_some()));
+        let all = resources().filter_map(fields_of).flatten();
         assert_eq!(all.filter(|(_, promised)| *promised == Promised::Other).count(), 0);
     }
 
     #[test]
-    fn no_two_domains_take_the_same_wish() {
+    fn no_two_domains_take_the_same_command() {
         let mut types = request_types();
         types.sort();
         let count = types.len();
         types.dedup();
         assert_eq!(types.len(), count);
-        assert!(of_wish("scheduling.book_appointment").is_some());
+        assert!(of_command("scheduling.book_appointment").is_some());
         assert!(of_query("scheduling.free_slots").is_some());
     }
 }

@@ -75,14 +75,14 @@ impl Books {
     pub(crate) fn state_seeded(
         &self,
         tx: &SpoolTx<'_>,
-        things: Vec<String>,
+        resources: Vec<String>,
     ) -> Result<FactFrame, StationError> {
         let fact = units::Fact::EpochSeeded(EpochSeeded {
             unit_id: self.setup.unit.clone(),
             time_zone: self.setup.time_zone.clone(),
             agent_version: AGENT_VERSION.to_owned(),
             epoch: tx.last_seq().epoch,
-            things,
+            things: resources,
         });
         let observed = fact.observed().map_err(|_| unreadable())?;
         tx.number(observed, &Cause::default(), self.setup.clock.now())

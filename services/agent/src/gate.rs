@@ -2,7 +2,7 @@
 //!
 //! It closes by itself when the outbox is full, is closed by the agent when the disk is nearly
 //! full, and by people with `capture off`. Whenever it opens again, rows may have changed unseen,
-//! so it opens with a wish to compare.
+//! so it opens with a command to compare.
 
 use std::path::Path;
 

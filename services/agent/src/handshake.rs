@@ -84,7 +84,7 @@ async fn connect(url: &str, clock: &NetworkClock) -> Result<Socket, Ended> {
             }
             Ok(socket)
         }
-        // The body of a refusal may be a portal's page; only its status is told.
+        // The body of a rejection may be a portal's page; only its status is told.
         Err(SocketError::Http(answer)) => {
             Err(Ended::lost(format!("the edge answered HTTP {}", answer.status())))
         }

@@ -2,7 +2,7 @@
 //!
 //! It captures every change of the practice's rows, whoever made it, names it with the words of the
 //! pure domain crates, numbers it, and sends it up one outbound connection; it carries out requests
-//! as one more writer of the clinic database, and lets no wish past what the desk wrote a moment
+//! as one more writer of the clinic database, and lets no command past what the desk wrote a moment
 //! before. Two files hold its state: the clinic database, which is the practice's, and the spool.
 //!
 //! The crate must never know Kafka, Avro, Postgres or HTTP, nor a domain's nouns outside the

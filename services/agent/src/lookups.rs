@@ -83,12 +83,12 @@ impl Books {
                 other.columns.iter().find(|it| it.parts == [through.value.clone()])
         {
             let other_key = Value::Array(vec![named.clone()]).to_string();
-            let said = shadow::get(self.spool.conn(), &other.thing, &other_key)?;
+            let said = shadow::get(self.spool.conn(), &other.resource, &other_key)?;
             if let Some(value) = said.and_then(|said| of(&said.state, &wanted.field)) {
                 return Ok(Some(value));
             }
         }
-        let said = shadow::get(self.spool.conn(), &table.thing, key)?;
+        let said = shadow::get(self.spool.conn(), &table.resource, key)?;
         Ok(said.and_then(|said| of(&said.state, &column.field)))
     }
 }

@@ -71,7 +71,7 @@ pub struct Table {
     /// Its name in the clinic database.
     pub name: String,
     /// The thing that a row is, as domains name it; of a generic type the whole `voip.call`.
-    pub thing: String,
+    pub resource: String,
     /// The facts of a generic type, which no domain names.
     pub facts: Option<Facts>,
     /// Its key columns.
@@ -162,8 +162,8 @@ impl Mapping {
     }
 
     /// The table whose rows are this thing.
-    pub fn by_thing(&self, thing: &str) -> Option<&Table> {
-        self.tables.iter().find(|table| table.thing == thing)
+    pub fn by_resource(&self, resource: &str) -> Option<&Table> {
+        self.tables.iter().find(|table| table.resource == resource)
     }
 }
 
@@ -175,7 +175,7 @@ impl Table {
 
     /// The word before the `/` in a fact's subject.
     pub fn subject_word(&self) -> &str {
-        self.facts.as_ref().map_or(&self.thing, |facts| &facts.word)
+        self.facts.as_ref().map_or(&self.resource, |facts| &facts.word)
     }
 
     /// The public id of the row under a key: the key itself where it is mapped as the id and is a

@@ -22,7 +22,7 @@ impl Books {
     /// A walk that also goes over tables that are new since it began.
     pub(crate) fn with_new_tables(&self, mut walk: Walk) -> Result<Walk, StationError> {
         for table in &self.installed.tables {
-            if !walk.tables.contains(&table.name) && !walk.done.contains(&table.thing) {
+            if !walk.tables.contains(&table.name) && !walk.done.contains(&table.resource) {
                 walk.tables.push(table.name.clone());
             }
         }
@@ -54,13 +54,13 @@ impl Books {
         if let Some(note) = self.spool.note(NOTE)? {
             return Ok(serde_json::from_str(&note).unwrap_or_default());
         }
-        let things: BTreeSet<String> = self
+        let resources: BTreeSet<String> = self
             .spool
             .conn()
             .prepare("SELECT DISTINCT thing FROM shadow")
             .and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect())
             .spool("reading the shadow's things")?;
-        let stated = self.mapping.tables.iter().filter(|table| things.contains(&table.thing));
+        let stated = self.mapping.tables.iter().filter(|table| resources.contains(&table.resource));
         Ok(stated.map(|table| table.name.clone()).collect())
     }
 }

@@ -54,18 +54,18 @@ impl Publisher<'_> {
         source: Source,
         cause: &Cause,
     ) -> Result<Vec<FactFrame>, StationError> {
-        let thing = table.thing.as_str();
-        let before = shadow::get(self.tx.conn(), thing, key)?;
+        let resource = table.resource.as_str();
+        let before = shadow::get(self.tx.conn(), resource, key)?;
         let named = self.named(table, before.as_ref(), after.as_ref(), source);
         let facts = self.number(named, cause)?;
         let seq = facts.last().map(|fact| fact.seq);
         match (after, &before) {
-            (None, Some(_)) => shadow::delete(self.tx.conn(), thing, key)?,
+            (None, Some(_)) => shadow::delete(self.tx.conn(), resource, key)?,
             (None, None) => {}
             (Some(row), Some(old)) if seq.is_none() && row.state == old.state => {}
             (Some(row), _) => {
                 let known = before.as_ref().map_or(UnitSeq::ZERO, |old| old.seq);
-                self.remember(thing, key, row, seq.unwrap_or(known))?;
+                self.remember(resource, key, row, seq.unwrap_or(known))?;
             }
         }
         Ok(facts)
@@ -89,8 +89,8 @@ impl Publisher<'_> {
         };
         let facts = self.number(named, &Cause::default())?;
         match (now, facts.last()) {
-            (Some(row), Some(fact)) => self.remember(&table.thing, key, row, fact.seq)?,
-            (None, _) => shadow::delete(self.tx.conn(), &table.thing, key)?,
+            (Some(row), Some(fact)) => self.remember(&table.resource, key, row, fact.seq)?,
+            (None, _) => shadow::delete(self.tx.conn(), &table.resource, key)?,
             (Some(_), None) => {}
         }
         Ok(facts)
@@ -100,10 +100,16 @@ impl Publisher<'_> {
         named.into_iter().map(|fact| self.tx.number(fact, cause, self.at)).collect()
     }
 
-    fn remember(&self, thing: &str, key: &str, row: Row, seq: UnitSeq) -> Result<(), StationError> {
+    fn remember(
+        &self,
+        resource: &str,
+        key: &str,
+        row: Row,
+        seq: UnitSeq,
+    ) -> Result<(), StationError> {
         let key = key.to_owned();
         let published = Shadow { key, public_id: row.id, seq, state: row.state };
-        shadow::put(self.tx.conn(), thing, &published)
+        shadow::put(self.tx.conn(), resource, &published)
     }
 
     fn named(
@@ -165,9 +171,9 @@ fn observed(table: &Table, old: Option<&Shadow>, row: Option<&Row>) -> Vec<Named
             (None, None) => Vec::new(),
         };
     }
-    let Some(domain) = domains::of_thing(&table.thing) else { return Vec::new() };
+    let Some(domain) = domains::of_resource(&table.resource) else { return Vec::new() };
     let (old, row) = (old.map(|old| &old.state), row.map(|row| &row.state));
-    let named = domain.observe(&table.thing, old, row);
+    let named = domain.observe(&table.resource, old, row);
     read_or_none(table, named.map(|named| named.into_iter().map(Named::from).collect()))
 }
 
@@ -176,8 +182,8 @@ fn snapshot(table: &Table, state: Value, id: &str) -> Vec<Named> {
     if let Some(facts) = &table.facts {
         return generic(facts, facts.stated(), &state, id).into_iter().collect();
     }
-    let Some(domain) = domains::of_thing(&table.thing) else { return Vec::new() };
-    read_or_none(table, domain.snapshot(&table.thing, &state).map(|it| vec![it.into()]))
+    let Some(domain) = domains::of_resource(&table.resource) else { return Vec::new() };
+    read_or_none(table, domain.snapshot(&table.resource, &state).map(|it| vec![it.into()]))
 }
 
 /// The end of a row of which only the last state is known.
@@ -205,8 +211,8 @@ fn read_or_none(table: &Table, named: Result<Vec<Named>, serde_json::Error>) -> 
         // A bug of the mapping, never of the practice: every text reads as something. The row is
         // passed over, because stopping here would hold back the whole unit. The parser's own words
         // may quote the row.
-        let thing = &table.thing;
-        error!(target: "error", thing, "a row does not read as its thing");
+        let resource = &table.resource;
+        error!(target: "error", resource, "a row does not read as its thing");
         Vec::new()
     })
 }

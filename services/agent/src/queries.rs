@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use kit_event::Refusal;
+use kit_event::Rejection;
 use kit_link::{Answer, FromAgent, Query};
 use rusqlite::Connection;
 use tokio::sync::mpsc;
@@ -79,7 +79,7 @@ fn serve(setup: &Setup, asked: &Receiver<(Query, mpsc::Sender<FromAgent>)>) {
                 // One question must not silence all others. What it read with is thrown away.
                 |_| {
                     error!(target: "error", query = %query.id, "a query failed by itself");
-                    Err(Refusal::agent_failed("the query failed in the agent itself"))
+                    Err(Rejection::agent_failed("the query failed in the agent itself"))
                 },
             );
         if query.expires_at > setup.clock.now() {
@@ -90,7 +90,7 @@ fn serve(setup: &Setup, asked: &Receiver<(Query, mpsc::Sender<FromAgent>)>) {
 
 fn answer(setup: &Setup, reader: &mut Option<Reader>, query: &Query) -> kit_event::Answer {
     let Some(domain) = domains::of_query(&query.type_name) else {
-        return Err(Refusal::unknown_type(&query.type_name));
+        return Err(Rejection::unknown_type(&query.type_name));
     };
     // A mapping that has changed since, or a file that was replaced, reads the tables anew.
     let known = reader.take().filter(|opened| {
@@ -106,7 +106,7 @@ fn answer(setup: &Setup, reader: &mut Option<Reader>, query: &Query) -> kit_even
     });
     match read {
         Ok((opened, answered)) => {
-            // A refusal may be a file that was replaced or a table that changed: look again.
+            // A rejection may be a file that was replaced or a table that changed: look again.
             if answered.is_ok() {
                 *reader = Some(opened);
             }
@@ -142,7 +142,7 @@ impl Reader {
         query: &Query,
     ) -> Result<kit_event::Answer, StationError> {
         self.clinic.execute_batch("BEGIN").clinic("beginning to read")?;
-        // A read that fails later shows as a refusal; one that another program holds up shows here.
+        // A read that fails later shows as a rejection; one that another program holds up shows here.
         let held = self.clinic.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()));
         let records = ClinicRecords {
             clinic: &self.clinic,
@@ -161,8 +161,8 @@ impl Reader {
     }
 }
 
-fn busy(detail: &str) -> Refusal {
-    Refusal {
+fn busy(detail: &str) -> Rejection {
+    Rejection {
         slug: "unit-busy",
         title: "The unit cannot answer just now",
         detail: detail.to_owned(),
@@ -180,9 +180,9 @@ fn send(out: &mpsc::Sender<FromAgent>, query: &Query, answered: kit_event::Answe
     };
     match answered {
         Ok(body) => answer.body = Some(body),
-        Err(refusal) => {
-            answer.reason = Some(refusal.slug.to_owned());
-            answer.detail = Some(refusal.detail);
+        Err(rejection) => {
+            answer.reason = Some(rejection.slug.to_owned());
+            answer.detail = Some(rejection.detail);
         }
     }
     // A link that takes no more has other troubles; who asked will ask again.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use kit_event::{Filter, Records, RecordsError, Stored};
-use requests::Refused;
+use requests::RequestRejection;
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, params_from_iter};
 use serde_json::Value;
@@ -39,8 +39,8 @@ pub struct ClinicRecords<'a> {
 #[derive(Debug, Clone)]
 pub struct Fresh {
     /// The thing that it is.
-    pub thing: String,
-    /// A public id by which it may be asked for: the one that the wish gave, or the row's own.
+    pub resource: String,
+    /// A public id by which it may be asked for: the one that the command gave, or the row's own.
     pub id: Uuid,
     /// Its key.
     pub key: Vec<SqlValue>,
@@ -61,25 +61,25 @@ enum ReadError {
 
 impl ClinicRecords<'_> {
     /// The captured table whose rows are this thing.
-    pub fn table(&self, thing: &str) -> Option<&Table> {
-        self.tables.iter().find(|table| table.thing == thing)
+    pub fn table(&self, resource: &str) -> Option<&Table> {
+        self.tables.iter().find(|table| table.resource == resource)
     }
 
     /// Why there are no rows of a thing.
-    pub fn absence(&self, thing: &str) -> Refused {
-        let thing = thing.to_owned();
-        match self.mapping.by_thing(&thing) {
-            Some(_) => Refused::TablePaused { thing },
+    pub fn absence(&self, resource: &str) -> RequestRejection {
+        let resource = resource.to_owned();
+        match self.mapping.by_resource(&resource) {
+            Some(_) => RequestRejection::TablePaused { resource },
             None => {
                 let why = "the unit keeps no such records";
-                Refused::NotWritable { thing, field: String::new(), why }
+                RequestRejection::NotWritable { resource, field: String::new(), why }
             }
         }
     }
 
-    fn captured(&self, thing: &str) -> Result<&Table, ReadError> {
-        self.table(thing).ok_or_else(|| {
-            *self.missed.borrow_mut() = Some(thing.to_owned());
+    fn captured(&self, resource: &str) -> Result<&Table, ReadError> {
+        self.table(resource).ok_or_else(|| {
+            *self.missed.borrow_mut() = Some(resource.to_owned());
             ReadError::NoTable
         })
     }
@@ -89,12 +89,16 @@ impl ClinicRecords<'_> {
     ///
     /// # Errors
     /// The spool refuses.
-    pub fn known_key(&self, thing: &str, id: &Uuid) -> Result<Option<Vec<SqlValue>>, StationError> {
+    pub fn known_key(
+        &self,
+        resource: &str,
+        id: &Uuid,
+    ) -> Result<Option<Vec<SqlValue>>, StationError> {
         let fresh = self.fresh.borrow();
-        if let Some(fresh) = fresh.iter().find(|it| it.thing == thing && it.id == *id) {
+        if let Some(fresh) = fresh.iter().find(|it| it.resource == resource && it.id == *id) {
             return Ok(Some(fresh.key.clone()));
         }
-        let known = shadow::find(self.spool, thing, &id.to_string())?
+        let known = shadow::find(self.spool, resource, &id.to_string())?
             .and_then(|row| serde_json::from_str::<Vec<Value>>(&row.key).ok());
         // A text that is no UTF-8 cannot be written into another row, so no request names it.
         Ok(known.and_then(|key| key.iter().map(|part| keys::part(part).plain()).collect()))
@@ -104,8 +108,8 @@ impl ClinicRecords<'_> {
     ///
     /// # Errors
     /// The spool refuses.
-    pub fn key_of(&self, thing: &str, id: &Uuid) -> Result<Vec<SqlValue>, StationError> {
-        let known = self.known_key(thing, id)?;
+    pub fn key_of(&self, resource: &str, id: &Uuid) -> Result<Vec<SqlValue>, StationError> {
+        let known = self.known_key(resource, id)?;
         Ok(known.unwrap_or_else(|| vec![SqlValue::Text(id.to_string())]))
     }
 
@@ -120,20 +124,20 @@ impl ClinicRecords<'_> {
     ) -> Result<Vec<SqlValue>, StationError> {
         let named = value.as_str().and_then(|text| text.parse::<Uuid>().ok());
         match (&column.of, named) {
-            (Some(thing), Some(id)) => self.key_of(thing, &id),
+            (Some(resource), Some(id)) => self.key_of(resource, &id),
             _ => Ok(vec![sql_value(value)]),
         }
     }
 
     /// Whether rows of a thing have keys that are their public ids.
-    pub fn keys_are_public(&self, thing: &str) -> bool {
-        let table = self.table(thing);
+    pub fn keys_are_public(&self, resource: &str) -> bool {
+        let table = self.table(resource);
         table.is_some_and(|table| table.new_key.unwrap_or(NewKey::PublicId) == NewKey::PublicId)
     }
 
-    fn read_one(&self, thing: &str, id: &Uuid) -> Result<Option<Stored>, ReadError> {
-        let table = self.captured(thing)?;
-        let key = self.key_of(thing, id)?;
+    fn read_one(&self, resource: &str, id: &Uuid) -> Result<Option<Stored>, ReadError> {
+        let table = self.captured(resource)?;
+        let key = self.key_of(resource, id)?;
         if key.len() != table.key.len() {
             return Ok(None);
         }
@@ -141,21 +145,21 @@ impl ClinicRecords<'_> {
             table.key.iter().map(|name| format!("{} = ?", quoted(name))).collect();
         let rows = self.select(table, vec![(conditions.join(" AND "), key)])?;
         let Some((key, row)) = rows.into_iter().next() else { return Ok(None) };
-        let is_asked = row.id == id.to_string() || self.is_fresh(thing, id);
+        let is_asked = row.id == id.to_string() || self.is_fresh(resource, id);
         if !is_asked {
             return Ok(None);
         }
-        let published = shadow::get(self.spool, thing, &key)?;
+        let published = shadow::get(self.spool, resource, &key)?;
         let seq = published.filter(|shadow| shadow.state == row.state).map(|shadow| shadow.seq);
         Ok(Some(Stored { state: row.state, seq }))
     }
 
-    fn is_fresh(&self, thing: &str, id: &Uuid) -> bool {
-        self.fresh.borrow().iter().any(|fresh| fresh.thing == thing && fresh.id == *id)
+    fn is_fresh(&self, resource: &str, id: &Uuid) -> bool {
+        self.fresh.borrow().iter().any(|fresh| fresh.resource == resource && fresh.id == *id)
     }
 
-    fn read_all(&self, thing: &str, filters: &[Filter]) -> Result<Vec<Value>, ReadError> {
-        let table = self.captured(thing)?;
+    fn read_all(&self, resource: &str, filters: &[Filter]) -> Result<Vec<Value>, ReadError> {
+        let table = self.captured(resource)?;
         let conditions = filters::conditions(self, table, filters)?;
         let fits = |state: &Value| conditions.read.iter().all(|filter| filter.passes(state));
         let mut found = Vec::new();
@@ -197,16 +201,16 @@ impl ClinicRecords<'_> {
 }
 
 impl Records for ClinicRecords<'_> {
-    fn get(&self, thing: &str, id: &Uuid) -> Result<Option<Stored>, RecordsError> {
-        self.read_one(thing, id).map_err(|source| failed(thing, source))
+    fn get(&self, resource: &str, id: &Uuid) -> Result<Option<Stored>, RecordsError> {
+        self.read_one(resource, id).map_err(|source| failed(resource, source))
     }
 
-    fn find(&self, thing: &str, filters: &[Filter]) -> Result<Vec<Value>, RecordsError> {
-        self.read_all(thing, filters).map_err(|source| failed(thing, source))
+    fn find(&self, resource: &str, filters: &[Filter]) -> Result<Vec<Value>, RecordsError> {
+        self.read_all(resource, filters).map_err(|source| failed(resource, source))
     }
 
-    fn writes(&self, thing: &str, field: &str) -> bool {
-        self.table(thing).is_some_and(|table| {
+    fn writes(&self, resource: &str, field: &str) -> bool {
+        self.table(resource).is_some_and(|table| {
             !table.read_only && table.column(field).is_some_and(|column| !column.read_only)
         })
     }
@@ -216,6 +220,6 @@ impl Records for ClinicRecords<'_> {
     }
 }
 
-fn failed(thing: &str, source: ReadError) -> RecordsError {
-    RecordsError { thing: thing.to_owned(), source: Box::new(source) }
+fn failed(resource: &str, source: ReadError) -> RecordsError {
+    RecordsError { resource: resource.to_owned(), source: Box::new(source) }
 }

@@ -14,7 +14,7 @@ use crate::publish::Publisher;
 use crate::rows::Row;
 use crate::shadow;
 
-/// What became of the wish to state a thing anew.
+/// What became of the command to state a thing anew.
 #[derive(Debug)]
 pub enum Restated {
     /// These facts state it.
@@ -43,7 +43,7 @@ impl Books {
         };
         let Some((word, id)) = named.split_once('/') else { return Ok(Restated::Unknown) };
         let Some(table) = self.captured_by_word(word) else { return Ok(Restated::Unknown) };
-        let said = shadow::find(self.spool.conn(), &table.thing, id)?;
+        let said = shadow::find(self.spool.conn(), &table.resource, id)?;
         let key = said.as_ref().map(|said| said.key.clone()).unwrap_or_default();
         let now = match said.as_ref().map(|_| self.row_by_key(&table, &key)) {
             // Nobody but the practice's own program can read the table.

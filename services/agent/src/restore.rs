@@ -5,7 +5,7 @@
 //! clinic no longer knows of, are written back into the ledger as `undone`. None is run again by
 //! itself: people decide that.
 
-use kit_event::Refusal;
+use kit_event::Rejection;
 use kit_link::LogIdentity;
 use requests::{FinalState, RequestOutcome};
 use serde_json::{Map, Value};
@@ -27,9 +27,9 @@ const UNDONE_TITLE: &str = "The clinic was restored to a time before the request
 const UNDONE_DETAIL: &str =
     "The record is as the clinic now has it; ask again if it is still wanted.";
 
-/// The refusal of such a request.
-pub(crate) fn undone() -> Refusal {
-    Refusal { slug: UNDONE, title: UNDONE_TITLE, detail: UNDONE_DETAIL.to_owned() }
+/// The rejection of such a request.
+pub(crate) fn undone() -> Rejection {
+    Rejection { slug: UNDONE, title: UNDONE_TITLE, detail: UNDONE_DETAIL.to_owned() }
 }
 
 /// Ledger rows looked at in one transaction.
@@ -88,8 +88,8 @@ impl Books {
         let mut after = String::new();
         let mut undone = 0;
         loop {
-            let thing = RequestOutcome::THING;
-            let rows = shadow::after(self.spool.conn(), thing, &after, HEALED_AT_ONCE)?;
+            let resource = RequestOutcome::RESOURCE;
+            let rows = shadow::after(self.spool.conn(), resource, &after, HEALED_AT_ONCE)?;
             let Some(last) = rows.last() else { return Ok(undone) };
             after.clone_from(&last.key);
             let tx = self.clinic.begin()?;
@@ -106,7 +106,7 @@ impl Books {
         }
     }
 
-    /// What was done is undone; a refusal stands as it was.
+    /// What was done is undone; a rejection stands as it was.
     fn written_back(&self, fields: &Map<String, Value>) -> Map<String, Value> {
         let mut fields = fields.clone();
         if fields.get("state").and_then(Value::as_str) == Some(FinalState::Done.as_str()) {

@@ -196,10 +196,10 @@ impl RowReader<'_> {
     }
 
     fn read_id(&self, column: &Column, image: &Image) -> Option<String> {
-        let (Some(thing), true) = (&column.of, column.parts.len() > 1) else {
+        let (Some(resource), true) = (&column.of, column.parts.len() > 1) else {
             return self.id_of(column.of.as_deref(), image.get(&column.name)?);
         };
-        let table = self.mapping.by_thing(thing)?;
+        let table = self.mapping.by_resource(resource)?;
         let parts: Option<Vec<Value>> = column
             .parts
             .iter()
@@ -211,8 +211,8 @@ impl RowReader<'_> {
     fn id_of(&self, of: Option<&str>, value: &Value) -> Option<String> {
         let text = values::text_of(value)?;
         match of {
-            Some(thing) => {
-                let table = self.mapping.by_thing(thing)?;
+            Some(resource) => {
+                let table = self.mapping.by_resource(resource)?;
                 Some(table.public_id(self.ids, std::slice::from_ref(value)).to_string())
             }
             None => text.parse::<uuid::Uuid>().ok().map(|id| id.to_string()),
@@ -247,11 +247,13 @@ mod tests {
 
     use super::*;
 
-    fn read(thing: &str, key: &str, image: &Value) -> Row {
+    fn read(resource: &str, key: &str, image: &Value) -> Row {
         let mapping = Mapping::reference().unwrap();
         let ids = Ids::new("hcu-0001".parse().unwrap(), [1; 32]);
         let reader = RowReader { mapping: &mapping, ids: &ids };
-        reader.row_of(mapping.by_thing(thing).unwrap(), key, image.as_object().unwrap()).unwrap()
+        reader
+            .row_of(mapping.by_resource(resource).unwrap(), key, image.as_object().unwrap())
+            .unwrap()
     }
 
     #[test]
@@ -296,7 +298,7 @@ mod tests {
         let mapping = Mapping::reference().unwrap();
         let ids = Ids::new("hcu-0001".parse().unwrap(), [1; 32]);
         let reader = RowReader { mapping: &mapping, ids: &ids };
-        let hours = mapping.by_thing("working_hours").unwrap();
+        let hours = mapping.by_resource("working_hours").unwrap();
         for image in [
             json!({"practitioner_id": "p", "weekday": null, "starts": "08:00"}),
             json!({"practitioner_id": "p", "starts": "08:00"}),

@@ -32,11 +32,11 @@ pub struct Shadow {
 ///
 /// # Errors
 /// The spool refuses.
-pub fn get(conn: &Connection, thing: &str, key: &str) -> Result<Option<Shadow>, StationError> {
+pub fn get(conn: &Connection, resource: &str, key: &str) -> Result<Option<Shadow>, StationError> {
     one(
         conn,
         "SELECT key, public_id, epoch, seq, state FROM shadow WHERE thing = ?1 AND key = ?2",
-        (thing, key),
+        (resource, key),
     )
 }
 
@@ -44,13 +44,13 @@ pub fn get(conn: &Connection, thing: &str, key: &str) -> Result<Option<Shadow>, 
 ///
 /// # Errors
 /// The spool refuses.
-pub fn find(conn: &Connection, thing: &str, id: &str) -> Result<Option<Shadow>, StationError> {
+pub fn find(conn: &Connection, resource: &str, id: &str) -> Result<Option<Shadow>, StationError> {
     // Named, because SQLite would rather walk the whole thing by its primary key.
     one(
         conn,
         "SELECT key, public_id, epoch, seq, state FROM shadow INDEXED BY shadow_by_id
          WHERE thing = ?1 AND public_id = ?2",
-        (thing, id),
+        (resource, id),
     )
 }
 
@@ -58,13 +58,17 @@ pub fn find(conn: &Connection, thing: &str, id: &str) -> Result<Option<Shadow>, 
 ///
 /// # Errors
 /// The spool refuses.
-pub fn stands_elsewhere(conn: &Connection, thing: &str, key: &str) -> Result<bool, StationError> {
+pub fn stands_elsewhere(
+    conn: &Connection,
+    resource: &str,
+    key: &str,
+) -> Result<bool, StationError> {
     conn.prepare_cached(
         "SELECT 1 FROM shadow one JOIN shadow other INDEXED BY shadow_by_id
              ON other.thing = one.thing AND other.public_id = one.public_id AND other.key <> one.key
          WHERE one.thing = ?1 AND one.key = ?2",
     )
-    .and_then(|mut statement| statement.exists((thing, key)))
+    .and_then(|mut statement| statement.exists((resource, key)))
     .spool("looking for a row's other key")
 }
 
@@ -74,7 +78,7 @@ pub fn stands_elsewhere(conn: &Connection, thing: &str, key: &str) -> Result<boo
 /// The spool refuses.
 pub fn after(
     conn: &Connection,
-    thing: &str,
+    resource: &str,
     after: &str,
     limit: usize,
 ) -> Result<Vec<Shadow>, StationError> {
@@ -83,7 +87,7 @@ pub fn after(
             "SELECT key, public_id, epoch, seq, state FROM shadow
              WHERE thing = ?1 AND key > ?2 ORDER BY key LIMIT ?3",
         )?
-        .query_map((thing, after, limit as i64), shadow)?
+        .query_map((resource, after, limit as i64), shadow)?
         .collect()
     };
     read().spool("walking the shadow")
@@ -93,11 +97,11 @@ pub fn after(
 ///
 /// # Errors
 /// The spool refuses.
-pub fn put(conn: &Connection, thing: &str, row: &Shadow) -> Result<(), StationError> {
+pub fn put(conn: &Connection, resource: &str, row: &Shadow) -> Result<(), StationError> {
     conn.prepare_cached("INSERT OR REPLACE INTO shadow VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
         .and_then(|mut statement| {
             statement.execute((
-                thing,
+                resource,
                 &row.key,
                 &row.public_id,
                 row.seq.epoch,
@@ -113,9 +117,9 @@ pub fn put(conn: &Connection, thing: &str, row: &Shadow) -> Result<(), StationEr
 ///
 /// # Errors
 /// The spool refuses.
-pub fn delete(conn: &Connection, thing: &str, key: &str) -> Result<(), StationError> {
+pub fn delete(conn: &Connection, resource: &str, key: &str) -> Result<(), StationError> {
     conn.prepare_cached("DELETE FROM shadow WHERE thing = ?1 AND key = ?2")
-        .and_then(|mut statement| statement.execute((thing, key)))
+        .and_then(|mut statement| statement.execute((resource, key)))
         .map(drop)
         .spool("forgetting a row of the shadow")
 }

@@ -84,7 +84,7 @@ impl Walk {
     }
 
     /// The walk after a chunk; none when it was the last.
-    fn after(&self, chunk: &Chunk, thing: Option<&str>) -> Option<Self> {
+    fn after(&self, chunk: &Chunk, resource: Option<&str>) -> Option<Self> {
         let (last, whole) = match chunk {
             Chunk::Rows(rows, last) => (last.as_ref(), rows.len() == CHUNK_ROWS),
             Chunk::Shadow(rows) => (rows.last().map(|(key, _)| key), rows.len() == CHUNK_ROWS),
@@ -101,7 +101,7 @@ impl Walk {
         }
         next.shadow = false;
         next.tables.remove(0);
-        next.done.extend(thing.map(str::to_owned));
+        next.done.extend(resource.map(str::to_owned));
         (!next.tables.is_empty()).then_some(next)
     }
 }
@@ -145,7 +145,7 @@ impl Books {
             self.clinic.flush()?;
             return self.record(&captured, |_, _| Ok(Vec::new()));
         }
-        let next = walk.after(&chunk, Some(&table.thing));
+        let next = walk.after(&chunk, Some(&table.resource));
         if walk.purpose == Purpose::Compare
             && captured.is_empty()
             && self.is_as_said(&table, &chunk)?
@@ -157,7 +157,7 @@ impl Books {
             let mut facts = books.publish_chunk(tx, &walk, &table, chunk)?;
             if next.is_none() {
                 let mut done = walk.done.clone();
-                done.push(table.thing.clone());
+                done.push(table.resource.clone());
                 facts.extend(books.finish_walk(tx, &walk, done)?);
             }
             Walk::store(next.as_ref(), tx)?;
@@ -176,7 +176,7 @@ impl Books {
         };
         let _reading = self.spool.begin_reading()?;
         for (key, image) in rows {
-            let said = shadow::get(self.spool.conn(), &table.thing, key)?;
+            let said = shadow::get(self.spool.conn(), &table.resource, key)?;
             let stands = self.reader().row_of(table, key, image);
             if said.map(|said| said.state) != stands.map(|row| row.state) {
                 return Ok(false);
@@ -228,7 +228,7 @@ impl Books {
                 return Ok((captured, rows_after(conn, table, walk.after.as_deref())?));
             }
             let after = walk.after.as_deref().unwrap_or_default();
-            let rows = shadow::after(self.spool.conn(), &table.thing, after, CHUNK_ROWS)?;
+            let rows = shadow::after(self.spool.conn(), &table.resource, after, CHUNK_ROWS)?;
             let stands =
                 |row: shadow::Shadow| Ok((row.key.clone(), row_stands(conn, table, &row.key)?));
             let rows = rows.into_iter().map(stands).collect::<Result<_, StationError>>()?;
@@ -264,8 +264,8 @@ impl Books {
             Chunk::Shadow(rows) => {
                 for (key, _) in rows.into_iter().filter(|(_, stands)| !stands) {
                     // Under another key it still stands: its mapping names its key anew.
-                    if shadow::stands_elsewhere(tx.conn(), &table.thing, &key)? {
-                        shadow::delete(tx.conn(), &table.thing, &key)?;
+                    if shadow::stands_elsewhere(tx.conn(), &table.resource, &key)? {
+                        shadow::delete(tx.conn(), &table.resource, &key)?;
                     } else {
                         publish(&key, None)?;
                     }
@@ -279,11 +279,11 @@ impl Books {
         &self,
         tx: &SpoolTx<'_>,
         walk: &Walk,
-        things: Vec<String>,
+        resources: Vec<String>,
     ) -> Result<Vec<FactFrame>, StationError> {
         match walk.purpose {
             Purpose::Compare => Ok(Vec::new()),
-            Purpose::Seed => self.state_seeded(tx, things).map(|fact| vec![fact]),
+            Purpose::Seed => self.state_seeded(tx, resources).map(|fact| vec![fact]),
         }
     }
 }

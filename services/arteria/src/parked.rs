@@ -114,7 +114,8 @@ fn shown(text: &str) -> String {
 }
 
 fn subject(text: &str) -> Result<String> {
-    let whole = text.split_once('/').is_some_and(|(thing, id)| !thing.is_empty() && !id.is_empty());
+    let whole =
+        text.split_once('/').is_some_and(|(resource, id)| !resource.is_empty() && !id.is_empty());
     let plain = text.len() <= SHOWN_CHARS_MAX && !text.chars().any(char::is_control);
     ensure!(whole && plain, "a subject is <thing>/<id>, as call/7");
     Ok(text.to_owned())
@@ -283,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_is_a_thing_and_an_id() {
+    fn a_subject_is_a_resource_and_an_id() {
         assert_eq!(subject("call/7").unwrap(), "call/7");
         for bad in ["", "call", "/7", "call/", "call/\u{1b}", &"x/".repeat(200)] {
             assert!(subject(bad).is_err(), "{bad}");
@@ -291,10 +292,10 @@ mod tests {
     }
 
     #[test]
-    fn a_control_names_the_number_and_the_thing() {
+    fn a_control_names_the_number_and_the_resource() {
         let unit: UnitId = "hcu-0001".parse().unwrap();
-        let thing = Some("call/7".to_owned());
-        let control = control(&unit, UnitSeq::new(1, 42), thing, &Clock::system()).unwrap();
+        let resource = Some("call/7".to_owned());
+        let control = control(&unit, UnitSeq::new(1, 42), resource, &Clock::system()).unwrap();
         assert_eq!(control.type_name, "control.reemit");
         assert_eq!(control.body, serde_json::json!({"seq": "1-42", "subject": "call/7"}));
     }

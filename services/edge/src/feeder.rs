@@ -22,7 +22,7 @@ use crate::limits::{AHEAD_LETTERS_MAX, HELD_BACK_RECORDS_MAX};
 /// What a record on `unit.requests` is to its unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A wish: goes down in its place.
+    /// A command: goes down in its place.
     Command,
     /// A cancel or control: goes ahead, and in its place.
     Control,

@@ -16,7 +16,7 @@ use kit_lifecycle::Lifecycle;
 use kit_link::{
     CloseCode, Cursor, FromEdge, Hello, LogIdentity, Resume, SUBPROTOCOL, Welcome, limits,
 };
-use kit_token::Refused;
+use kit_token::InvalidToken;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -191,10 +191,10 @@ async fn verify(edge: &Edge, hello: &Hello) -> Result<UnitId, Fault> {
 }
 
 /// What a stranger is told of a refused token. Whether a unit is enrolled here is told to nobody
-/// who does not hold its key, so an unknown key and a wrong signature are one refusal.
-fn told(refused: &Refused) -> String {
+/// who does not hold its key, so an unknown key and a wrong signature are one rejection.
+fn told(refused: &InvalidToken) -> String {
     match refused {
-        Refused::Key | Refused::Signature => {
+        InvalidToken::Key | InvalidToken::Signature => {
             "the token is not signed with the key of an enrolled unit".to_owned()
         }
         other => other.to_string(),
@@ -361,8 +361,8 @@ mod tests {
 
     #[test]
     fn an_unknown_key_and_a_wrong_signature_are_one_refusal() {
-        assert_eq!(told(&Refused::Key), told(&Refused::Signature));
-        assert_ne!(told(&Refused::Key), told(&Refused::Expired));
+        assert_eq!(told(&InvalidToken::Key), told(&InvalidToken::Signature));
+        assert_ne!(told(&InvalidToken::Key), told(&InvalidToken::Expired));
     }
 
     #[test]

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slug_means_one_thing() {
+    fn a_slug_means_one_resource() {
         let mut seen: HashMap<&str, (u16, &str)> = HashMap::new();
         for kind in kinds() {
             let said = seen.entry(kind.slug).or_insert((kind.status, kind.title));

@@ -133,9 +133,9 @@ async fn what_comes_in_time_is_waited_for_and_a_new_epoch_withdraws_what_it_does
     });
     assert_eq!(answer.body["family_name"], "Costa");
     clinic.begin_epoch();
-    let seeded = |hour, things| Told {
+    let seeded = |hour, resources| Told {
         time: at(hour),
-        ..Told::new("units.epoch_seeded", None, json!({"things": things}))
+        ..Told::new("units.epoch_seeded", None, json!({"things": resources}))
     };
     clinic
         .state(&[Told { time: at(10), ..Told::new("units.epoch_opened", None, json!({})) }])

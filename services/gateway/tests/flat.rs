@@ -117,7 +117,7 @@ async fn what_is_read_of_the_timeline_is_what_is_shown() {
             .costs("who is concerned", || kit_timeline::concerned(&pool, &unit, after, upto))
             .await;
     }
-    let subject = Subject { name: "x/777", types: "a.", thing: "x" };
+    let subject = Subject { name: "x/777", types: "a.", resource: "x" };
     for moment in [
         Moment::Seq(UnitSeq::new(1, 50_000)),
         Moment::Time("2099-01-01T00:00:00Z".parse().unwrap()),

@@ -122,7 +122,7 @@ async fn a_fact_that_names_nobody_is_told_to_those_of_whose_requests_it_speaks()
     both.sort_unstable();
     assert_eq!(heard.data["request_ids"], json!(both));
     assert_eq!(staff.next().await.unwrap().data["request_ids"], json!(both));
-    // A cancel that came before the unit saw the request names nobody, and the wish neither: who
+    // A cancel that came before the unit saw the request names nobody, and the command neither: who
     // made the request hears of it.
     let cancelled = [Told::new("requests.request_cancelled", None, json!({}))];
     let at = clinic.state_in_timeline(&cancelled).await[0];

@@ -110,7 +110,7 @@ async fn a_retry_is_the_same_request_and_another_body_is_refused() {
         desk.call(Kind::Staff, "POST", PATH, &[("idempotency-key", "k")], Some(other)).await;
     assert_eq!(answer.problem(), (422, "idempotency-key-reused"));
     assert_eq!(desk.published().len(), 1);
-    // Whatever order and spelling: the same instants are the same wish.
+    // Whatever order and spelling: the same instants are the same command.
     let mut spelt = booking();
     spelt["starts_at"] = json!("2026-03-02T10:00:00+01:00");
     spelt["modality"] = Value::Null;

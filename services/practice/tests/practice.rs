@@ -142,9 +142,9 @@ fn a_rebuilt_table_keeps_rows_and_indexes_and_loses_triggers() {
     let mut desk = Desk::open(&path).unwrap();
     let trigger = "CREATE TRIGGER seen AFTER UPDATE ON patients BEGIN SELECT 1; END";
     desk.execute(trigger, &[]).unwrap();
-    let things = "SELECT count(*) FROM sqlite_schema WHERE tbl_name = 'patients' AND type = ?1";
+    let resources = "SELECT count(*) FROM sqlite_schema WHERE tbl_name = 'patients' AND type = ?1";
     let count = |path: &std::path::Path, kind: &str| -> i64 {
-        Connection::open(path).unwrap().query_row(things, [kind], |row| row.get(0)).unwrap()
+        Connection::open(path).unwrap().query_row(resources, [kind], |row| row.get(0)).unwrap()
     };
     let indexes = count(&path, "index");
     desk.rebuild(Table::Patients).unwrap();

@@ -9,7 +9,7 @@ use kit_bus::{Bus, RawRecord};
 use kit_event::{Timestamp, UnitId, UnitSeq};
 use kit_store::projection::{accept_one_by_one, apply_one_by_one};
 use kit_store::{
-    Act as _, Advance, EPOCH_SEEDED, Entry, Projection, Refused, Seeded, Stale, StoreError,
+    Act as _, Advance, EPOCH_SEEDED, Entry, Projection, Seeded, Stale, StoreError, Unapplied,
     progress,
 };
 use sqlx::{Connection as _, PgConnection};
@@ -208,7 +208,7 @@ async fn accept(
     connection: &mut PgConnection,
     work: &Work<'_>,
     is_careful: bool,
-) -> Result<Vec<Refused>, StoreError> {
+) -> Result<Vec<Unapplied>, StoreError> {
     let asked = &work.plan.asked;
     if asked.is_empty() {
         return Ok(Vec::new());
@@ -245,8 +245,8 @@ async fn park(
     bus: &Bus,
     domain: &'static str,
     work: &Work<'_>,
-    refused: &[Refused],
-    unaccepted: &[Refused],
+    refused: &[Unapplied],
+    unaccepted: &[Unapplied],
 ) -> Result<(), SessionError> {
     let cause = |text: &str| Cause::new("refused", text);
     let facts = refused.iter().map(|one| (&work.sheets[one.index], cause(&one.cause)));

@@ -11,6 +11,7 @@ use rand::{Rng, SeedableRng};
 use serde_json::Value;
 
 use crate::clinic::{Clinic, MORNING};
+use crate::commands::Asking;
 use crate::edge::Edge;
 use crate::history::Asked;
 use crate::log::Letter;
@@ -18,7 +19,6 @@ use crate::mischief::mischief;
 use crate::reader::Reader;
 use crate::verdict::judge;
 use crate::weather::{Weather, chance};
-use crate::wishes::Asking;
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
@@ -148,7 +148,7 @@ impl Day {
             let key = format!("key-{}", self.asked.len());
             let id = RequestId::derive(&self.edge.clinic.unit, "iss", "sub", &key);
             let (desk, facts, now) = (&self.desk, &self.edge.facts, self.edge.now);
-            let (type_name, body) = Asking { desk, facts, now, rng: &mut self.rng }.wish(&id);
+            let (type_name, body) = Asking { desk, facts, now, rng: &mut self.rng }.command(&id);
             let request = self.request(id.clone(), type_name, body.clone());
             let command_hash = request.command_hash.clone();
             let type_name = type_name.to_owned();
@@ -187,9 +187,9 @@ impl Day {
         request.accepted_at = self.edge.now;
         if chance(&mut self.rng, 30) {
             let (desk, facts, now) = (&self.desk, &self.edge.facts, self.edge.now);
-            let wish = Asking { desk, facts, now, rng: &mut self.rng }.wish(&request.id);
-            request.command_hash = command_hash(wish.0, &wish.1);
-            (request.type_name, request.body) = (wish.0.to_owned(), wish.1);
+            let command = Asking { desk, facts, now, rng: &mut self.rng }.command(&request.id);
+            request.command_hash = command_hash(command.0, &command.1);
+            (request.type_name, request.body) = (command.0.to_owned(), command.1);
         }
         self.edge.write(Letter::Request(Box::new(request)));
     }

@@ -17,7 +17,7 @@ use crate::till::Till;
 pub struct Asked {
     /// Its type.
     pub type_name: String,
-    /// The wish that came first in the log under this id.
+    /// The command that came first in the log under this id.
     pub body: Value,
     /// Its hash.
     pub command_hash: String,
@@ -239,12 +239,12 @@ impl<'a> History<'a> {
     /// A refused time must have been somebody's.
     fn judge_taken(&mut self, id: &RequestId, asked: &Asked) {
         let subject = subject_of(&asked.body);
-        let mut wished = asked.body.clone();
-        if wished.get("practitioner_id").is_none() {
+        let mut asked = asked.body.clone();
+        if asked.get("practitioner_id").is_none() {
             let held = self.diary.get(&subject).map(|state| state["practitioner_id"].clone());
-            wished["practitioner_id"] = held.unwrap_or_default();
+            asked["practitioner_id"] = held.unwrap_or_default();
         }
-        let free = Visit::of(&wished).is_none_or(|visit| self.taken(&visit, &subject).is_none());
+        let free = Visit::of(&asked).is_none_or(|visit| self.taken(&visit, &subject).is_none());
         if free {
             self.problems.push(format!("{id} was refused a time that nobody had"));
         }
@@ -255,13 +255,13 @@ impl<'a> History<'a> {
     }
 }
 
-/// The thing that a wish is about.
-fn subject_of(wish: &Value) -> String {
-    match wish["appointment_id"].as_str() {
+/// The thing that a command is about.
+fn subject_of(command: &Value) -> String {
+    match command["appointment_id"].as_str() {
         Some(id) => format!("appointment/{id}"),
-        None if wish["payment_id"].is_string() => {
-            format!("payment/{}", wish["payment_id"].as_str().unwrap_or_default())
+        None if command["payment_id"].is_string() => {
+            format!("payment/{}", command["payment_id"].as_str().unwrap_or_default())
         }
-        None => format!("patient/{}", wish["patient_id"].as_str().unwrap_or_default()),
+        None => format!("patient/{}", command["patient_id"].as_str().unwrap_or_default()),
     }
 }

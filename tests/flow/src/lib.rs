@@ -20,7 +20,7 @@
 //! | [`edge`] | the edge between the logs and the agent: one link after the other |
 //! | [`reader`] | a read model in memory behind the reader rules |
 //! | [`mischief`] | what a desk does beside a plain day |
-//! | [`wishes`] | random wishes |
+//! | [`commands`] | random commands |
 //! | [`day`] | the steps of a day |
 //! | [`history`] | what the facts say of each decision |
 //! | [`till`] | what the facts say of money |
@@ -28,6 +28,7 @@
 
 pub mod carrier;
 pub mod clinic;
+pub mod commands;
 pub mod day;
 pub mod edge;
 pub mod history;
@@ -37,4 +38,3 @@ pub mod reader;
 pub mod till;
 pub mod verdict;
 pub mod weather;
-pub mod wishes;

@@ -91,10 +91,10 @@ impl Reader {
 
     /// A new epoch has stated these things whole: what it did not state is no more.
     fn withdraw(&mut self, seeded: &Fact) {
-        let things = seeded.body["things"].as_array().expect("a list of things");
+        let resources = seeded.body["things"].as_array().expect("a list of things");
         for (subject, row) in &mut self.rows {
-            let thing = subject.split('/').next().unwrap_or_default();
-            if row.seq.epoch < seeded.seq.epoch && things.iter().any(|it| it == thing) {
+            let resource = subject.split('/').next().unwrap_or_default();
+            if row.seq.epoch < seeded.seq.epoch && resources.iter().any(|it| it == resource) {
                 row.stands = false;
             }
         }

@@ -37,10 +37,10 @@ impl Till {
         (!fits).then(|| format!("{cause} paid {amount} of {owed:?} that were owed"))
     }
 
-    /// Whether a wish to pay could have been granted.
-    pub fn fits(&self, wish: &Value) -> bool {
-        let amount = wish["amount_minor"].as_i64();
-        self.owed(wish).zip(amount).is_some_and(|(owed, amount)| amount <= owed)
+    /// Whether a command to pay could have been granted.
+    pub fn fits(&self, command: &Value) -> bool {
+        let amount = command["amount_minor"].as_i64();
+        self.owed(command).zip(amount).is_some_and(|(owed, amount)| amount <= owed)
     }
 
     /// What is owed of the invoice of a payment, without the payment.

@@ -54,7 +54,7 @@ fn key_of(table: Table, row: &Row) -> String {
 /// The read model shows the clinic's rows, by value, and no others.
 fn rows_agree(desk: &Desk, reader: &Reader, problems: &mut Vec<String>) {
     let shown = reader.shown();
-    for (table, thing) in [
+    for (table, resource) in [
         (Table::Patients, "patient/"),
         (Table::Practitioners, "practitioner/"),
         (Table::WorkingHours, "working_hours/"),
@@ -62,21 +62,22 @@ fn rows_agree(desk: &Desk, reader: &Reader, problems: &mut Vec<String>) {
         (Table::Invoices, "invoice/"),
         (Table::Payments, "payment/"),
     ] {
-        let states = shown.iter().filter(|(subject, _)| subject.starts_with(thing));
+        let states = shown.iter().filter(|(subject, _)| subject.starts_with(resource));
         let mut states: BTreeMap<String, &Value> = states
             .filter_map(|(_, held)| Some((key_of(table, held.state.as_object()?), &held.state)))
             .collect();
         for row in desk.rows(table).expect("rows") {
             let key = key_of(table, &row);
             match states.remove(&key) {
-                None => problems.push(format!("{thing}{key} is in the clinic and not shown")),
+                None => problems.push(format!("{resource}{key} is in the clinic and not shown")),
                 Some(state) => {
                     let found = differences(table, &row, state);
-                    problems.extend(found.iter().map(|found| format!("{thing}{key} {found}")));
+                    problems.extend(found.iter().map(|found| format!("{resource}{key} {found}")));
                 }
             }
         }
-        problems.extend(states.keys().map(|key| format!("{thing}{key} is shown and is no more")));
+        problems
+            .extend(states.keys().map(|key| format!("{resource}{key} is shown and is no more")));
     }
 }
 

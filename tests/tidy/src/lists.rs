@@ -101,7 +101,7 @@ mod tests {
         for text in [
             "static A: [&dyn D; 2] = [&patients::Patients, &billing::Billing];",
             "fn f() { for it in [&patients_store::Patients, &billing_store::Billing] {} }",
-            "fn f() { let w = [patients::Patients.wishes(), billing::Billing.wishes()]; }",
+            "fn f() { let w = [patients::Patients.commands(), billing::Billing.commands()]; }",
             "fn f() { let w: Vec<&dyn D> = vec![&patients::Patients, &billing::Billing]; }",
             r#"const A: [&str; 3] = ["patients", "billing", "units"];"#,
         ] {

@@ -1,4 +1,4 @@
-//! Every fact and wish has its generated schema, and no promise is ever broken.
+//! Every fact and command has its generated schema, and no promise is ever broken.
 
 use all_domains::ALL;
 use kit_body::schemas;
@@ -59,9 +59,9 @@ fn every_promise_is_of_its_domain_and_says_when_it_happens() {
                 wrong("its doc is no sentence: say when it happens, or what it asks");
             }
         }
-        for wish in domain.wishes().iter().chain(domain.queries()) {
-            if !sources.iter().any(|source| source.type_name == *wish) {
-                found.push(Violation::new(*wish, "is read by its domain and has no schema"));
+        for command in domain.commands().iter().chain(domain.queries()) {
+            if !sources.iter().any(|source| source.type_name == *command) {
+                found.push(Violation::new(*command, "is read by its domain and has no schema"));
             }
         }
     }

@@ -77,7 +77,7 @@ pub fn show(
     if counts.refused > 0 {
         let (rows, first) = (counts.refused, counts.first_refused);
         let problem =
-            format!("{rows} rows do not read as {}, the first of them {first}", table.thing);
+            format!("{rows} rows do not read as {}, the first of them {first}", table.resource);
         mistakes.push(Mistake { line: table.line, problem });
     }
     Ok(())
@@ -107,8 +107,8 @@ impl<'t> Counts<'t> {
                 None => self.unread.push(Unread { column, rows: 1, first: text }),
             }
         }
-        let domain = domains::of_thing(&table.thing).filter(|_| table.facts.is_none());
-        if domain.is_some_and(|domain| domain.snapshot(&table.thing, &row.state).is_err()) {
+        let domain = domains::of_resource(&table.resource).filter(|_| table.facts.is_none());
+        if domain.is_some_and(|domain| domain.snapshot(&table.resource, &row.state).is_err()) {
             if self.refused == 0 {
                 self.first_refused = key.to_owned();
             }

@@ -126,10 +126,10 @@ fn entry(part: &Part<'_, '_>, zones: Zones, author: Author, mistakes: &Mistakes)
     if author == Author::Practice && name.to_ascii_lowercase().starts_with(OWN_PREFIX) {
         mistakes.at(name_at, "tables of the agent are not mapped");
     }
-    let (thing, facts) = thing_of(part, mistakes)?;
+    let (resource, facts) = resource_of(part, mistakes)?;
     let zones = Zones { named: zone_of(part, mistakes).or(zones.named), ..zones };
     let key = key_of(part, mistakes);
-    let word = facts.as_ref().map_or(thing.as_str(), |facts| &facts.word);
+    let word = facts.as_ref().map_or(resource.as_str(), |facts| &facts.word);
     let id = part.text("id").map_or_else(|| format!("{word}_id"), |(id, _)| id);
     let ledger = author == Author::Agent && part.flag("ledger");
     let mut columns = Vec::new();
@@ -146,7 +146,7 @@ fn entry(part: &Part<'_, '_>, zones: Zones, author: Author, mistakes: &Mistakes)
         None => mistakes.at(part.at, "[table.columns] is missing"),
     }
     let table = Table {
-        thing,
+        resource,
         facts,
         key,
         id,
@@ -186,7 +186,10 @@ fn key_of(part: &Part<'_, '_>, mistakes: &Mistakes) -> Vec<String> {
     key
 }
 
-fn thing_of(part: &Part<'_, '_>, mistakes: &Mistakes) -> Option<(String, Option<generic::Facts>)> {
+fn resource_of(
+    part: &Part<'_, '_>,
+    mistakes: &Mistakes,
+) -> Option<(String, Option<generic::Facts>)> {
     let owned: Vec<&str> =
         domains::ALL.iter().map(|domain| domain.name()).chain(RESERVED_DOMAINS).collect();
     let before = mistakes.count();
@@ -196,16 +199,16 @@ fn thing_of(part: &Part<'_, '_>, mistakes: &Mistakes) -> Option<(String, Option<
             mistakes.at(at, "a table is a thing of a domain or has a type of its own, not both");
             None
         }
-        (Some((thing, at)), None) => {
-            if domains::of_thing(&thing).is_none() {
-                let known: Vec<&str> = domains::things().collect();
+        (Some((resource, at)), None) => {
+            if domains::of_resource(&resource).is_none() {
+                let known: Vec<&str> = domains::resources().collect();
                 let known = known.join(", ");
-                mistakes.at(at, format!("no domain knows {}; known: {known}", shown(&thing)));
+                mistakes.at(at, format!("no domain knows {}; known: {known}", shown(&resource)));
                 return None;
             }
-            Some((thing, None))
+            Some((resource, None))
         }
-        (None, Some((thing, facts))) => Some((thing, Some(facts))),
+        (None, Some((resource, facts))) => Some((resource, Some(facts))),
         (None, None) => {
             if mistakes.count() == before {
                 mistakes.at(part.at, "a table has a thing, or a type of its own");

@@ -79,24 +79,27 @@ pub fn read(
         mistakes.at(named.at, "facts name at least one of inserted, changed and removed");
         return None;
     };
-    let thing = match &typed {
+    let resource = match &typed {
         Some((name, _)) => name.clone(),
-        None => first.rsplit_once('_').map_or_else(|| first.clone(), |(thing, _)| thing.to_owned()),
+        None => first
+            .rsplit_once('_')
+            .map_or_else(|| first.clone(), |(resource, _)| resource.to_owned()),
     };
     let domain = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
     for (name, at) in [&inserted, &changed, &removed].into_iter().flatten() {
-        if domain(name) != domain(&thing) {
-            mistakes.at(*at, format!("{} is of another domain than {thing}", shown(name)));
+        if domain(name) != domain(&resource) {
+            mistakes.at(*at, format!("{} is of another domain than {resource}", shown(name)));
         }
     }
     if mistakes.count() > before {
         return None;
     }
-    let word = thing.split_once('.').map_or_else(|| thing.clone(), |(_, word)| word.to_owned());
+    let word =
+        resource.split_once('.').map_or_else(|| resource.clone(), |(_, word)| word.to_owned());
     let bare = |it: Option<(String, usize)>| it.map(|(name, _)| name);
     let (inserted, changed, removed) = (bare(inserted), bare(changed), bare(removed));
     let changed = changed.or_else(|| inserted.clone());
-    Some((thing, Facts { word, inserted, changed, removed, version }))
+    Some((resource, Facts { word, inserted, changed, removed, version }))
 }
 
 fn version(named: &Part<'_, '_>, mistakes: &Mistakes) -> u32 {

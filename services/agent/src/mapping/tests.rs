@@ -25,9 +25,9 @@ fn assert_told(text: &str, line: usize, words: &str) {
 #[test]
 fn the_reference_mapping_reads() {
     let mapping = Mapping::reference().unwrap();
-    let things: Vec<&str> = mapping.tables.iter().map(|table| table.thing.as_str()).collect();
-    assert_eq!(things[..4], ["patient", "practitioner", "working_hours", "appointment"]);
-    assert_eq!(things.last(), Some(&"request"));
+    let resources: Vec<&str> = mapping.tables.iter().map(|table| table.resource.as_str()).collect();
+    assert_eq!(resources[..4], ["patient", "practitioner", "working_hours", "appointment"]);
+    assert_eq!(resources.last(), Some(&"request"));
     assert_eq!(mapping.by_name("PATIENTS").unwrap().columns.len(), 14);
     assert!(mapping.tables.iter().all(|table| table.facts.is_none()));
 }
@@ -136,12 +136,12 @@ fn generic_types_name_their_facts() {
     };
     let plain = read("type='voip.call'");
     let facts = plain.facts.as_ref().unwrap();
-    assert_eq!((plain.thing.as_str(), plain.id.as_str()), ("voip.call", "call_id"));
+    assert_eq!((plain.resource.as_str(), plain.id.as_str()), ("voip.call", "call_id"));
     assert_eq!(facts.changed.as_deref(), Some("voip.call_changed"));
     assert_eq!(facts.removed.as_deref(), Some("voip.call_removed"));
     let named = read("[table.facts]\ninserted='voip.call_ended'\nversion=2");
     let facts = named.facts.as_ref().unwrap();
-    assert_eq!((named.thing.as_str(), named.subject_word()), ("voip.call", "call"));
+    assert_eq!((named.resource.as_str(), named.subject_word()), ("voip.call", "call"));
     assert_eq!(facts.stated(), Some("voip.call_ended"));
     assert_eq!((facts.removed.as_deref(), facts.version), (None, 2));
 }

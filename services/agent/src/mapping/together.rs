@@ -16,7 +16,8 @@ const ID_SUFFIX: &str = "_id";
 
 /// Tells what is wrong between the parts of a mapping.
 pub fn check(entries: &[Entry], mistakes: &Mistakes) {
-    let things: BTreeSet<&str> = entries.iter().map(|entry| entry.table.thing.as_str()).collect();
+    let resources: BTreeSet<&str> =
+        entries.iter().map(|entry| entry.table.resource.as_str()).collect();
     let mut names = BTreeSet::new();
     let mut words = BTreeSet::new();
     for entry in entries {
@@ -28,13 +29,18 @@ pub fn check(entries: &[Entry], mistakes: &Mistakes) {
             mistakes.at(entry.at, format!("two tables hold {}", table.subject_word()));
         }
         let tables: Vec<&Table> = entries.iter().map(|entry| &entry.table).collect();
-        check_columns(entry, &tables, &things, mistakes);
-        check_fields(entry, &things, mistakes);
+        check_columns(entry, &tables, &resources, mistakes);
+        check_fields(entry, &resources, mistakes);
         check_new_key(entry, mistakes);
     }
 }
 
-fn check_columns(entry: &Entry, tables: &[&Table], things: &BTreeSet<&str>, mistakes: &Mistakes) {
+fn check_columns(
+    entry: &Entry,
+    tables: &[&Table],
+    resources: &BTreeSet<&str>,
+    mistakes: &Mistakes,
+) {
     let table = &entry.table;
     let at = |column: &Column| entry.columns_at.get(&column.field).copied().unwrap_or(entry.at);
     let own: BTreeSet<&str> = table.columns.iter().flat_map(Column::own).collect();
@@ -48,10 +54,10 @@ fn check_columns(entry: &Entry, tables: &[&Table], things: &BTreeSet<&str>, mist
         mistakes.at(entry.at, problem);
     }
     for column in &table.columns {
-        if let Some(of) = column.of.as_deref().filter(|of| !things.contains(of)) {
+        if let Some(of) = column.of.as_deref().filter(|of| !resources.contains(of)) {
             mistakes.at(at(column), format!("no table of this mapping holds {}", shown(of)));
         }
-        let named = tables.iter().find(|other| Some(&other.thing) == column.of.as_ref());
+        let named = tables.iter().find(|other| Some(&other.resource) == column.of.as_ref());
         if named.is_some_and(|other| other.has_id_beside_key()) && column.field != table.id {
             let of = column.of.as_deref().unwrap_or_default();
             let problem = format!("the id of {of} is not its key, so no other row can name it");
@@ -67,9 +73,9 @@ fn check_columns(entry: &Entry, tables: &[&Table], things: &BTreeSet<&str>, mist
 }
 
 /// Fields are those of the domain, hold what it expects, and each is mapped once.
-fn check_fields(entry: &Entry, things: &BTreeSet<&str>, mistakes: &Mistakes) {
+fn check_fields(entry: &Entry, resources: &BTreeSet<&str>, mistakes: &Mistakes) {
     let table = &entry.table;
-    let known = if table.facts.is_none() { domains::fields_of(&table.thing) } else { None };
+    let known = if table.facts.is_none() { domains::fields_of(&table.resource) } else { None };
     let mut seen = BTreeSet::new();
     let columns = table.columns.iter().map(|column| (&column.field, column.line));
     let constants = table.constants.iter().map(|constant| (&constant.name, constant.line));
@@ -83,7 +89,7 @@ fn check_fields(entry: &Entry, things: &BTreeSet<&str>, mistakes: &Mistakes) {
     for column in &table.columns {
         let at = mistakes.byte_of(column.line);
         match known.get(&column.field) {
-            Some(&promised) => check_kind(column, promised, things, at, mistakes),
+            Some(&promised) => check_kind(column, promised, resources, at, mistakes),
             None => no_field(table, &column.field, &known, at, mistakes),
         }
     }
@@ -99,7 +105,7 @@ fn check_fields(entry: &Entry, things: &BTreeSet<&str>, mistakes: &Mistakes) {
         }
     }
     if !known.contains_key(&table.id) {
-        mistakes.at(entry.at, format!("id {} is no field of {}", shown(&table.id), table.thing));
+        mistakes.at(entry.at, format!("id {} is no field of {}", shown(&table.id), table.resource));
     }
 }
 
@@ -112,7 +118,7 @@ fn no_field(
 ) {
     let fields: Vec<&str> =
         known.keys().filter(|name| !name.ends_with("_raw")).map(String::as_str).collect();
-    let (of, has) = (&table.thing, fields.join(", "));
+    let (of, has) = (&table.resource, fields.join(", "));
     mistakes.at(at, format!("{of} has no field {}; it has {has}", shown(field)));
 }
 
@@ -121,7 +127,7 @@ fn no_field(
 fn check_kind(
     column: &Column,
     promised: Promised,
-    things: &BTreeSet<&str>,
+    resources: &BTreeSet<&str>,
     at: usize,
     mistakes: &Mistakes,
 ) {
@@ -132,15 +138,17 @@ fn check_kind(
         return mistakes.at(at, problem);
     }
     let named = column.field.strip_suffix(ID_SUFFIX);
-    let Some(thing) = named.filter(|thing| domains::of_thing(thing).is_some()) else { return };
+    let Some(resource) = named.filter(|resource| domains::of_resource(resource).is_some()) else {
+        return;
+    };
     let is_meant = match &column.of {
         // One that no table holds is told as that.
-        Some(of) => of == thing || !things.contains(of.as_str()),
+        Some(of) => of == resource || !resources.contains(of.as_str()),
         // Its rows may have ids of their own that this mapping need not know.
-        None => !things.contains(thing),
+        None => !resources.contains(resource),
     };
     if promised == Promised::Id && !is_meant {
-        let problem = format!("{} names a {thing}: say of = {}", column.field, shown(thing));
+        let problem = format!("{} names a {resource}: say of = {}", column.field, shown(resource));
         mistakes.at(at, problem);
     }
 }

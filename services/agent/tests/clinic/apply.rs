@@ -224,7 +224,7 @@ fn what_the_practices_own_schema_refuses_is_refused_without_a_word_of_the_row() 
 }
 
 #[test]
-fn a_wish_of_a_later_version_and_a_wish_that_does_not_read_are_refused() {
+fn a_command_of_a_later_version_and_a_command_that_does_not_read_are_refused() {
     let clinic = Folder::staffed();
     let (mut agent, mut line) = connected(&clinic);
     agent.hear(&mut line, down(&request(1, "one", "scheduling.dance", json!({}))));
@@ -239,14 +239,14 @@ fn an_if_match_of_a_record_changed_meanwhile_is_refused() {
     let (mut agent, mut line) = connected(&clinic);
     agent.hear(&mut line, down(&at_nine(1, "one")));
     let etag = line.replies[0].record_seq.unwrap();
-    let wish =
+    let command =
         |etag: UnitSeq| -> Value { json!({"appointment_id": APPOINTMENT, "if_match": etag}) };
     clinic.desk().execute("UPDATE appointments SET reason = 'cough'", []).unwrap();
     let arrive = "scheduling.arrive_appointment";
-    agent.hear(&mut line, down(&request(2, "two", arrive, wish(etag))));
+    agent.hear(&mut line, down(&request(2, "two", arrive, command(etag))));
     assert_eq!(word(&line, 1), ("rejected", Some("changed-meanwhile")));
     let amended = line.log.iter().rev().find(|f| f.type_name.ends_with("amended")).unwrap().seq;
-    agent.hear(&mut line, down(&request(3, "three", arrive, wish(amended))));
+    agent.hear(&mut line, down(&request(3, "three", arrive, command(amended))));
     assert_eq!(word(&line, 2), ("done", None));
 }
 
@@ -262,18 +262,18 @@ fn a_practice_that_numbers_its_rows_is_asked_by_public_ids() {
         )
         .unwrap();
     let (mut agent, mut line) = connected(&clinic);
-    let id = |line: &Line, thing: &str| {
-        let fact = line.log.iter().find(|f| f.type_name.ends_with(&format!("{thing}_snapshot")));
-        fact.unwrap().body[format!("{thing}_id")].clone()
+    let id = |line: &Line, resource: &str| {
+        let fact = line.log.iter().find(|f| f.type_name.ends_with(&format!("{resource}_snapshot")));
+        fact.unwrap().body[format!("{resource}_id")].clone()
     };
-    let mut wish = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
-    wish["patient_id"] = id(&line, "patient");
-    wish["practitioner_id"] = id(&line, "practitioner");
-    agent.hear(&mut line, down(&request(1, "one", BOOK, wish.clone())));
+    let mut command = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
+    command["patient_id"] = id(&line, "patient");
+    command["practitioner_id"] = id(&line, "practitioner");
+    agent.hear(&mut line, down(&request(1, "one", BOOK, command.clone())));
     assert_eq!(word(&line, 0), ("done", None));
     let key = "SELECT count(*) FROM appointments WHERE patient_id = 17 AND practitioner_id = 'dr5'";
     assert_eq!(clinic.count(key), 1);
-    assert_eq!(line.log.last().unwrap().body["patient_id"], wish["patient_id"]);
+    assert_eq!(line.log.last().unwrap().body["patient_id"], command["patient_id"]);
 }
 
 #[test]

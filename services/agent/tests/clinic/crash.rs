@@ -83,8 +83,8 @@ fn live(failpoints: Failpoints, times: usize) -> (Vec<(String, bool)>, usize) {
     desk.execute("UPDATE patients SET phone = '1' WHERE patient_id = ?1", [PATIENT]).unwrap();
     desk.execute("UPDATE patients SET phone = '2' WHERE patient_id = ?1", [PATIENT]).unwrap();
     day.hear(&[]);
-    let wish = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
-    let book = request(1, "one", "scheduling.book_appointment", wish);
+    let command = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
+    let book = request(1, "one", "scheduling.book_appointment", command);
     let frames = vec![FromEdge::Request(book); times];
     day.hear(&frames);
     assert!(day.line.replies.iter().all(|reply| reply.request_id == request_id("one")));

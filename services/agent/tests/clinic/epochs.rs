@@ -31,8 +31,8 @@ fn whole() -> (Folder, Driven, Line) {
     let clinic = Folder::staffed();
     let mut agent = clinic.station();
     let mut line = connect(&mut agent, None);
-    let wish = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
-    agent.hear(&mut line, vec![FromEdge::Request(request(1, "one", BOOK, wish))]);
+    let command = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
+    agent.hear(&mut line, vec![FromEdge::Request(request(1, "one", BOOK, command))]);
     assert_eq!(line.types().last(), Some(&"requests.request_done"));
     (clinic, agent, line)
 }
@@ -46,15 +46,15 @@ fn assert_whole(line: &Line, epoch: u32, reason: &str) {
     assert_eq!(opened.body["reason"], reason);
     let seeded = line.log.iter().find(|f| f.type_name == "units.epoch_seeded").expect("seeded");
     assert_eq!(seeded.body["epoch"], epoch);
-    let things: Vec<&str> =
+    let resources: Vec<&str> =
         seeded.body["things"].as_array().unwrap().iter().map(|t| t.as_str().unwrap()).collect();
     let every: Vec<String> = agent::mapping::Mapping::reference()
         .unwrap()
         .tables
         .into_iter()
-        .map(|table| table.thing)
+        .map(|table| table.resource)
         .collect();
-    assert_eq!(things, every);
+    assert_eq!(resources, every);
 }
 
 #[test]
@@ -123,8 +123,8 @@ fn a_lost_spool_begins_a_new_epoch_and_repeats_no_request() {
     let mut agent = clinic.station();
     let mut again = connect(&mut agent, line.durable());
     assert_whole(&again, 2, "spool-lost");
-    let wish = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
-    agent.hear(&mut again, vec![FromEdge::Request(request(1, "one", BOOK, wish))]);
+    let command = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
+    agent.hear(&mut again, vec![FromEdge::Request(request(1, "one", BOOK, command))]);
     assert_eq!(again.replies[0].outcome["state"], "done");
     assert_eq!(again.types().iter().filter(|t| **t == "requests.request_done").count(), 0);
     assert_eq!(clinic.count("SELECT count(*) FROM appointments"), 1);
@@ -139,10 +139,10 @@ fn a_spool_put_back_from_a_backup_begins_a_new_epoch() {
     let mut agent = clinic.station();
     let mut later = connect(&mut agent, line.durable());
     phone(&clinic, "1");
-    let wish = booking("2026-03-02T11:00:00Z", "2026-03-02T11:30:00Z");
-    let mut wish = request(2, "two", BOOK, wish);
-    wish.body["appointment_id"] = OTHER_PATIENT.into();
-    agent.hear(&mut later, vec![FromEdge::Request(wish.clone())]);
+    let command = booking("2026-03-02T11:00:00Z", "2026-03-02T11:30:00Z");
+    let mut command = request(2, "two", BOOK, command);
+    command.body["appointment_id"] = OTHER_PATIENT.into();
+    agent.hear(&mut later, vec![FromEdge::Request(command.clone())]);
     assert_eq!(later.replies[0].outcome["state"], "done");
     agent.stop();
     clinic.restore(&backup);
@@ -150,7 +150,7 @@ fn a_spool_put_back_from_a_backup_begins_a_new_epoch() {
     let mut again = connect(&mut agent, later.durable());
     assert_whole(&again, 2, "restored");
     assert_eq!(again.types().iter().filter(|t| t.ends_with("undone")).count(), 0);
-    agent.hear(&mut again, vec![FromEdge::Request(wish)]);
+    agent.hear(&mut again, vec![FromEdge::Request(command)]);
     assert_eq!(again.replies[0].outcome["state"], "done");
     assert_eq!(clinic.count("SELECT count(*) FROM appointments"), 2);
 }
@@ -164,13 +164,13 @@ fn a_clinic_put_back_from_a_backup_undoes_its_lost_requests() {
     let backup = clinic.back_up(files::CLINIC);
     let mut agent = clinic.station();
     let mut next = connect(&mut agent, line.durable());
-    let wish = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
+    let command = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
     let late = {
-        let mut late = request(2, "late", BOOK, wish.clone());
+        let mut late = request(2, "late", BOOK, command.clone());
         late.expires_at = late.accepted_at;
         late
     };
-    let book = request(1, "one", BOOK, wish);
+    let book = request(1, "one", BOOK, command);
     agent.hear(&mut next, vec![FromEdge::Request(book.clone()), FromEdge::Request(late)]);
     line.log.append(&mut next.log);
     agent.stop();
@@ -246,8 +246,8 @@ fn requests_that_the_log_lost_are_said_to_have_lapsed() {
     assert_eq!(fact.type_name, "requests.range_lapsed");
     assert_eq!((&fact.body["from"], &fact.body["to"]), (&2.into(), &40.into()));
     assert_eq!(fact.body["log"], LOG);
-    let wish = booking("2026-03-02T11:00:00Z", "2026-03-02T11:30:00Z");
-    agent.hear(&mut again, vec![FromEdge::Request(request(45, "two", BOOK, wish))]);
+    let command = booking("2026-03-02T11:00:00Z", "2026-03-02T11:30:00Z");
+    agent.hear(&mut again, vec![FromEdge::Request(request(45, "two", BOOK, command))]);
     assert_eq!(again.applied, Some(46));
     assert_eq!(clinic.count("SELECT count(*) FROM appointments"), 1, "the id was taken");
 }
@@ -262,8 +262,8 @@ fn a_clinic_put_back_as_a_whole_runs_no_request_again() {
     let image = [clinic.back_up(files::CLINIC), clinic.back_up(files::SPOOL)];
     let mut agent = clinic.station();
     let mut next = connect(&mut agent, line.durable());
-    let wish = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
-    let book = request(1, "one", BOOK, wish);
+    let command = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
+    let book = request(1, "one", BOOK, command);
     let late = {
         let mut late = request(2, "late", BOOK, book.body.clone());
         late.expires_at = late.accepted_at;
@@ -295,9 +295,9 @@ fn a_clinic_put_back_as_a_whole_runs_no_request_again() {
     drop(agent);
     let mut agent = clinic.station();
     let mut later = agent.connect_at(again.durable(), Resume::Exact, 4);
-    let mut wish = request(3, "new", BOOK, book.body.clone());
-    wish.body["appointment_id"] = OTHER_PATIENT.into();
-    agent.hear(&mut later, vec![FromEdge::Request(book), FromEdge::Request(wish)]);
+    let mut command = request(3, "new", BOOK, book.body.clone());
+    command.body["appointment_id"] = OTHER_PATIENT.into();
+    agent.hear(&mut later, vec![FromEdge::Request(book), FromEdge::Request(command)]);
     assert_eq!(later.replies[0].outcome["state"], "undone");
     assert_eq!(later.replies[1].outcome["state"], "done");
     assert_eq!(later.log.iter().filter(|f| f.type_name == "units.epoch_opened").count(), 0);

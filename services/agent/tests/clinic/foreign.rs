@@ -27,7 +27,7 @@ fn last(clinic: &Folder) -> FactFrame {
     clinic.facts().pop().unwrap()
 }
 
-/// What a unit answered a wish.
+/// What a unit answered a command.
 fn ask(
     agent: &mut Driven,
     line: &mut Line,
@@ -132,8 +132,8 @@ fn a_request_writes_a_row_in_the_practices_own_words() {
     let clinic = Folder::foreign();
     let (mut agent, mut line) = connected(&clinic);
     let (patient, doctor) = (id_of(&clinic, "patient", 1), id_of(&clinic, "arzt", 1));
-    let wished = Uuid::from_u128(77);
-    let booking = json!({"appointment_id": wished, "patient_id": patient,
+    let asked = Uuid::from_u128(77);
+    let booking = json!({"appointment_id": asked, "patient_id": patient,
         "practitioner_id": doctor, "starts_at": "2026-07-06T08:00:00Z",
         "ends_at": "2026-07-06T08:30:00Z", "modality": "video", "reason": "Husten"});
     let book = "scheduling.book_appointment";
@@ -149,7 +149,7 @@ fn a_request_writes_a_row_in_the_practices_own_words() {
     let booked = line.log.iter().rfind(|it| it.type_name == "scheduling.appointment_booked");
     assert_eq!(booked.unwrap().subject.as_deref(), Some(format!("appointment/{visit}").as_str()));
     assert_eq!(line.replies[0].record_seq, Some(booked.unwrap().seq), "its ETag");
-    // The same again is answered; another wish for the time meets the row, local times and all.
+    // The same again is answered; another command for the time meets the row, local times and all.
     ask(&mut agent, &mut line, 1, book, booking.clone());
     let (word, _) = ask(&mut agent, &mut line, 2, book, booking);
     assert_eq!(word, "slot-taken");

@@ -69,8 +69,8 @@ fn keys_of_several_columns_are_kept_apart_and_named_by_other_rows() {
          format='dd.mm.yyyy HH:MM',zone='Europe/Berlin'}\n",
     );
     let (_agent, line) = connected(&clinic);
-    let of = |thing: &str| {
-        let stated = line.log.iter().filter(|it| it.type_name.ends_with(thing));
+    let of = |resource: &str| {
+        let stated = line.log.iter().filter(|it| it.type_name.ends_with(resource));
         stated.map(|fact| fact.body.clone()).collect::<Vec<_>>()
     };
     let (patients, visits) = (of("patient_snapshot"), of("appointment_snapshot"));

@@ -113,9 +113,9 @@ async fn commands_in_flight_are_carried_out_in_order() {
     for n in 0..16 {
         let starts: Timestamp = "2026-03-02T08:00:00Z".parse().unwrap();
         let (from, to) = (starts.plus_ms(n * 1_800_000), starts.plus_ms((n + 1) * 1_800_000));
-        let mut wish = booking(&from.to_string(), &to.to_string());
-        wish["appointment_id"] = json!(uuid::Uuid::from_u128(n as u128 + 1));
-        link.send(&FromEdge::Request(request(n * 3, &format!("{n}"), BOOK, wish))).await;
+        let mut command = booking(&from.to_string(), &to.to_string());
+        command["appointment_id"] = json!(uuid::Uuid::from_u128(n as u128 + 1));
+        link.send(&FromEdge::Request(request(n * 3, &format!("{n}"), BOOK, command))).await;
     }
     edge.until(&mut link, |edge, link| {
         link.applied == Some(46) && edge.count("requests.request_done") == 16
@@ -223,8 +223,8 @@ async fn an_edge_that_acknowledges_nothing_holds_nobody_up_at_the_desk() {
     let mut edge = FakeEdge::start().await;
     let agent = Running::start(&clinic, &edge);
     let mut link = edge.welcome().await;
-    let wish = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
-    link.send(&FromEdge::Request(request(0, "one", BOOK, wish))).await;
+    let command = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
+    link.send(&FromEdge::Request(request(0, "one", BOOK, command))).await;
     let reply = loop {
         if let FromAgent::Reply(reply) = link.next().await {
             break reply;

@@ -31,9 +31,9 @@ async fn pace_of_one_booking_at_a_time() {
     edge.seeded(&mut link).await;
     let mut times = Vec::new();
     for n in 0..BOOKINGS {
-        let wish = nth_booking(n);
+        let command = nth_booking(n);
         let asked = Instant::now();
-        link.send(&FromEdge::Request(wish)).await;
+        link.send(&FromEdge::Request(command)).await;
         let replies = link.replies.len();
         edge.until(&mut link, |_, link| link.replies.len() > replies).await;
         times.push(asked.elapsed());
@@ -48,9 +48,9 @@ async fn pace_of_one_booking_at_a_time() {
 fn nth_booking(n: i64) -> RequestFrame {
     let first: Timestamp = "2026-03-09T08:00:00Z".parse().unwrap();
     let starts = first.plus_ms((n / 20) * 7 * 86_400_000 + (n % 20) * 1_800_000);
-    let mut wish = booking(&starts.to_string(), &starts.plus_ms(1_800_000).to_string());
-    wish["appointment_id"] = json!(uuid::Uuid::from_u128(n as u128 + 1));
-    request(n, &format!("{n}"), "scheduling.book_appointment", wish)
+    let mut command = booking(&starts.to_string(), &starts.plus_ms(1_800_000).to_string());
+    command["appointment_id"] = json!(uuid::Uuid::from_u128(n as u128 + 1));
+    request(n, &format!("{n}"), "scheduling.book_appointment", command)
 }
 
 /// What the clinic thread alone needs, without sockets and without waiting for the machine's other

@@ -215,9 +215,9 @@ fn a_request_waits_for_whoever_reads() {
         let mut child = practice(&clinic, Pattern::LongRead);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         assert!(lines.any(|line| line.ends_with("reading")));
-        let wish = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
-        let wish = FromEdge::Request(request(1, "one", "scheduling.book_appointment", wish));
-        agent.inbox.send(Inbox::Frame(Box::new(wish))).unwrap();
+        let command = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
+        let command = FromEdge::Request(request(1, "one", "scheduling.book_appointment", command));
+        agent.inbox.send(Inbox::Frame(Box::new(command))).unwrap();
         agent.station.turn(Duration::ZERO).unwrap();
         line.take_now(&agent.inbox);
         assert_eq!(line.replies.len(), 0, "{mode}: it waits");

@@ -209,9 +209,9 @@ fn a_time_that_the_network_shows_is_taken_however_it_is_written_and_however_long
                 [PATIENT, PRACTITIONER, starts, ends],
             )
             .unwrap();
-        let wish = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
-        let wish = request(1, "one", "scheduling.book_appointment", wish);
-        agent.hear(&mut line, vec![FromEdge::Request(wish)]);
+        let command = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
+        let command = request(1, "one", "scheduling.book_appointment", command);
+        agent.hear(&mut line, vec![FromEdge::Request(command)]);
         assert!(line.log.iter().any(|fact| fact.body["starts_at"].is_string()), "{starts:?}");
         assert_eq!(line.replies[0].outcome["reason"], "slot-taken", "{starts:?} {ends:?}");
     }

@@ -25,14 +25,15 @@ async fn a_booking_goes_down_and_comes_back_as_facts_and_a_reply() {
     assert_eq!(edge.count("patients.patient_snapshot"), 2);
     assert_eq!(edge.count("scheduling.working_hours_snapshot"), 1);
 
-    let mut wish = request(
+    let mut command = request(
         41,
         "one",
         "scheduling.book_appointment",
         booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z"),
     );
-    wish.traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
-    link.send(&FromEdge::Request(wish.clone())).await;
+    command.traceparent =
+        Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
+    link.send(&FromEdge::Request(command.clone())).await;
     edge.until(&mut link, |edge, link| {
         link.applied == Some(42) && edge.has("requests.request_done") && !link.replies.is_empty()
     })
@@ -42,7 +43,7 @@ async fn a_booking_goes_down_and_comes_back_as_facts_and_a_reply() {
     assert_eq!(booked.type_name, "scheduling.appointment_booked");
     assert_eq!(booked.body["status"], "booked");
     assert_eq!(booked.causation_id, Some(request_id("one")));
-    assert_eq!(booked.traceparent, wish.traceparent);
+    assert_eq!(booked.traceparent, command.traceparent);
     assert_eq!(done.causation_id, Some(request_id("one")));
     let reply = &link.replies[0];
     assert_eq!(reply.reply_partition, Some(3));

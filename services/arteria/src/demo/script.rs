@@ -207,7 +207,7 @@ fn booking(stage: &Stage<'_>, slot: &Slot) -> Value {
     })
 }
 
-/// A key of its own for each wish: a demo run again must not repeat an older one's requests.
+/// A key of its own for each command: a demo run again must not repeat an older one's requests.
 pub fn key() -> String {
     Uuid::new_v4().to_string()
 }

@@ -108,12 +108,12 @@ impl Fact {
     pub fn observed(&self) -> Result<Observed, serde_json::Error> {
         let (subject, patient_id, body) = match self {
             Self::Invoice(_, it) => (
-                format!("{}/{}", Invoice::THING, it.invoice_id),
+                format!("{}/{}", Invoice::RESOURCE, it.invoice_id),
                 it.patient_id,
                 serde_json::to_value(it)?,
             ),
             Self::Payment(_, it) => (
-                format!("{}/{}", Payment::THING, it.payment_id),
+                format!("{}/{}", Payment::RESOURCE, it.payment_id),
                 it.patient_id,
                 serde_json::to_value(it)?,
             ),

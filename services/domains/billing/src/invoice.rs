@@ -64,7 +64,7 @@ impl Status {
 
 impl Invoice {
     /// The thing's name in mapping files and subjects.
-    pub const THING: &'static str = "invoice";
+    pub const RESOURCE: &'static str = "invoice";
 
     /// What its status means.
     pub fn status(&self) -> Status {

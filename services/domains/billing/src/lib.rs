@@ -12,35 +12,35 @@
 //! | [`invoice`], [`payment`] | the things, each with its `observe` |
 //! | [`facts`] | [`Fact`]: what can have happened |
 //! | [`balance`] | [`Tally`], [`Balance`], [`Statement`]: paid, owed, not counted |
-//! | [`wishes`] | what may be asked, and [`Command`], the only list |
+//! | [`commands`] | what may be asked, and [`Command`], the only list |
 //! | [`rules`] | what a field obeys by itself |
 //! | [`till`] | `gather` and `decide` |
 //! | [`public`] | what analysts and integrators learn |
-//! | [`refusal`] | [`Refused`] and [`PROBLEMS`] |
+//! | [`rejection`] | [`BillingRejection`] and [`PROBLEMS`] |
 #![deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)]
 
 pub mod balance;
+pub mod commands;
 pub mod facts;
 pub mod invoice;
 pub mod money;
 pub mod payment;
 pub mod public;
-pub mod refusal;
+pub mod rejection;
 pub mod rules;
 mod schemas;
 pub mod till;
-pub mod wishes;
 
 pub use balance::{Balance, Statement, Tally, Uncounted};
+pub use commands::{Command, RecordPayment, RefundPayment};
 pub use facts::{Fact, InvoiceFact, PaymentFact};
 pub use invoice::{Invoice, Status};
 pub use money::Currency;
 pub use payment::Payment;
-pub use refusal::{PROBLEMS, Refused};
-pub use wishes::{Command, RecordPayment, RefundPayment};
+pub use rejection::{BillingRejection, PROBLEMS};
 
 use kit_event::{
-    Domain, Granted, Observed, PublicEvent, Records, Refusal, SchemaSource, Timestamp,
+    Domain, Granted, Observed, PublicEvent, Records, Rejection, SchemaSource, Timestamp,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -55,28 +55,28 @@ impl Domain for Billing {
         "billing"
     }
 
-    fn things(&self) -> &'static [&'static str] {
-        &[Invoice::THING, Payment::THING]
+    fn resources(&self) -> &'static [&'static str] {
+        &[Invoice::RESOURCE, Payment::RESOURCE]
     }
 
     fn observe(
         &self,
-        thing: &str,
+        resource: &str,
         before: Option<&Value>,
         after: Option<&Value>,
     ) -> Result<Vec<Observed>, serde_json::Error> {
-        let facts = match thing {
-            Invoice::THING => invoice::observe(row(before)?.as_ref(), row(after)?.as_ref()),
-            Payment::THING => payment::observe(row(before)?.as_ref(), row(after)?.as_ref()),
+        let facts = match resource {
+            Invoice::RESOURCE => invoice::observe(row(before)?.as_ref(), row(after)?.as_ref()),
+            Payment::RESOURCE => payment::observe(row(before)?.as_ref(), row(after)?.as_ref()),
             _ => vec![],
         };
         facts.iter().map(Fact::observed).collect()
     }
 
-    fn snapshot(&self, thing: &str, state: &Value) -> Result<Observed, serde_json::Error> {
-        let fact = match thing {
-            Invoice::THING => Fact::Invoice(InvoiceFact::Snapshot, Invoice::deserialize(state)?),
-            Payment::THING => Fact::Payment(PaymentFact::Snapshot, Payment::deserialize(state)?),
+    fn snapshot(&self, resource: &str, state: &Value) -> Result<Observed, serde_json::Error> {
+        let fact = match resource {
+            Invoice::RESOURCE => Fact::Invoice(InvoiceFact::Snapshot, Invoice::deserialize(state)?),
+            Payment::RESOURCE => Fact::Payment(PaymentFact::Snapshot, Payment::deserialize(state)?),
             other => {
                 return Err(serde::de::Error::custom(format!("billing knows no thing {other}")));
             }
@@ -84,7 +84,7 @@ impl Domain for Billing {
         fact.observed()
     }
 
-    fn wishes(&self) -> &'static [&'static str] {
+    fn commands(&self) -> &'static [&'static str] {
         Command::TYPES
     }
 
@@ -94,10 +94,10 @@ impl Domain for Billing {
         body: &Value,
         records: &dyn Records,
         now: Timestamp,
-    ) -> Result<Granted, Refusal> {
-        let wish = Command::read(type_name, body)?;
-        let held = till::gather(&wish, records)?;
-        Ok(till::decide(&wish, &held, now)?)
+    ) -> Result<Granted, Rejection> {
+        let command = Command::read(type_name, body)?;
+        let held = till::gather(&command, records)?;
+        Ok(till::decide(&command, &held, now)?)
     }
 
     fn schemas(&self) -> Vec<SchemaSource> {

@@ -50,7 +50,7 @@ const REFUND_OF: &str = "refund:";
 
 impl Payment {
     /// The thing's name in mapping files and subjects.
-    pub const THING: &'static str = "payment";
+    pub const RESOURCE: &'static str = "payment";
 
     /// The reference of a refund of `payment_id`.
     pub fn refund_reference(payment_id: Uuid, note: Option<&str>) -> String {

@@ -3,8 +3,8 @@
 
 use kit_event::FieldProblem;
 
+use crate::commands::{Command, RecordPayment, RefundPayment};
 use crate::money::Currency;
-use crate::wishes::{Command, RecordPayment, RefundPayment};
 
 /// The greatest amount that may be asked for, in minor units. Ten trillion of a currency with two
 /// decimals is more than any invoice, and every JSON reader holds it exactly (below 2^53).
@@ -25,8 +25,8 @@ impl Command {
     /// Every field that breaks its rule.
     pub fn validate(&self) -> Result<(), Vec<FieldProblem>> {
         match self {
-            Self::Record(wish) => wish.validate(),
-            Self::Refund(wish) => wish.validate(),
+            Self::Record(command) => command.validate(),
+            Self::Refund(command) => command.validate(),
         }
     }
 }

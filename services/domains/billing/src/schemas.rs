@@ -3,8 +3,8 @@
 use kit_event::SchemaSource;
 use utoipa::PartialSchema;
 
+use crate::commands::{Command, RecordPayment, RefundPayment};
 use crate::facts::{InvoiceFact, PaymentFact};
-use crate::wishes::{Command, RecordPayment, RefundPayment};
 use crate::{Invoice, Payment};
 
 pub(crate) fn all() -> Vec<SchemaSource> {
@@ -19,15 +19,15 @@ pub(crate) fn all() -> Vec<SchemaSource> {
 }
 
 fn asked() -> [SchemaSource; 2] {
-    let wish =
+    let command =
         |type_name, doc, schema| SchemaSource { type_name, version: Command::VERSION, doc, schema };
     [
-        wish(
+        command(
             RecordPayment::TYPE,
             "Asks the unit to enter a payment for an invoice.",
             RecordPayment::schema(),
         ),
-        wish(
+        command(
             RefundPayment::TYPE,
             "Asks the unit to enter that a payment was given back.",
             RefundPayment::schema(),

@@ -1,22 +1,24 @@
-//! The till: wishes about money, and the one place that grants or refuses them.
+//! The till: commands about money, and the one place that grants or refuses them.
 //!
 //! The unit is the only writer of its payments, so a decision needs no lock: [`gather`] reads the
 //! rows inside the transaction that will hold the payment, the desk's of a moment ago among them,
 //! and [`decide`] grants no more than they leave owed. Nothing here reads a clock.
 
-use kit_event::{Filter, Granted, RecordRef, Records, Refusal, RowChange, RowOperation, Timestamp};
+use kit_event::{
+    Filter, Granted, RecordRef, Records, Rejection, RowChange, RowOperation, Timestamp,
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::balance::{Owed, Tally};
+use crate::commands::{Command, RecordPayment, RefundPayment};
 use crate::invoice::{Invoice, Status};
 use crate::money::Currency;
 use crate::payment::Payment;
-use crate::refusal::Refused;
-use crate::wishes::{Command, RecordPayment, RefundPayment};
+use crate::rejection::BillingRejection;
 
-/// What the unit's rows say about a wish.
+/// What the unit's rows say about a command.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Till {
     /// Whether the new payment's id is taken.
@@ -33,17 +35,17 @@ pub struct Till {
 ///
 /// # Errors
 /// The clinic database did not answer.
-pub fn gather(wish: &Command, records: &dyn Records) -> Result<Till, Refusal> {
-    let taken: Option<Payment> = one(records, Payment::THING, &wish.new_payment_id())?;
+pub fn gather(command: &Command, records: &dyn Records) -> Result<Till, Rejection> {
+    let taken: Option<Payment> = one(records, Payment::RESOURCE, &command.new_payment_id())?;
     let is_taken = taken.is_some();
-    match wish {
-        Command::Record(wish) => {
-            let invoice = one(records, Invoice::THING, &wish.invoice_id)?;
-            let payments = payments_for(records, wish.invoice_id)?;
+    match command {
+        Command::Record(command) => {
+            let invoice = one(records, Invoice::RESOURCE, &command.invoice_id)?;
+            let payments = payments_for(records, command.invoice_id)?;
             Ok(Till { is_taken, invoice, payment: None, payments })
         }
-        Command::Refund(wish) => {
-            let payment: Option<Payment> = one(records, Payment::THING, &wish.payment_id)?;
+        Command::Refund(command) => {
+            let payment: Option<Payment> = one(records, Payment::RESOURCE, &command.payment_id)?;
             let payments = match payment.as_ref().and_then(|payment| payment.invoice_id) {
                 Some(invoice_id) => payments_for(records, invoice_id)?,
                 None => vec![],
@@ -55,63 +57,67 @@ pub fn gather(wish: &Command, records: &dyn Records) -> Result<Till, Refusal> {
 
 fn one<T: DeserializeOwned>(
     records: &dyn Records,
-    thing: &str,
+    resource: &str,
     id: &Uuid,
-) -> Result<Option<T>, Refusal> {
-    let stored = records.get(thing, id)?;
-    stored.map(|stored| read(thing, &stored.state)).transpose()
+) -> Result<Option<T>, Rejection> {
+    let stored = records.get(resource, id)?;
+    stored.map(|stored| read(resource, &stored.state)).transpose()
 }
 
-fn payments_for(records: &dyn Records, invoice_id: Uuid) -> Result<Vec<Payment>, Refusal> {
+fn payments_for(records: &dyn Records, invoice_id: Uuid) -> Result<Vec<Payment>, Rejection> {
     let of_invoice = [Filter::Equals("invoice_id", json!(invoice_id))];
-    let rows = records.find(Payment::THING, &of_invoice)?;
-    rows.iter().map(|row| read(Payment::THING, row)).collect()
+    let rows = records.find(Payment::RESOURCE, &of_invoice)?;
+    rows.iter().map(|row| read(Payment::RESOURCE, row)).collect()
 }
 
 /// Reads a state as its thing. The mapping made it, so that a failure is a defect of the mapping;
 /// the state itself stays out of the message.
-fn read<T: DeserializeOwned>(thing: &str, state: &Value) -> Result<T, Refusal> {
+fn read<T: DeserializeOwned>(resource: &str, state: &Value) -> Result<T, Rejection> {
     T::deserialize(state)
-        .map_err(|_| Refusal::agent_failed(format!("a record does not read as {thing}")))
+        .map_err(|_| Rejection::agent_failed(format!("a record does not read as {resource}")))
 }
 
-/// Grants or refuses a wish against the rows as they stand.
+/// Grants or refuses a command against the rows as they stand.
 ///
 /// # Errors
-/// The refusal.
-pub fn decide(wish: &Command, till: &Till, now: Timestamp) -> Result<Granted, Refused> {
-    wish.validate().map_err(|problems| Refused::FieldRules { problems })?;
+/// The rejection.
+pub fn decide(command: &Command, till: &Till, now: Timestamp) -> Result<Granted, BillingRejection> {
+    command.validate().map_err(|problems| BillingRejection::FieldRules { problems })?;
     if till.is_taken {
-        return Err(Refused::PaymentExists { payment_id: wish.new_payment_id() });
+        return Err(BillingRejection::PaymentExists { payment_id: command.new_payment_id() });
     }
-    match wish {
-        Command::Record(wish) => record(wish, till, now),
-        Command::Refund(wish) => refund(wish, till, now),
+    match command {
+        Command::Record(command) => record(command, till, now),
+        Command::Refund(command) => refund(command, till, now),
     }
 }
 
-fn record(wish: &RecordPayment, till: &Till, now: Timestamp) -> Result<Granted, Refused> {
-    let invoice_id = wish.invoice_id;
-    let invoice = till.invoice.as_ref().ok_or(Refused::InvoiceUnknown { invoice_id })?;
+fn record(
+    command: &RecordPayment,
+    till: &Till,
+    now: Timestamp,
+) -> Result<Granted, BillingRejection> {
+    let invoice_id = command.invoice_id;
+    let invoice = till.invoice.as_ref().ok_or(BillingRejection::InvoiceUnknown { invoice_id })?;
     // Of another patient's invoice an asker who is confined to one learns nothing.
-    if wish.patient_id.is_some() && wish.patient_id != invoice.patient_id {
-        return Err(Refused::InvoiceUnknown { invoice_id });
+    if command.patient_id.is_some() && command.patient_id != invoice.patient_id {
+        return Err(BillingRejection::InvoiceUnknown { invoice_id });
     }
     if invoice.status() == Status::Voided {
-        return Err(Refused::InvoiceVoided { invoice_id });
+        return Err(BillingRejection::InvoiceVoided { invoice_id });
     }
     let tally = Tally::of(&till.payments);
     if tally.is_uncertain() {
-        return Err(Refused::PaymentUnreadable { invoice_id });
+        return Err(BillingRejection::PaymentUnreadable { invoice_id });
     }
     let owed = Owed::of(invoice, &tally)
-        .map_err(|missing| Refused::BalanceUnknown { invoice_id, missing })?;
-    if Currency::of(Some(&wish.currency)) != Some(owed.currency) {
-        return Err(Refused::CurrencyMismatch { wanted: owed.currency });
+        .map_err(|missing| BillingRejection::BalanceUnknown { invoice_id, missing })?;
+    if Currency::of(Some(&command.currency)) != Some(owed.currency) {
+        return Err(BillingRejection::CurrencyMismatch { wanted: owed.currency });
     }
-    if i128::from(wish.amount_minor) > owed.balance {
-        return Err(Refused::AmountExceedsBalance {
-            amount_minor: wish.amount_minor,
+    if i128::from(command.amount_minor) > owed.balance {
+        return Err(BillingRejection::AmountExceedsBalance {
+            amount_minor: command.amount_minor,
             balance_minor: owed.balance,
             currency: owed.currency,
         });
@@ -120,25 +126,30 @@ fn record(wish: &RecordPayment, till: &Till, now: Timestamp) -> Result<Granted, 
         ("invoice_id", json!(invoice_id)),
         ("paid_at", json!(now)),
         ("currency", json!(owed.currency.to_string())),
-        ("amount_minor", json!(wish.amount_minor)),
+        ("amount_minor", json!(command.amount_minor)),
     ];
-    fields.extend(wish.method.as_ref().map(|method| ("method", json!(method))));
-    fields.extend(wish.reference.as_ref().map(|reference| ("reference", json!(reference))));
-    Ok(granted(wish.payment_id, fields))
+    fields.extend(command.method.as_ref().map(|method| ("method", json!(method))));
+    fields.extend(command.reference.as_ref().map(|reference| ("reference", json!(reference))));
+    Ok(granted(command.payment_id, fields))
 }
 
-fn refund(wish: &RefundPayment, till: &Till, now: Timestamp) -> Result<Granted, Refused> {
-    let payment_id = wish.payment_id;
-    let payment = till.payment.as_ref().ok_or(Refused::PaymentUnknown { payment_id })?;
+fn refund(
+    command: &RefundPayment,
+    till: &Till,
+    now: Timestamp,
+) -> Result<Granted, BillingRejection> {
+    let payment_id = command.payment_id;
+    let payment = till.payment.as_ref().ok_or(BillingRejection::PaymentUnknown { payment_id })?;
     let currency = Currency::of(payment.currency.as_deref());
     let (Some(invoice_id), Some(currency), Some(amount)) =
         (payment.invoice_id, currency, payment.amount_minor.filter(|amount| *amount > 0))
     else {
-        return Err(Refused::NotRefundable { payment_id });
+        return Err(BillingRejection::NotRefundable { payment_id });
     };
     let left = left_of(payment, amount, currency, till);
-    let back = wish.amount_minor.map_or(left, i128::from);
-    let exceeds = Refused::RefundExceedsPayment { payment_id, left_minor: left.max(0), currency };
+    let back = command.amount_minor.map_or(left, i128::from);
+    let exceeds =
+        BillingRejection::RefundExceedsPayment { payment_id, left_minor: left.max(0), currency };
     if back <= 0 || back > left {
         return Err(exceeds);
     }
@@ -149,10 +160,10 @@ fn refund(wish: &RefundPayment, till: &Till, now: Timestamp) -> Result<Granted, 
         ("paid_at", json!(now)),
         ("currency", json!(currency.to_string())),
         ("amount_minor", json!(-back)),
-        ("reference", json!(Payment::refund_reference(payment_id, wish.reference.as_deref()))),
+        ("reference", json!(Payment::refund_reference(payment_id, command.reference.as_deref()))),
     ];
     fields.extend(payment.method.as_ref().map(|method| ("method", json!(method))));
-    Ok(granted(wish.refund_id, fields))
+    Ok(granted(command.refund_id, fields))
 }
 
 /// What can still be given back of a payment: it less the refunds that name it, and never more than
@@ -168,7 +179,7 @@ fn left_of(payment: &Payment, amount: i64, currency: Currency, till: &Till) -> i
 }
 
 fn granted(id: Uuid, fields: Vec<(&'static str, Value)>) -> Granted {
-    let record = RecordRef { thing: Payment::THING, id };
+    let record = RecordRef { resource: Payment::RESOURCE, id };
     let fields: Map<_, _> =
         fields.into_iter().map(|(field, value)| (field.to_owned(), value)).collect();
     let operation = RowOperation::Insert;

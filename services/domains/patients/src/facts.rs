@@ -73,7 +73,7 @@ impl Fact {
         Ok(Observed {
             type_name: kind.type_name(),
             version: kind.version(),
-            subject: format!("{}/{}", Patient::THING, patient.patient_id),
+            subject: format!("{}/{}", Patient::RESOURCE, patient.patient_id),
             patient_id: Some(patient.patient_id),
             body: serde_json::to_value(patient)?,
         })

@@ -2,7 +2,7 @@
 //!
 //! A patient here is *one registration in one unit*; a person with several is somebody else's
 //! business. The crate is pure: [`observe`] names what happened between two versions of a row,
-//! whoever wrote it, and [`registration::decide`] grants or refuses a wish against the records as
+//! whoever wrote it, and [`registration::decide`] grants or refuses a command against the records as
 //! they stand. It must never know SQL, sockets, Kafka, the time, or how an id is made: records, now
 //! and ids are arguments.
 //!
@@ -10,30 +10,30 @@
 //! |---|---|
 //! | [`patient`] | [`Patient`], the thing, and [`observe`] |
 //! | [`facts`] | [`Fact`]: what can have happened |
-//! | [`wishes`] | [`RegisterPatient`], [`UpdatePatient`], and [`Command`], their only list |
+//! | [`commands`] | [`RegisterPatient`], [`UpdatePatient`], and [`Command`], their only list |
 //! | [`rules`] | what a field obeys by itself |
 //! | [`registration`], [`merge`] | `gather` and `decide` |
 //! | [`public`] | what analysts and integrators learn |
-//! | [`refusal`] | [`Refused`] and [`PROBLEMS`] |
+//! | [`rejection`] | [`PatientRejection`] and [`PROBLEMS`] |
 #![deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)]
 
+pub mod commands;
 pub mod facts;
 pub mod merge;
 pub mod patient;
 pub mod public;
-pub mod refusal;
 pub mod registration;
+pub mod rejection;
 pub mod rules;
-pub mod wishes;
 
+pub use commands::{Command, RegisterPatient, UpdatePatient};
 pub use facts::{Fact, PatientFact};
 pub use merge::MergePatients;
 pub use patient::{Patient, observe};
-pub use refusal::{PROBLEMS, Refused};
-pub use wishes::{Command, RegisterPatient, UpdatePatient};
+pub use rejection::{PROBLEMS, PatientRejection};
 
 use kit_event::{
-    Domain, Granted, Observed, PublicEvent, Records, Refusal, SchemaSource, Timestamp,
+    Domain, Granted, Observed, PublicEvent, Records, Rejection, SchemaSource, Timestamp,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -48,17 +48,17 @@ impl Domain for Patients {
         "patients"
     }
 
-    fn things(&self) -> &'static [&'static str] {
-        &[Patient::THING]
+    fn resources(&self) -> &'static [&'static str] {
+        &[Patient::RESOURCE]
     }
 
     fn observe(
         &self,
-        thing: &str,
+        resource: &str,
         before: Option<&Value>,
         after: Option<&Value>,
     ) -> Result<Vec<Observed>, serde_json::Error> {
-        if thing != Patient::THING {
+        if resource != Patient::RESOURCE {
             return Ok(vec![]);
         }
         let before = before.map(Patient::deserialize).transpose()?;
@@ -66,14 +66,14 @@ impl Domain for Patients {
         observe(before.as_ref(), after.as_ref()).iter().map(Fact::observed).collect()
     }
 
-    fn snapshot(&self, thing: &str, state: &Value) -> Result<Observed, serde_json::Error> {
-        if thing != Patient::THING {
-            return Err(serde::de::Error::custom(format!("patients knows no thing {thing}")));
+    fn snapshot(&self, resource: &str, state: &Value) -> Result<Observed, serde_json::Error> {
+        if resource != Patient::RESOURCE {
+            return Err(serde::de::Error::custom(format!("patients knows no thing {resource}")));
         }
         Fact::Patient(PatientFact::Snapshot, Patient::deserialize(state)?).observed()
     }
 
-    fn wishes(&self) -> &'static [&'static str] {
+    fn commands(&self) -> &'static [&'static str] {
         Command::TYPES
     }
 
@@ -83,10 +83,10 @@ impl Domain for Patients {
         body: &Value,
         records: &dyn Records,
         now: Timestamp,
-    ) -> Result<Granted, Refusal> {
-        let wish = Command::read(type_name, body)?;
-        let register = registration::gather(&wish, records)?;
-        Ok(registration::decide(&wish, &register, now)?)
+    ) -> Result<Granted, Rejection> {
+        let command = Command::read(type_name, body)?;
+        let register = registration::gather(&command, records)?;
+        Ok(registration::decide(&command, &register, now)?)
     }
 
     fn schemas(&self) -> Vec<SchemaSource> {
@@ -96,7 +96,7 @@ impl Domain for Patients {
             doc: kind.doc(),
             schema: Patient::schema(),
         });
-        let wish = |type_name, doc, schema| SchemaSource {
+        let command = |type_name, doc, schema| SchemaSource {
             type_name,
             version: Command::VERSION,
             doc,
@@ -104,17 +104,17 @@ impl Domain for Patients {
         };
         facts
             .chain([
-                wish(
+                command(
                     RegisterPatient::TYPE,
                     "Asks the unit to register a patient.",
                     RegisterPatient::schema(),
                 ),
-                wish(
+                command(
                     UpdatePatient::TYPE,
                     "Asks the unit to change named fields of a registration.",
                     UpdatePatient::schema(),
                 ),
-                wish(
+                command(
                     MergePatients::TYPE,
                     "Asks the unit to merge a registration into another of the same person.",
                     MergePatients::schema(),

@@ -1,10 +1,10 @@
 //! Merging: two registrations of one person become one, at the practice and for everybody.
 //!
 //! The practice's own software says how: a column of the merged registration names the one that
-//! stays. Where a practice keeps no such column nothing can be merged, and the wish is refused.
+//! stays. Where a practice keeps no such column nothing can be merged, and the command is refused.
 
 use kit_event::{
-    Filter, Granted, RecordRef, Records, Refusal, RowChange, RowOperation, Stored, UnitSeq,
+    Filter, Granted, RecordRef, Records, Rejection, RowChange, RowOperation, Stored, UnitSeq,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::Patient;
-use crate::refusal::Refused;
+use crate::rejection::PatientRejection;
 
 /// The field that names the registration that stays.
 pub const MERGED_INTO: &str = "merged_into";
@@ -57,19 +57,19 @@ pub const TAKEN_ALONG_MAX: usize = 100;
 ///
 /// # Errors
 /// The clinic database did not answer.
-pub fn gather(wish: &MergePatients, records: &dyn Records) -> Result<Both, Refusal> {
-    let is_kept = records.writes(Patient::THING, MERGED_INTO);
+pub fn gather(command: &MergePatients, records: &dyn Records) -> Result<Both, Rejection> {
+    let is_kept = records.writes(Patient::RESOURCE, MERGED_INTO);
     let mut both = Both {
-        from: records.get(Patient::THING, &wish.patient_id)?,
-        into: records.get(Patient::THING, &wish.into_patient_id)?,
+        from: records.get(Patient::RESOURCE, &command.patient_id)?,
+        into: records.get(Patient::RESOURCE, &command.into_patient_id)?,
         merged_before: vec![],
         is_kept,
     };
     if is_kept && both.from.is_some() {
-        let into_from = [Filter::Equals(MERGED_INTO, json!(wish.patient_id))];
-        let rows = records.find(Patient::THING, &into_from)?;
+        let into_from = [Filter::Equals(MERGED_INTO, json!(command.patient_id))];
+        let rows = records.find(Patient::RESOURCE, &into_from)?;
         let ids = rows.iter().filter_map(|row| row["patient_id"].as_str()?.parse().ok());
-        both.merged_before = ids.filter(|id| *id != wish.patient_id).collect();
+        both.merged_before = ids.filter(|id| *id != command.patient_id).collect();
     }
     Ok(both)
 }
@@ -79,36 +79,38 @@ pub fn gather(wish: &MergePatients, records: &dyn Records) -> Result<Both, Refus
 /// stays. A desk may make one; the next merge of its end takes it along.
 ///
 /// # Errors
-/// The refusal.
-pub fn decide(wish: &MergePatients, both: &Both) -> Result<Granted, Refused> {
-    let (patient_id, into_patient_id) = (wish.patient_id, wish.into_patient_id);
+/// The rejection.
+pub fn decide(command: &MergePatients, both: &Both) -> Result<Granted, PatientRejection> {
+    let (patient_id, into_patient_id) = (command.patient_id, command.into_patient_id);
     if !both.is_kept {
-        return Err(Refused::MergeUnsupported);
+        return Err(PatientRejection::MergeUnsupported);
     }
     if patient_id == into_patient_id {
-        return Err(Refused::MergeWithItself { patient_id });
+        return Err(PatientRejection::MergeWithItself { patient_id });
     }
-    let Some(from) = &both.from else { return Err(Refused::PatientUnknown { patient_id }) };
-    let Some(into) = &both.into else {
-        return Err(Refused::MergeTargetUnknown { patient_id: into_patient_id });
+    let Some(from) = &both.from else {
+        return Err(PatientRejection::PatientUnknown { patient_id });
     };
-    if let Some(expected) = wish.if_match
+    let Some(into) = &both.into else {
+        return Err(PatientRejection::MergeTargetUnknown { patient_id: into_patient_id });
+    };
+    if let Some(expected) = command.if_match
         && from.seq != Some(expected)
     {
-        return Err(Refused::ChangedMeanwhile { expected, found: from.seq });
+        return Err(PatientRejection::ChangedMeanwhile { expected, found: from.seq });
     }
     if is_merged(from, patient_id) {
-        return Err(Refused::AlreadyMerged { patient_id });
+        return Err(PatientRejection::AlreadyMerged { patient_id });
     }
     if is_merged(into, into_patient_id) {
-        return Err(Refused::AlreadyMerged { patient_id: into_patient_id });
+        return Err(PatientRejection::AlreadyMerged { patient_id: into_patient_id });
     }
     if both.merged_before.len() > TAKEN_ALONG_MAX {
-        return Err(Refused::TooManyMerged { patient_id });
+        return Err(PatientRejection::TooManyMerged { patient_id });
     }
     let merged = [&patient_id].into_iter().chain(&both.merged_before);
     let changes = merged.map(|id| merged_away(*id, into_patient_id)).collect();
-    Ok(Granted { changes, record: RecordRef { thing: Patient::THING, id: patient_id } })
+    Ok(Granted { changes, record: RecordRef { resource: Patient::RESOURCE, id: patient_id } })
 }
 
 /// A practice may name the registration itself where it was merged into no other.
@@ -119,7 +121,7 @@ fn is_merged(stored: &Stored, own: Uuid) -> bool {
 
 fn merged_away(id: Uuid, into: Uuid) -> RowChange {
     RowChange {
-        record: RecordRef { thing: Patient::THING, id },
+        record: RecordRef { resource: Patient::RESOURCE, id },
         operation: RowOperation::Update,
         fields: Map::from_iter([(MERGED_INTO.to_owned(), json!(into))]),
     }

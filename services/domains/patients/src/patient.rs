@@ -68,7 +68,7 @@ pub struct Patient {
 
 impl Patient {
     /// The thing's name in mapping files and subjects.
-    pub const THING: &'static str = "patient";
+    pub const RESOURCE: &'static str = "patient";
 
     /// Whether the unit still sees this patient: so it does, until somebody says no.
     pub fn is_active(&self) -> bool {

@@ -7,7 +7,7 @@
 use kit_event::{Date, FieldProblem};
 use serde_json::Value;
 
-use crate::wishes::{Command, RegisterPatient, UpdatePatient};
+use crate::commands::{Command, RegisterPatient, UpdatePatient};
 
 /// Names are longer than forms think; 200 characters hold every one that we have met.
 pub const NAME_CHARS_MAX: usize = 200;
@@ -36,8 +36,8 @@ impl Command {
     /// Every field that breaks its rule.
     pub fn validate(&self) -> Result<(), Vec<FieldProblem>> {
         match self {
-            Self::Register(wish) => wish.validate(),
-            Self::Update(wish) => wish.validate(),
+            Self::Register(command) => command.validate(),
+            Self::Update(command) => command.validate(),
             // Two ids: nothing that a rule by itself could say.
             Self::Merge(_) => Ok(()),
         }
@@ -124,7 +124,7 @@ fn plain(value: &str, chars_max: usize) -> Option<String> {
     }
 }
 
-/// Only what can be seen without the records: both dates are in the wish.
+/// Only what can be seen without the records: both dates are in the command.
 fn dates(birth: Option<Date>, death: Option<Date>, problems: &mut Vec<FieldProblem>) {
     if let (Some(birth), Some(death)) = (birth, death)
         && death < birth

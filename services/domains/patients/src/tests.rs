@@ -30,14 +30,14 @@ impl Clinic {
 }
 
 impl Records for Clinic {
-    fn get(&self, thing: &str, id: &Uuid) -> Result<Option<Stored>, RecordsError> {
-        assert_eq!(thing, Patient::THING);
+    fn get(&self, resource: &str, id: &Uuid) -> Result<Option<Stored>, RecordsError> {
+        assert_eq!(resource, Patient::RESOURCE);
         let found = self.0.iter().find(|(state, _)| state["patient_id"] == json!(id));
         Ok(found.map(|(state, seq)| Stored { state: state.clone(), seq: *seq }))
     }
 
-    fn find(&self, thing: &str, filters: &[Filter]) -> Result<Vec<Value>, RecordsError> {
-        assert_eq!(thing, Patient::THING);
+    fn find(&self, resource: &str, filters: &[Filter]) -> Result<Vec<Value>, RecordsError> {
+        assert_eq!(resource, Patient::RESOURCE);
         let passes = |state: &Value| filters.iter().all(|filter| filter.passes(state));
         Ok(self.0.iter().map(|(state, _)| state.clone()).filter(passes).collect())
     }
@@ -51,11 +51,11 @@ fn registration() -> Value {
     json!({"patient_id": id(1), "family_name": "Sousa", "birth_date": "1980-12-31", "mrn": "77"})
 }
 
-fn register(body: &Value, clinic: &Clinic) -> Result<Granted, Refusal> {
+fn register(body: &Value, clinic: &Clinic) -> Result<Granted, Rejection> {
     Patients.decide(RegisterPatient::TYPE, body, clinic, now())
 }
 
-fn update(body: &Value, clinic: &Clinic) -> Result<Granted, Refusal> {
+fn update(body: &Value, clinic: &Clinic) -> Result<Granted, Rejection> {
     Patients.decide(UpdatePatient::TYPE, body, clinic, now())
 }
 
@@ -70,7 +70,7 @@ fn a_registration_is_one_new_row_that_is_active() {
     let [change] = granted.changes.as_slice() else { panic!("one row") };
     assert_eq!(change.operation, RowOperation::Insert);
     assert_eq!(change.record, granted.record);
-    assert_eq!((granted.record.thing, granted.record.id), ("patient", id(1)));
+    assert_eq!((granted.record.resource, granted.record.id), ("patient", id(1)));
     let row = json!({"mrn": "77", "family_name": "Sousa", "birth_date": "1980-12-31",
         "active": true});
     assert_eq!(Value::Object(change.fields.clone()), row);
@@ -79,9 +79,9 @@ fn a_registration_is_one_new_row_that_is_active() {
 #[test]
 fn an_mrn_is_given_once_in_a_unit_even_to_the_inactive() {
     let clinic = Clinic::with(json!({"patient_id": id(2), "mrn": "77", "active": false}));
-    let refusal = register(&registration(), &clinic).unwrap_err();
-    assert_eq!(refusal.slug, "duplicate-mrn");
-    assert!(!refusal.detail.contains(&id(2).to_string()), "never whose it is");
+    let rejection = register(&registration(), &clinic).unwrap_err();
+    assert_eq!(rejection.slug, "duplicate-mrn");
+    assert!(!rejection.detail.contains(&id(2).to_string()), "never whose it is");
     let other = with(registration(), "mrn", json!("78"));
     assert!(register(&other, &clinic).is_ok());
     let without = with(registration(), "mrn", Value::Null);
@@ -100,14 +100,14 @@ fn nobody_is_born_tomorrow_but_today_began_first_in_the_pacific() {
     let born = |date: &str| with(registration(), "birth_date", json!(date));
     assert!(register(&born("2026-03-01"), &Clinic::default()).is_ok());
     assert!(register(&born("2026-03-02"), &Clinic::default()).is_ok(), "Kiritimati has it");
-    let refusal = register(&born("2026-03-03"), &Clinic::default()).unwrap_err();
-    assert_eq!(refusal.slug, "birth-date-in-future");
+    let rejection = register(&born("2026-03-03"), &Clinic::default()).unwrap_err();
+    assert_eq!(rejection.slug, "birth-date-in-future");
 }
 
 #[test]
 fn an_id_that_is_taken_is_refused_and_not_overwritten() {
-    let refusal = register(&registration(), &Clinic::with(registration())).unwrap_err();
-    assert_eq!(refusal.slug, "patient-exists");
+    let rejection = register(&registration(), &Clinic::with(registration())).unwrap_err();
+    assert_eq!(rejection.slug, "patient-exists");
 }
 
 #[test]
@@ -136,8 +136,8 @@ fn an_update_of_nobody_is_refused() {
 #[test]
 fn a_record_changed_meanwhile_is_left_as_it_is() {
     let ask = |seq: &str| {
-        let wish = json!({"patient_id": id(1), "fields": ["city"], "city": "Porto"});
-        with(wish, "if_match", json!(seq))
+        let command = json!({"patient_id": id(1), "fields": ["city"], "city": "Porto"});
+        with(command, "if_match", json!(seq))
     };
     let mut clinic = Clinic::with(registration());
     assert!(update(&ask("1-7"), &clinic).is_ok());
@@ -159,7 +159,7 @@ fn death_does_not_come_before_birth_as_either_stands() {
 }
 
 #[test]
-fn a_wish_names_every_field_that_breaks_a_rule() {
+fn a_command_names_every_field_that_breaks_a_rule() {
     let long = "x".repeat(rules::CITY_CHARS_MAX + 1);
     for (field, value) in [
         ("family_name", json!(" ")),
@@ -171,21 +171,21 @@ fn a_wish_names_every_field_that_breaks_a_rule() {
         ("deceased_on", json!("1970-01-01")),
     ] {
         let body = with(registration(), field, value);
-        let wish = Command::read(RegisterPatient::TYPE, &body).unwrap();
-        let problems = wish.validate().unwrap_err();
+        let command = Command::read(RegisterPatient::TYPE, &body).unwrap();
+        let problems = command.validate().unwrap_err();
         assert_eq!(problems.len(), 1, "{field}");
         assert_eq!(problems[0].field, field);
-        let refusal = register(&body, &Clinic::default()).unwrap_err();
-        assert_eq!(refusal.slug, "field-rules");
-        assert!(refusal.detail.contains(field));
+        let rejection = register(&body, &Clinic::default()).unwrap_err();
+        assert_eq!(rejection.slug, "field-rules");
+        assert!(rejection.detail.contains(field));
     }
 }
 
 #[test]
 fn an_update_names_what_it_changes_and_empties_no_name() {
     let problems = |body: Value| {
-        let wish = Command::read(UpdatePatient::TYPE, &body).unwrap();
-        wish.validate().err().into_iter().flatten().map(|it| it.field).collect::<Vec<_>>()
+        let command = Command::read(UpdatePatient::TYPE, &body).unwrap();
+        command.validate().err().into_iter().flatten().map(|it| it.field).collect::<Vec<_>>()
     };
     let id = id(1);
     assert_eq!(problems(json!({"patient_id": id, "fields": ["blood"]})), ["blood"]);
@@ -195,7 +195,7 @@ fn an_update_names_what_it_changes_and_empties_no_name() {
 }
 
 #[test]
-fn wishes_are_read_strictly() {
+fn commands_are_read_strictly() {
     let read = |body: Value| Command::read(RegisterPatient::TYPE, &body).unwrap_err().slug;
     assert_eq!(read(with(registration(), "shoe_size", json!(43))), "request-malformed");
     assert_eq!(read(with(registration(), "family_name", json!(5))), "request-malformed");
@@ -207,14 +207,14 @@ fn wishes_are_read_strictly() {
 }
 
 #[test]
-fn every_wish_that_is_listed_is_read_and_every_field_can_be_named() {
+fn every_command_that_is_listed_is_read_and_every_field_can_be_named() {
     for type_name in Command::TYPES {
         let slug = Command::read(type_name, &json!({})).unwrap_err().slug;
         assert_eq!(slug, "request-malformed", "{type_name}");
     }
     let all = json!({"patient_id": id(1), "fields": []});
-    let Ok(Command::Update(wish)) = Command::read(UpdatePatient::TYPE, &all) else { panic!() };
-    let names: Vec<_> = wish.values().into_iter().map(|(field, _)| field).collect();
+    let Ok(Command::Update(command)) = Command::read(UpdatePatient::TYPE, &all) else { panic!() };
+    let names: Vec<_> = command.values().into_iter().map(|(field, _)| field).collect();
     assert_eq!(names, UpdatePatient::FIELDS);
 }
 

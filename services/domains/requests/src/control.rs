@@ -1,4 +1,4 @@
-//! Controls: what the centre tells a unit's agent beside the wishes of people. They travel on
+//! Controls: what the centre tells a unit's agent beside the commands of people. They travel on
 //! `unit.requests`, ahead of commands and again in their place, and change no record.
 
 use kit_event::{RequestId, SchemaSource, UnitSeq};

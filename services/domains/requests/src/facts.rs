@@ -113,7 +113,7 @@ impl Fact {
     pub fn observed(&self) -> Result<Observed, serde_json::Error> {
         let (subject, patient_id, body) = match self {
             Self::Request(_, it) => (
-                format!("{}/{}", RequestOutcome::THING, it.request_id),
+                format!("{}/{}", RequestOutcome::RESOURCE, it.request_id),
                 it.patient_id,
                 serde_json::to_value(it)?,
             ),

@@ -1,19 +1,19 @@
-//! Requests: the tracked life of a wish, whatever it asks for.
+//! Requests: the tracked life of a command, whatever it asks for.
 //!
 //! A request is a record on the log, and then the unit's word on it: a row of the unit's ledger,
 //! captured like any table and numbered like any fact. Everything else that a request shows is
-//! derived ([`life`]). The crate holds the shapes of that word and of what travels beside wishes
-//! (controls, replies). It must never know what a wish is about, and no socket, SQL or clock.
+//! derived ([`life`]). The crate holds the shapes of that word and of what travels beside commands
+//! (controls, replies). It must never know what a command is about, and no socket, SQL or clock.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | [`outcome`] | [`RequestOutcome`], the ledger row; [`FinalState`]; [`observe`] |
 //! | [`facts`] | [`RequestFact`], [`RangeLapsed`], and [`Fact`], their only list |
 //! | [`life`] | [`Tracked`] and [`view`]: accepted, delivered, overdue, final |
-//! | [`control`] | what the centre tells an agent beside wishes |
+//! | [`control`] | what the centre tells an agent beside commands |
 //! | [`reply`] | [`Reply`], [`Answer`]: shortcuts back to the waiting gateway |
 //! | [`public`] | what analysts and integrators learn |
-//! | [`refusal`] | [`Refused`] and [`PROBLEMS`] |
+//! | [`rejection`] | [`RequestRejection`] and [`PROBLEMS`] |
 #![deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)]
 
 pub mod control;
@@ -21,17 +21,17 @@ pub mod facts;
 pub mod life;
 pub mod outcome;
 pub mod public;
-pub mod refusal;
+pub mod rejection;
 pub mod reply;
 
 pub use facts::{Fact, RangeLapsed, RequestFact};
 pub use life::{AppliedCursor, Shown, Tracked, Word, view};
 pub use outcome::{FinalState, RequestOutcome, observe};
-pub use refusal::{PROBLEMS, Refused};
+pub use rejection::{PROBLEMS, RequestRejection};
 pub use reply::{Answer, Reply};
 
 use kit_event::{
-    Domain, Granted, Observed, PublicEvent, Records, Refusal, SchemaSource, Timestamp,
+    Domain, Granted, Observed, PublicEvent, Records, Rejection, SchemaSource, Timestamp,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -40,7 +40,7 @@ use serde_json::Value;
 /// Connect allows a subject 255.
 pub const ACTOR_CHARS_MAX: usize = 300;
 
-/// The domain, as hosts hold it. It grants no wish: every wish is another domain's.
+/// The domain, as hosts hold it. It grants no command: every command is another domain's.
 #[derive(Debug, Clone, Copy)]
 pub struct Requests;
 
@@ -49,17 +49,17 @@ impl Domain for Requests {
         "requests"
     }
 
-    fn things(&self) -> &'static [&'static str] {
-        &[RequestOutcome::THING]
+    fn resources(&self) -> &'static [&'static str] {
+        &[RequestOutcome::RESOURCE]
     }
 
     fn observe(
         &self,
-        thing: &str,
+        resource: &str,
         before: Option<&Value>,
         after: Option<&Value>,
     ) -> Result<Vec<Observed>, serde_json::Error> {
-        if thing != RequestOutcome::THING {
+        if resource != RequestOutcome::RESOURCE {
             return Ok(vec![]);
         }
         let before = before.map(RequestOutcome::deserialize).transpose()?;
@@ -67,14 +67,14 @@ impl Domain for Requests {
         observe(before.as_ref(), after.as_ref()).iter().map(Fact::observed).collect()
     }
 
-    fn snapshot(&self, thing: &str, state: &Value) -> Result<Observed, serde_json::Error> {
-        if thing != RequestOutcome::THING {
-            return Err(serde::de::Error::custom(format!("requests knows no thing {thing}")));
+    fn snapshot(&self, resource: &str, state: &Value) -> Result<Observed, serde_json::Error> {
+        if resource != RequestOutcome::RESOURCE {
+            return Err(serde::de::Error::custom(format!("requests knows no thing {resource}")));
         }
         Fact::Request(RequestFact::Snapshot, RequestOutcome::deserialize(state)?).observed()
     }
 
-    fn wishes(&self) -> &'static [&'static str] {
+    fn commands(&self) -> &'static [&'static str] {
         &[]
     }
 
@@ -84,8 +84,8 @@ impl Domain for Requests {
         _body: &Value,
         _records: &dyn Records,
         _now: Timestamp,
-    ) -> Result<Granted, Refusal> {
-        Err(Refusal::unknown_type(type_name))
+    ) -> Result<Granted, Rejection> {
+        Err(Rejection::unknown_type(type_name))
     }
 
     fn schemas(&self) -> Vec<SchemaSource> {

@@ -1,6 +1,6 @@
 //! The unit's word on a request: a row of its ledger, and what happened between two versions of it.
 
-use kit_event::{Refusal, RequestId, Timestamp};
+use kit_event::{Rejection, RequestId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -105,7 +105,7 @@ impl FinalState {
 
 impl RequestOutcome {
     /// The thing's name in mapping files and subjects.
-    pub const THING: &'static str = "request";
+    pub const RESOURCE: &'static str = "request";
 
     /// The barest word on a request; all else is filled in by who knows it.
     pub fn new(request_id: RequestId, state: FinalState, decided_at: Timestamp) -> Self {
@@ -130,12 +130,12 @@ impl RequestOutcome {
         }
     }
 
-    /// The same with the words of `refusal`.
+    /// The same with the words of `rejection`.
     #[must_use]
-    pub fn because(mut self, refusal: &Refusal) -> Self {
-        self.reason = Some(refusal.slug.to_owned());
-        self.title = Some(refusal.title.to_owned());
-        self.detail = Some(refusal.detail.clone());
+    pub fn because(mut self, rejection: &Rejection) -> Self {
+        self.reason = Some(rejection.slug.to_owned());
+        self.title = Some(rejection.title.to_owned());
+        self.detail = Some(rejection.detail.clone());
         self
     }
 

@@ -17,7 +17,7 @@ use crate::outcome::RequestOutcome;
 /// Present version of every public schema of this domain.
 pub const VERSION: u32 = 1;
 
-/// The longest word that passes: names of types, refusals and things are shorter.
+/// The longest word that passes: names of types, rejections and things are shorter.
 const WORD_BYTES_MAX: usize = 64;
 
 /// How requests are delivered; other words are not told.
@@ -114,7 +114,7 @@ fn request(of: RequestOutcome) -> PublicRequest {
     }
 }
 
-/// The name of a type, a refusal or a thing, as this house writes them: `slot-taken`.
+/// The name of a type, a rejection or a thing, as this house writes them: `slot-taken`.
 fn word(text: Option<String>) -> Option<String> {
     let joins = |byte: u8| matches!(byte, b'.' | b'_' | b'-');
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || joins(byte);

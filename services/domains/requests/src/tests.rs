@@ -115,10 +115,10 @@ fn a_state_of_a_later_version_travels_and_claims_nothing() {
 
 #[test]
 fn a_refusal_is_written_into_the_outcome_as_it_was_said() {
-    let refusal = Refusal::from(Refused::Expired { expires_at: at(0) });
-    let row = outcome(FinalState::Expired).because(&refusal);
+    let rejection = Rejection::from(RequestRejection::Expired { expires_at: at(0) });
+    let row = outcome(FinalState::Expired).because(&rejection);
     assert_eq!(row.reason.as_deref(), Some("expired"));
-    assert_eq!(row.title.as_deref(), Some(refusal.title));
+    assert_eq!(row.title.as_deref(), Some(rejection.title));
     assert!(row.detail.unwrap().contains("2026-03-01T12:00:00Z"));
 }
 

@@ -103,7 +103,7 @@ impl Status {
 
 impl Appointment {
     /// The thing's name in mapping files and subjects.
-    pub const THING: &'static str = "appointment";
+    pub const RESOURCE: &'static str = "appointment";
 
     /// Its status, where it is one that we know.
     pub fn status(&self) -> Option<Status> {

@@ -1,4 +1,4 @@
-//! Booking: wishes about the diary, and the one place that grants or refuses them.
+//! Booking: commands about the diary, and the one place that grants or refuses them.
 //!
 //! The unit is the only writer of its diary, so a decision needs no lock: whoever is first in the
 //! log, or at the desk, has the slot. [`gather`] reads what a decision needs, [`decide`] takes it;
@@ -6,25 +6,25 @@
 
 use chrono_tz::Tz;
 use kit_event::{
-    Filter, Granted, RecordRef, Records, Refusal, RowChange, RowOperation, Timestamp, UnitSeq,
+    Filter, Granted, RecordRef, Records, Rejection, RowChange, RowOperation, Timestamp, UnitSeq,
 };
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::appointment::{Appointment, Status};
+use crate::commands::{BookAppointment, Command, RescheduleAppointment};
 use crate::diary::Diary;
 use crate::hours::Hours;
 use crate::interval::Interval;
 use crate::practitioner::Practitioner;
 use crate::reading::{self, Patient, Standing};
-use crate::refusal::Refused;
-use crate::wishes::{BookAppointment, Command, RescheduleAppointment};
+use crate::rejection::BookingRejection;
 use crate::working_hours::WorkingHours;
 
-/// What the unit's records say about a wish.
+/// What the unit's records say about a command.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct State {
-    /// The appointment that the wish names.
+    /// The appointment that the command names.
     pub appointment: Option<Noted>,
     /// Whoever is to be seen; only a booking or a move asks.
     pub patient: Patient,
@@ -65,13 +65,13 @@ impl Day {
         practitioner_id: Uuid,
         around: &Interval,
         except: Option<Uuid>,
-    ) -> Result<Self, Refusal> {
-        let practitioner = reading::standing(records, Practitioner::THING, practitioner_id)?;
+    ) -> Result<Self, Rejection> {
+        let practitioner = reading::standing(records, Practitioner::RESOURCE, practitioner_id)?;
         let zone: Tz = reading::zone(records)?;
         let whose = [Filter::Equals("practitioner_id", json!(practitioner_id))];
         let mut rows = vec![];
-        for row in records.find(WorkingHours::THING, &whose)? {
-            rows.push(reading::read::<WorkingHours>(WorkingHours::THING, &row)?);
+        for row in records.find(WorkingHours::RESOURCE, &whose)? {
+            rows.push(reading::read::<WorkingHours>(WorkingHours::RESOURCE, &row)?);
         }
         Ok(Self {
             practitioner_id: Some(practitioner_id),
@@ -81,22 +81,26 @@ impl Day {
         })
     }
 
-    /// Grants `wish` a place in the diary, or says why not.
-    fn admit(&self, wish: Interval, now: Timestamp) -> Result<(), Refused> {
+    /// Grants `command` a place in the diary, or says why not.
+    fn admit(&self, command: Interval, now: Timestamp) -> Result<(), BookingRejection> {
         let practitioner_id = self.practitioner_id;
         match self.practitioner {
-            Standing::Unknown => return Err(Refused::PractitionerUnknown { practitioner_id }),
-            Standing::Inactive => return Err(Refused::PractitionerInactive { practitioner_id }),
+            Standing::Unknown => {
+                return Err(BookingRejection::PractitionerUnknown { practitioner_id });
+            }
+            Standing::Inactive => {
+                return Err(BookingRejection::PractitionerInactive { practitioner_id });
+            }
             Standing::Active => {}
         }
-        if wish.starts <= now {
-            return Err(Refused::InThePast { starts_at: wish.starts });
+        if command.starts <= now {
+            return Err(BookingRejection::InThePast { starts_at: command.starts });
         }
-        if !self.hours.cover(&wish) {
-            return Err(Refused::OutsideWorkingHours(wish));
+        if !self.hours.cover(&command) {
+            return Err(BookingRejection::OutsideWorkingHours(command));
         }
-        if self.diary.overlaps(&wish) {
-            return Err(Refused::SlotTaken(wish));
+        if self.diary.overlaps(&command) {
+            return Err(BookingRejection::SlotTaken(command));
         }
         Ok(())
     }
@@ -106,9 +110,9 @@ impl Day {
 ///
 /// # Errors
 /// The clinic database did not answer.
-pub fn gather(wish: &Command, records: &dyn Records) -> Result<State, Refusal> {
-    let appointment = noted(records, wish.appointment_id())?;
-    match wish {
+pub fn gather(command: &Command, records: &dyn Records) -> Result<State, Rejection> {
+    let appointment = noted(records, command.appointment_id())?;
+    match command {
         Command::Book(book) => {
             let around = Interval::new(book.starts_at, book.ends_at);
             let patient = reading::patient(records, book.patient_id)?;
@@ -134,21 +138,25 @@ pub fn gather(wish: &Command, records: &dyn Records) -> Result<State, Refusal> {
     }
 }
 
-fn noted(records: &dyn Records, id: Uuid) -> Result<Option<Noted>, Refusal> {
-    let Some(stored) = records.get(Appointment::THING, &id)? else { return Ok(None) };
-    let appointment = reading::read(Appointment::THING, &stored.state)?;
+fn noted(records: &dyn Records, id: Uuid) -> Result<Option<Noted>, Rejection> {
+    let Some(stored) = records.get(Appointment::RESOURCE, &id)? else { return Ok(None) };
+    let appointment = reading::read(Appointment::RESOURCE, &stored.state)?;
     Ok(Some(Noted { appointment, seq: stored.seq }))
 }
 
-/// Grants or refuses a wish against the diary as it stands.
+/// Grants or refuses a command against the diary as it stands.
 ///
 /// # Errors
-/// The refusal.
-pub fn decide(wish: &Command, state: &State, now: Timestamp) -> Result<Granted, Refused> {
-    wish.validate().map_err(|problems| Refused::FieldRules { problems })?;
-    match wish {
-        Command::Book(wish) => book(wish, state, now),
-        Command::Reschedule(wish) => reschedule(wish, state, now),
+/// The rejection.
+pub fn decide(
+    command: &Command,
+    state: &State,
+    now: Timestamp,
+) -> Result<Granted, BookingRejection> {
+    command.validate().map_err(|problems| BookingRejection::FieldRules { problems })?;
+    match command {
+        Command::Book(command) => book(command, state, now),
+        Command::Reschedule(command) => reschedule(command, state, now),
         Command::Cancel(it) => {
             turn(it.appointment_id, it.if_match, state, Status::Cancelled, "cancelled")
         }
@@ -164,97 +172,104 @@ pub fn decide(wish: &Command, state: &State, now: Timestamp) -> Result<Granted, 
     }
 }
 
-fn book(wish: &BookAppointment, state: &State, now: Timestamp) -> Result<Granted, Refused> {
-    let BookAppointment { appointment_id, patient_id, practitioner_id, .. } = *wish;
+fn book(
+    command: &BookAppointment,
+    state: &State,
+    now: Timestamp,
+) -> Result<Granted, BookingRejection> {
+    let BookAppointment { appointment_id, patient_id, practitioner_id, .. } = *command;
     if state.appointment.is_some() {
-        return Err(Refused::AppointmentExists { appointment_id });
+        return Err(BookingRejection::AppointmentExists { appointment_id });
     }
     match state.patient {
-        Patient::Unknown => return Err(Refused::PatientUnknown { patient_id }),
-        Patient::Merged { into } => return Err(Refused::PatientMerged { patient_id, into }),
-        Patient::Deceased => return Err(Refused::PatientDeceased { patient_id }),
-        Patient::Inactive => return Err(Refused::PatientInactive { patient_id }),
+        Patient::Unknown => return Err(BookingRejection::PatientUnknown { patient_id }),
+        Patient::Merged { into } => {
+            return Err(BookingRejection::PatientMerged { patient_id, into });
+        }
+        Patient::Deceased => return Err(BookingRejection::PatientDeceased { patient_id }),
+        Patient::Inactive => return Err(BookingRejection::PatientInactive { patient_id }),
         Patient::Active => {}
     }
-    state.day.admit(Interval::new(wish.starts_at, wish.ends_at), now)?;
+    state.day.admit(Interval::new(command.starts_at, command.ends_at), now)?;
     let mut fields = vec![
         ("patient_id", json!(patient_id)),
         ("practitioner_id", json!(practitioner_id)),
-        ("starts_at", json!(wish.starts_at)),
-        ("ends_at", json!(wish.ends_at)),
+        ("starts_at", json!(command.starts_at)),
+        ("ends_at", json!(command.ends_at)),
         ("status", json!(Status::Booked.as_str())),
     ];
-    fields.extend(wish.modality.as_ref().map(|modality| ("modality", json!(modality))));
-    fields.extend(wish.reason.as_ref().map(|reason| ("reason", json!(reason))));
+    fields.extend(command.modality.as_ref().map(|modality| ("modality", json!(modality))));
+    fields.extend(command.reason.as_ref().map(|reason| ("reason", json!(reason))));
     Ok(granted(appointment_id, RowOperation::Insert, fields))
 }
 
 fn reschedule(
-    wish: &RescheduleAppointment,
+    command: &RescheduleAppointment,
     state: &State,
     now: Timestamp,
-) -> Result<Granted, Refused> {
-    let held = present(wish.appointment_id, wish.if_match, state)?;
+) -> Result<Granted, BookingRejection> {
+    let held = present(command.appointment_id, command.if_match, state)?;
     if held.status() != Some(Status::Booked) {
         return Err(not_allowed(held, "rescheduled"));
     }
     match (state.patient, held.patient_id) {
         (Patient::Deceased, Some(patient_id)) => {
-            return Err(Refused::PatientDeceased { patient_id });
+            return Err(BookingRejection::PatientDeceased { patient_id });
         }
         (Patient::Inactive, Some(patient_id)) => {
-            return Err(Refused::PatientInactive { patient_id });
+            return Err(BookingRejection::PatientInactive { patient_id });
         }
         // Somebody who is registered twice still comes, and a desk may name nobody.
         (Patient::Unknown | Patient::Merged { .. } | Patient::Active, _) | (_, None) => {}
     }
-    state.day.admit(Interval::new(wish.starts_at, wish.ends_at), now)?;
-    let mut fields = vec![("starts_at", json!(wish.starts_at)), ("ends_at", json!(wish.ends_at))];
-    fields.extend(wish.practitioner_id.map(|whose| ("practitioner_id", json!(whose))));
-    Ok(granted(wish.appointment_id, RowOperation::Update, fields))
+    state.day.admit(Interval::new(command.starts_at, command.ends_at), now)?;
+    let mut fields =
+        vec![("starts_at", json!(command.starts_at)), ("ends_at", json!(command.ends_at))];
+    fields.extend(command.practitioner_id.map(|whose| ("practitioner_id", json!(whose))));
+    Ok(granted(command.appointment_id, RowOperation::Update, fields))
 }
 
 /// Takes an appointment to its next status. Asked twice by two requests, the second is refused: it
-/// wished for something that had already happened.
+/// asked for something that had already happened.
 fn turn(
     appointment_id: Uuid,
     if_match: Option<UnitSeq>,
     state: &State,
     next: Status,
-    wished: &'static str,
-) -> Result<Granted, Refused> {
+    asked: &'static str,
+) -> Result<Granted, BookingRejection> {
     let held = present(appointment_id, if_match, state)?;
     if !held.status().is_some_and(|status| status.may_become(next)) {
-        return Err(not_allowed(held, wished));
+        return Err(not_allowed(held, asked));
     }
     let fields = vec![("status", json!(next.as_str()))];
     Ok(granted(appointment_id, RowOperation::Update, fields))
 }
 
-/// The appointment that a wish names, in the version that the asker has seen.
+/// The appointment that a command names, in the version that the asker has seen.
 fn present(
     appointment_id: Uuid,
     if_match: Option<UnitSeq>,
     state: &State,
-) -> Result<&Appointment, Refused> {
+) -> Result<&Appointment, BookingRejection> {
     let Some(noted) = &state.appointment else {
-        return Err(Refused::AppointmentUnknown { appointment_id });
+        return Err(BookingRejection::AppointmentUnknown { appointment_id });
     };
     match if_match {
         Some(expected) if noted.seq != Some(expected) => {
-            Err(Refused::ChangedMeanwhile { expected, found: noted.seq })
+            Err(BookingRejection::ChangedMeanwhile { expected, found: noted.seq })
         }
         Some(_) | None => Ok(&noted.appointment),
     }
 }
 
-fn not_allowed(held: &Appointment, wished: &'static str) -> Refused {
+fn not_allowed(held: &Appointment, asked: &'static str) -> BookingRejection {
     let status = held.status.clone().unwrap_or_else(|| "without a status".to_owned());
-    Refused::AppointmentStatus { status, wished }
+    BookingRejection::AppointmentStatus { status, asked }
 }
 
 fn granted(id: Uuid, operation: RowOperation, fields: Vec<(&'static str, Value)>) -> Granted {
-    let record = RecordRef { thing: Appointment::THING, id };
+    let record = RecordRef { resource: Appointment::RESOURCE, id };
     let fields: Map<_, _> =
         fields.into_iter().map(|(field, value)| (field.to_owned(), value)).collect();
     Granted { changes: vec![RowChange { record: record.clone(), operation, fields }], record }

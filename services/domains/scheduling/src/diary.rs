@@ -5,7 +5,7 @@
 //! instant (somebody typed `tomorrow 9.30`) takes nothing, since nobody can say when; an end
 //! that is missing or not after its beginning takes the beginning alone.
 
-use kit_event::{Filter, Records, Refusal};
+use kit_event::{Filter, Records, Rejection};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -23,9 +23,9 @@ impl Diary {
         Self(appointments.into_iter().filter_map(taken).collect())
     }
 
-    /// Whether some of `wish` is taken.
-    pub fn overlaps(&self, wish: &Interval) -> bool {
-        self.0.overlap(wish)
+    /// Whether some of `command` is taken.
+    pub fn overlaps(&self, command: &Interval) -> bool {
+        self.0.overlap(command)
     }
 
     /// Reads every appointment of the practitioner that touches `around`, but for `except`, the one
@@ -38,7 +38,7 @@ impl Diary {
         practitioner_id: Uuid,
         around: &Interval,
         except: Option<Uuid>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, Rejection> {
         let whose = || Filter::Equals("practitioner_id", json!(practitioner_id));
         let begins_within = [
             whose(),
@@ -51,11 +51,11 @@ impl Diary {
             Filter::Before("starts_at", around.starts),
             Filter::NotBefore("ends_at", around.starts.plus_ms(1)),
         ];
-        let mut rows = records.find(Appointment::THING, &begins_within)?;
-        rows.extend(records.find(Appointment::THING, &reaches_into)?);
+        let mut rows = records.find(Appointment::RESOURCE, &begins_within)?;
+        rows.extend(records.find(Appointment::RESOURCE, &reaches_into)?);
         let mut held = Vec::with_capacity(rows.len());
         for row in &rows {
-            held.push(read::<Appointment>(Appointment::THING, row)?);
+            held.push(read::<Appointment>(Appointment::RESOURCE, row)?);
         }
         held.retain(|it| Some(it.appointment_id) != except);
         Ok(Self::of(&held))

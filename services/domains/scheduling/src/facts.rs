@@ -151,15 +151,17 @@ impl Fact {
     pub fn observed(&self) -> Result<Observed, serde_json::Error> {
         let (subject, patient_id, body) = match self {
             Self::Appointment(_, it) => (
-                subject(Appointment::THING, &it.appointment_id),
+                subject(Appointment::RESOURCE, &it.appointment_id),
                 it.patient_id,
                 serde_json::to_value(it)?,
             ),
-            Self::Practitioner(_, it) => {
-                (subject(Practitioner::THING, &it.practitioner_id), None, serde_json::to_value(it)?)
-            }
+            Self::Practitioner(_, it) => (
+                subject(Practitioner::RESOURCE, &it.practitioner_id),
+                None,
+                serde_json::to_value(it)?,
+            ),
             Self::WorkingHours(_, it) => (
-                subject(WorkingHours::THING, &it.working_hours_id),
+                subject(WorkingHours::RESOURCE, &it.working_hours_id),
                 None,
                 serde_json::to_value(it)?,
             ),
@@ -169,6 +171,6 @@ impl Fact {
     }
 }
 
-fn subject(thing: &str, id: &Uuid) -> String {
-    format!("{thing}/{id}")
+fn subject(resource: &str, id: &Uuid) -> String {
+    format!("{resource}/{id}")
 }

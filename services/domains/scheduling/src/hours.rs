@@ -49,13 +49,13 @@ impl Hours {
         Self { zone, week: rows.iter().filter_map(Stretch::read).collect() }
     }
 
-    /// Whether `wish` lies within hours. It need not sit on the grid of slots.
-    pub fn cover(&self, wish: &Interval) -> bool {
+    /// Whether `command` lies within hours. It need not sit on the grid of slots.
+    pub fn cover(&self, command: &Interval) -> bool {
         let open: Intervals = self
-            .days(wish)
+            .days(command)
             .flat_map(|day| self.stretches(day).filter_map(move |it| self.opened(day, it)))
             .collect();
-        open.hold(wish)
+        open.hold(command)
     }
 
     /// The slots of the grid that begin in `within`, in order, each once.

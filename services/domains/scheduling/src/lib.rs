@@ -2,7 +2,7 @@
 //!
 //! A diary is appointments, practitioners and their weekly hours. The crate is pure: `observe`
 //! names what happened between two versions of a row, whoever wrote it; [`booking::decide`] grants
-//! or refuses a wish against the diary as it stands; [`slots::free`] says what could be booked. It
+//! or refuses a command against the diary as it stands; [`slots::free`] says what could be booked. It
 //! must never know SQL, sockets, Kafka, the time, or how an id is made: records, now and ids are
 //! arguments. Of patients, who are another domain's, it reads only whether they are active.
 //!
@@ -10,17 +10,18 @@
 //! |---|---|
 //! | [`appointment`], [`practitioner`], [`working_hours`] | the things, each with its `observe` |
 //! | [`facts`] | [`Fact`]: what can have happened |
-//! | [`wishes`] | what may be asked, and [`Command`], the only list |
+//! | [`commands`] | what may be asked, and [`Command`], the only list |
 //! | [`rules`] | what a field obeys by itself |
 //! | [`interval`], [`hours`], [`diary`] | time worked and time taken |
 //! | [`booking`] | `gather` and `decide` |
 //! | [`slots`] | free slots |
 //! | [`public`] | what analysts and integrators learn |
-//! | [`refusal`] | [`Refused`] and [`PROBLEMS`] |
+//! | [`rejection`] | [`BookingRejection`] and [`PROBLEMS`] |
 #![deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)]
 
 pub mod appointment;
 pub mod booking;
+pub mod commands;
 pub mod diary;
 pub mod facts;
 pub mod hours;
@@ -28,25 +29,24 @@ pub mod interval;
 pub mod practitioner;
 pub mod public;
 pub mod reading;
-pub mod refusal;
+pub mod rejection;
 pub mod rules;
 mod schemas;
 pub mod slots;
-pub mod wishes;
 pub mod working_hours;
 
 pub use appointment::{Appointment, Status};
-pub use facts::{AppointmentFact, Fact, PractitionerFact, WorkingHoursFact};
-pub use practitioner::Practitioner;
-pub use refusal::{PROBLEMS, Refused};
-pub use wishes::{
+pub use commands::{
     ArriveAppointment, BookAppointment, CancelAppointment, Command, FreeSlots, FulfilAppointment,
     NoshowAppointment, RescheduleAppointment, Slot, Slots,
 };
+pub use facts::{AppointmentFact, Fact, PractitionerFact, WorkingHoursFact};
+pub use practitioner::Practitioner;
+pub use rejection::{BookingRejection, PROBLEMS};
 pub use working_hours::WorkingHours;
 
 use kit_event::{
-    Answer, Domain, Granted, Observed, PublicEvent, Records, Refusal, SchemaSource, Timestamp,
+    Answer, Domain, Granted, Observed, PublicEvent, Records, Rejection, SchemaSource, Timestamp,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -61,22 +61,24 @@ impl Domain for Scheduling {
         "scheduling"
     }
 
-    fn things(&self) -> &'static [&'static str] {
-        &[Practitioner::THING, WorkingHours::THING, Appointment::THING]
+    fn resources(&self) -> &'static [&'static str] {
+        &[Practitioner::RESOURCE, WorkingHours::RESOURCE, Appointment::RESOURCE]
     }
 
     fn observe(
         &self,
-        thing: &str,
+        resource: &str,
         before: Option<&Value>,
         after: Option<&Value>,
     ) -> Result<Vec<Observed>, serde_json::Error> {
-        let facts = match thing {
-            Appointment::THING => appointment::observe(row(before)?.as_ref(), row(after)?.as_ref()),
-            Practitioner::THING => {
+        let facts = match resource {
+            Appointment::RESOURCE => {
+                appointment::observe(row(before)?.as_ref(), row(after)?.as_ref())
+            }
+            Practitioner::RESOURCE => {
                 practitioner::observe(row(before)?.as_ref(), row(after)?.as_ref())
             }
-            WorkingHours::THING => {
+            WorkingHours::RESOURCE => {
                 working_hours::observe(row(before)?.as_ref(), row(after)?.as_ref())
             }
             _ => vec![],
@@ -84,15 +86,15 @@ impl Domain for Scheduling {
         facts.iter().map(Fact::observed).collect()
     }
 
-    fn snapshot(&self, thing: &str, state: &Value) -> Result<Observed, serde_json::Error> {
-        let fact = match thing {
-            Appointment::THING => {
+    fn snapshot(&self, resource: &str, state: &Value) -> Result<Observed, serde_json::Error> {
+        let fact = match resource {
+            Appointment::RESOURCE => {
                 Fact::Appointment(AppointmentFact::Snapshot, Appointment::deserialize(state)?)
             }
-            Practitioner::THING => {
+            Practitioner::RESOURCE => {
                 Fact::Practitioner(PractitionerFact::Snapshot, Practitioner::deserialize(state)?)
             }
-            WorkingHours::THING => {
+            WorkingHours::RESOURCE => {
                 Fact::WorkingHours(WorkingHoursFact::Snapshot, WorkingHours::deserialize(state)?)
             }
             other => {
@@ -103,7 +105,7 @@ impl Domain for Scheduling {
         fact.observed()
     }
 
-    fn wishes(&self) -> &'static [&'static str] {
+    fn commands(&self) -> &'static [&'static str] {
         Command::TYPES
     }
 
@@ -113,10 +115,10 @@ impl Domain for Scheduling {
         body: &Value,
         records: &dyn Records,
         now: Timestamp,
-    ) -> Result<Granted, Refusal> {
-        let wish = Command::read(type_name, body)?;
-        let state = booking::gather(&wish, records)?;
-        Ok(booking::decide(&wish, &state, now)?)
+    ) -> Result<Granted, Rejection> {
+        let command = Command::read(type_name, body)?;
+        let state = booking::gather(&command, records)?;
+        Ok(booking::decide(&command, &state, now)?)
     }
 
     fn queries(&self) -> &'static [&'static str] {
@@ -131,15 +133,15 @@ impl Domain for Scheduling {
         now: Timestamp,
     ) -> Answer {
         if type_name != FreeSlots::TYPE {
-            return Err(Refusal::unknown_type(type_name));
+            return Err(Rejection::unknown_type(type_name));
         }
-        let query =
-            FreeSlots::deserialize(body).map_err(|error| Refusal::malformed(type_name, &error))?;
+        let query = FreeSlots::deserialize(body)
+            .map_err(|error| Rejection::malformed(type_name, &error))?;
         // Before the records are read: a range without bound would read the whole diary.
-        query.validate().map_err(|problems| Refused::FieldRules { problems })?;
+        query.validate().map_err(|problems| BookingRejection::FieldRules { problems })?;
         let day = slots::gather(&query, records)?;
         let slots = slots::free(&query, &day, now)?;
-        serde_json::to_value(slots).map_err(|error| Refusal::agent_failed(error.to_string()))
+        serde_json::to_value(slots).map_err(|error| Rejection::agent_failed(error.to_string()))
     }
 
     fn schemas(&self) -> Vec<SchemaSource> {

@@ -28,7 +28,7 @@ pub struct Practitioner {
 
 impl Practitioner {
     /// The thing's name in mapping files and subjects.
-    pub const THING: &'static str = "practitioner";
+    pub const RESOURCE: &'static str = "practitioner";
 
     /// Whether patients can be booked: so they can, until somebody says no.
     pub fn is_active(&self) -> bool {

@@ -1,12 +1,12 @@
 //! Reading a unit's records into the things of this domain.
 
 use chrono_tz::Tz;
-use kit_event::{Records, Refusal};
+use kit_event::{Records, Rejection};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
-/// Whether somebody whom a wish names is there, and is to be booked.
+/// Whether somebody whom a command names is there, and is to be booked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Standing {
     /// The records hold nobody of that id.
@@ -47,7 +47,7 @@ const MERGES_FOLLOWED_MAX: usize = 16;
 ///
 /// # Errors
 /// The clinic database did not answer.
-pub(crate) fn patient(records: &dyn Records, id: Uuid) -> Result<Patient, Refusal> {
+pub(crate) fn patient(records: &dyn Records, id: Uuid) -> Result<Patient, Rejection> {
     let Some(stored) = records.get(PATIENT, &id)? else { return Ok(Patient::Unknown) };
     let state = &stored.state;
     Ok(match merged_into(state, id) {
@@ -59,7 +59,7 @@ pub(crate) fn patient(records: &dyn Records, id: Uuid) -> Result<Patient, Refusa
 }
 
 /// The registration at the end of a chain of merges.
-fn stays(records: &dyn Records, from: Uuid, first: Uuid) -> Result<Uuid, Refusal> {
+fn stays(records: &dyn Records, from: Uuid, first: Uuid) -> Result<Uuid, Rejection> {
     let mut last = first;
     for _ in 0..MERGES_FOLLOWED_MAX {
         let next = records.get(PATIENT, &last)?.and_then(|it| merged_into(&it.state, last));
@@ -87,8 +87,12 @@ fn has_died(state: &Value) -> bool {
 ///
 /// # Errors
 /// The clinic database did not answer.
-pub(crate) fn standing(records: &dyn Records, thing: &str, id: Uuid) -> Result<Standing, Refusal> {
-    Ok(match records.get(thing, &id)? {
+pub(crate) fn standing(
+    records: &dyn Records,
+    resource: &str,
+    id: Uuid,
+) -> Result<Standing, Rejection> {
+    Ok(match records.get(resource, &id)? {
         None => Standing::Unknown,
         Some(stored) if stored.state["active"] == Value::Bool(false) => Standing::Inactive,
         Some(_) => Standing::Active,
@@ -97,14 +101,15 @@ pub(crate) fn standing(records: &dyn Records, thing: &str, id: Uuid) -> Result<S
 
 /// Reads a state as its thing. The mapping made it, so that a failure is a defect of the mapping;
 /// the state itself stays out of the message.
-pub(crate) fn read<T: DeserializeOwned>(thing: &str, state: &Value) -> Result<T, Refusal> {
+pub(crate) fn read<T: DeserializeOwned>(resource: &str, state: &Value) -> Result<T, Rejection> {
     T::deserialize(state)
-        .map_err(|_| Refusal::agent_failed(format!("a record does not read as {thing}")))
+        .map_err(|_| Rejection::agent_failed(format!("a record does not read as {resource}")))
 }
 
 /// The unit's zone.
-pub(crate) fn zone(records: &dyn Records) -> Result<Tz, Refusal> {
+pub(crate) fn zone(records: &dyn Records) -> Result<Tz, Rejection> {
     let name = records.time_zone();
-    name.parse()
-        .map_err(|_| Refusal::agent_failed(format!("{name} is no time zone of the IANA database")))
+    name.parse().map_err(|_| {
+        Rejection::agent_failed(format!("{name} is no time zone of the IANA database"))
+    })
 }

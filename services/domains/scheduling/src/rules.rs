@@ -3,7 +3,7 @@
 
 use kit_event::{FieldProblem, Timestamp};
 
-use crate::wishes::{
+use crate::commands::{
     BookAppointment, CancelAppointment, Command, FreeSlots, RescheduleAppointment,
 };
 
@@ -32,9 +32,9 @@ impl Command {
     /// Every field that breaks its rule.
     pub fn validate(&self) -> Result<(), Vec<FieldProblem>> {
         match self {
-            Self::Book(wish) => wish.validate(),
-            Self::Reschedule(wish) => wish.validate(),
-            Self::Cancel(wish) => wish.validate(),
+            Self::Book(command) => command.validate(),
+            Self::Reschedule(command) => command.validate(),
+            Self::Cancel(command) => command.validate(),
             Self::Arrive(_) | Self::Fulfil(_) | Self::Noshow(_) => Ok(()),
         }
     }

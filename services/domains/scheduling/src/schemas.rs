@@ -3,11 +3,11 @@
 use kit_event::SchemaSource;
 use utoipa::PartialSchema;
 
-use crate::facts::{AppointmentFact, PractitionerFact, WorkingHoursFact};
-use crate::wishes::{
+use crate::commands::{
     ArriveAppointment, BookAppointment, CancelAppointment, Command, FreeSlots, FulfilAppointment,
     NoshowAppointment, RescheduleAppointment,
 };
+use crate::facts::{AppointmentFact, PractitionerFact, WorkingHoursFact};
 use crate::{Appointment, Practitioner, WorkingHours};
 
 pub(crate) fn all() -> Vec<SchemaSource> {
@@ -25,40 +25,40 @@ pub(crate) fn all() -> Vec<SchemaSource> {
 }
 
 fn asked() -> [SchemaSource; 7] {
-    let wish =
+    let command =
         |type_name, doc, schema| SchemaSource { type_name, version: Command::VERSION, doc, schema };
     [
-        wish(
+        command(
             BookAppointment::TYPE,
             "Asks the unit to put an appointment into a practitioner's diary.",
             BookAppointment::schema(),
         ),
-        wish(
+        command(
             RescheduleAppointment::TYPE,
             "Asks the unit to move a booked appointment.",
             RescheduleAppointment::schema(),
         ),
-        wish(
+        command(
             CancelAppointment::TYPE,
             "Asks the unit to cancel an appointment.",
             CancelAppointment::schema(),
         ),
-        wish(
+        command(
             ArriveAppointment::TYPE,
             "Says that the patient has come.",
             ArriveAppointment::schema(),
         ),
-        wish(
+        command(
             FulfilAppointment::TYPE,
             "Says that the visit has taken place.",
             FulfilAppointment::schema(),
         ),
-        wish(
+        command(
             NoshowAppointment::TYPE,
             "Says that the patient has not come.",
             NoshowAppointment::schema(),
         ),
-        wish(
+        command(
             FreeSlots::TYPE,
             "Asks for the free slots of a practitioner that begin in a range.",
             FreeSlots::schema(),

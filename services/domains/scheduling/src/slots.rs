@@ -1,13 +1,13 @@
 //! Free slots: the grid of the working hours, minus the diary, minus the past.
 
-use kit_event::{Records, Refusal, Timestamp};
+use kit_event::{Records, Rejection, Timestamp};
 
 use crate::booking::Day;
+use crate::commands::{FreeSlots, Slot, Slots};
 use crate::interval::Interval;
 use crate::reading::Standing;
-use crate::refusal::Refused;
+use crate::rejection::BookingRejection;
 use crate::rules::APPOINTMENT_MS_MAX;
-use crate::wishes::{FreeSlots, Slot, Slots};
 
 /// Slots in one answer. A slot is 74 bytes of JSON, and an answer travels in a frame of at most
 /// 64 KiB; a month of quarter hours has about 700.
@@ -17,7 +17,7 @@ pub const SLOTS_MAX: usize = 800;
 ///
 /// # Errors
 /// The clinic database did not answer.
-pub fn gather(query: &FreeSlots, records: &dyn Records) -> Result<Day, Refusal> {
+pub fn gather(query: &FreeSlots, records: &dyn Records) -> Result<Day, Rejection> {
     // A slot that begins in the range may end after it.
     let around = Interval::new(query.from, query.to.plus_ms(APPOINTMENT_MS_MAX));
     Day::gather(records, query.practitioner_id, &around, None)
@@ -28,11 +28,13 @@ pub fn gather(query: &FreeSlots, records: &dyn Records) -> Result<Day, Refusal> 
 ///
 /// # Errors
 /// There is no such practitioner, or the query breaks a rule.
-pub fn free(query: &FreeSlots, day: &Day, now: Timestamp) -> Result<Slots, Refused> {
-    query.validate().map_err(|problems| Refused::FieldRules { problems })?;
+pub fn free(query: &FreeSlots, day: &Day, now: Timestamp) -> Result<Slots, BookingRejection> {
+    query.validate().map_err(|problems| BookingRejection::FieldRules { problems })?;
     match day.practitioner {
         Standing::Unknown => {
-            return Err(Refused::PractitionerUnknown { practitioner_id: day.practitioner_id });
+            return Err(BookingRejection::PractitionerUnknown {
+                practitioner_id: day.practitioner_id,
+            });
         }
         Standing::Inactive => return Ok(Slots { items: vec![], next: None }),
         Standing::Active => {}

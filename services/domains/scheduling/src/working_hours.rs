@@ -32,7 +32,7 @@ pub struct WorkingHours {
 
 impl WorkingHours {
     /// The thing's name in mapping files and subjects.
-    pub const THING: &'static str = "working_hours";
+    pub const RESOURCE: &'static str = "working_hours";
 }
 
 /// Names what happened to working hours between two committed versions of their row; two facts

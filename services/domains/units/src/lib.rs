@@ -24,7 +24,7 @@ pub use presence_map::{Change, Connection, Holder, PresenceMap, PresenceRecord, 
 pub use unit::{EpochOpened, EpochSeeded, Fact, FactWithheld, UnitAmended};
 
 use kit_event::{
-    Domain, Granted, Observed, PublicEvent, Records, Refusal, SchemaSource, Timestamp,
+    Domain, Granted, Observed, PublicEvent, Records, Rejection, SchemaSource, Timestamp,
 };
 use serde_json::Value;
 
@@ -38,24 +38,24 @@ impl Domain for Units {
         "units"
     }
 
-    fn things(&self) -> &'static [&'static str] {
+    fn resources(&self) -> &'static [&'static str] {
         &[]
     }
 
     fn observe(
         &self,
-        _thing: &str,
+        _resource: &str,
         _before: Option<&Value>,
         _after: Option<&Value>,
     ) -> Result<Vec<Observed>, serde_json::Error> {
         Ok(vec![])
     }
 
-    fn snapshot(&self, thing: &str, _state: &Value) -> Result<Observed, serde_json::Error> {
-        Err(serde::de::Error::custom(format!("units has no rows, so none of {thing}")))
+    fn snapshot(&self, resource: &str, _state: &Value) -> Result<Observed, serde_json::Error> {
+        Err(serde::de::Error::custom(format!("units has no rows, so none of {resource}")))
     }
 
-    fn wishes(&self) -> &'static [&'static str] {
+    fn commands(&self) -> &'static [&'static str] {
         &[]
     }
 
@@ -65,8 +65,8 @@ impl Domain for Units {
         _body: &Value,
         _records: &dyn Records,
         _now: Timestamp,
-    ) -> Result<Granted, Refusal> {
-        Err(Refusal::unknown_type(type_name))
+    ) -> Result<Granted, Rejection> {
+        Err(Rejection::unknown_type(type_name))
     }
 
     fn schemas(&self) -> Vec<SchemaSource> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{PartialSchema, ToSchema};
 
 /// The thing's name in subjects.
-pub const THING: &str = "unit";
+pub const RESOURCE: &str = "unit";
 /// Present version of every fact schema of this domain.
 pub const VERSION: u32 = 1;
 
@@ -164,7 +164,7 @@ impl Fact {
         Ok(Observed {
             type_name: self.type_name(),
             version: VERSION,
-            subject: format!("{THING}/{unit}"),
+            subject: format!("{RESOURCE}/{unit}"),
             patient_id: None,
             body,
         })

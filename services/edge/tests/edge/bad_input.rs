@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::agent::{Agent, hello};
-use crate::network::{Unit, WISH, now, on_network};
+use crate::network::{COMMAND, Unit, now, on_network};
 
 async fn refused_hello(addr: SocketAddr, unit: &Unit, text: String, code: CloseCode, says: &str) {
     let mut agent = Agent::dial(addr, unit).await;
@@ -173,7 +173,7 @@ fn what_is_no_upgrade_is_answered_as_http() {
 fn a_request_cut_in_the_middle_is_parked_and_the_next_one_goes_down() {
     on_network(|net| async move {
         let unit = net.unit("cut");
-        let placed = net.wish(&unit, "1").await;
+        let placed = net.command(&unit, "1").await;
         let mut record: RawRecord = net.of_unit(Topic::Requests, &unit).await.remove(0);
         assert_eq!(record.offset, placed.offset);
         record.payload.as_mut().unwrap().truncate(6);
@@ -184,10 +184,10 @@ fn a_request_cut_in_the_middle_is_parked_and_the_next_one_goes_down() {
         let parked = net.of_unit(Topic::Parked, &unit).await;
         assert_eq!(parked.len(), 1);
         assert!(parked[0].header("arteria_parked_cause").unwrap().contains("does not fit"));
-        // On the log itself: a wish whose frame nobody could take, and one after it.
+        // On the log itself: a command whose frame nobody could take, and one after it.
         let vast = json!({"note": "x".repeat(limits::FRAME_BYTES_MAX)});
-        net.bus.publish_request(&net.request(&unit, "vast", WISH, vast)).await.unwrap();
-        net.wish(&unit, "2").await;
+        net.bus.publish_request(&net.request(&unit, "vast", COMMAND, vast)).await.unwrap();
+        net.command(&unit, "2").await;
         let (mut agent, _) = Agent::connect(net.edges[0], &unit).await;
         assert_eq!(agent.request().await.1, unit.request_id("1"));
         assert_eq!(agent.request().await.1, unit.request_id("2"));

@@ -18,9 +18,9 @@ use uuid::Uuid;
 
 pub const PARTITIONS: i32 = 4;
 
-/// Facts, wishes and a query of no domain: an edge carries any type that has a schema.
-pub const THING: &str = "edgetest.thing_changed";
-pub const WISH: &str = "edgetest.do_thing";
+/// Facts, commands and a query of no domain: an edge carries any type that has a schema.
+pub const RESOURCE: &str = "edgetest.thing_changed";
+pub const COMMAND: &str = "edgetest.do_thing";
 pub const QUERY: &str = "edgetest.ask_thing";
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
@@ -64,7 +64,7 @@ impl Unit {
             unit: self.id.clone(),
             seq,
             id: fact_id(seq),
-            type_name: THING.to_owned(),
+            type_name: RESOURCE.to_owned(),
             version: 1,
             time: now(),
             subject: Some("thing/1".to_owned()),
@@ -111,7 +111,7 @@ impl Network {
         let mut domains = units::Units.schemas();
         domains.extend(requests::Requests.schemas());
         let mut promises = schemas::derive(&domains).unwrap();
-        promises.extend([THING, WISH, QUERY].map(promise));
+        promises.extend([RESOURCE, COMMAND, QUERY].map(promise));
         schemas::apply(&servers.registry, &promises).await.unwrap();
         let variables = [
             ("ARTERIA_KAFKA", servers.kafka.clone()),
@@ -195,15 +195,15 @@ impl Network {
         }
     }
 
-    /// Puts a wish on the log.
-    pub async fn wish(&self, unit: &Unit, key: &str) -> Placed {
-        let request = self.request(unit, key, WISH, json!({"note": key}));
+    /// Puts a command on the log.
+    pub async fn command(&self, unit: &Unit, key: &str) -> Placed {
+        let request = self.request(unit, key, COMMAND, json!({"note": key}));
         self.bus.publish_request(&request).await.unwrap()
     }
 
-    /// Puts a wish of a gateway that listens on `partition` on the log.
-    pub async fn wish_from(&self, unit: &Unit, key: &str, partition: i32) -> Placed {
-        let mut request = self.request(unit, key, WISH, json!({"note": key}));
+    /// Puts a command of a gateway that listens on `partition` on the log.
+    pub async fn command_from(&self, unit: &Unit, key: &str, partition: i32) -> Placed {
+        let mut request = self.request(unit, key, COMMAND, json!({"note": key}));
         request.reply_partition = Some(partition);
         self.bus.publish_request(&request).await.unwrap()
     }
@@ -216,7 +216,7 @@ impl Network {
         self.bus.publish_request(&request).await.unwrap()
     }
 
-    /// Puts a cancel of the wish `key` on the log.
+    /// Puts a cancel of the command `key` on the log.
     pub async fn cancel(&self, unit: &Unit, key: &str) -> Placed {
         let body = json!({"request_id": unit.request_id(key)});
         let request = self.request(unit, &format!("cancel-{key}"), "control.cancel", body);

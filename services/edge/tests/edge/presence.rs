@@ -55,7 +55,7 @@ fn presence_tells_connection_progress_and_absence() {
         assert_eq!((first.0, first.1.conn_epoch), (welcome.conn_epoch, None));
         agent.fact(1, 1).await;
         let ack = agent.acked(1, 1).await;
-        let placed = net.wish(&unit, "1").await;
+        let placed = net.command(&unit, "1").await;
         agent.request().await;
         agent.applied(placed.offset + 1).await;
         let wanted = |last: &Presence| last.applied_next == Some(placed.offset + 1);
@@ -187,7 +187,7 @@ fn a_link_is_asked_when_it_begins_and_when_idle_and_its_cursor_moves_to_the_head
         let (mut agent, _) = Agent::connect(net.edges[0], &unit).await;
         let first = agent.ping().await;
         agent.pong(first.head).await;
-        let placed = net.wish(&neighbour, "1").await;
+        let placed = net.command(&neighbour, "1").await;
         // A heartbeat is 20 s, a fifth more or less.
         let heartbeat = std::time::Duration::from_millis(limits::HEARTBEAT_MS * 3 / 2);
         let ping = agent.ping_within(heartbeat).await;

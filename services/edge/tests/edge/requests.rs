@@ -10,11 +10,11 @@ use serde_json::json;
 use crate::agent::{Agent, hello};
 use crate::network::{Network, Unit, on_network};
 
-async fn wishes(net: &Network, unit: &Unit, keys: std::ops::Range<u32>) -> Vec<(i64, RequestId)> {
+async fn commands(net: &Network, unit: &Unit, keys: std::ops::Range<u32>) -> Vec<(i64, RequestId)> {
     let mut placed = Vec::new();
     for key in keys {
         let key = key.to_string();
-        placed.push((net.wish(unit, &key).await.offset, unit.request_id(&key)));
+        placed.push((net.command(unit, &key).await.offset, unit.request_id(&key)));
     }
     placed
 }
@@ -23,12 +23,12 @@ async fn wishes(net: &Network, unit: &Unit, keys: std::ops::Range<u32>) -> Vec<(
 fn what_waited_comes_first_and_what_is_live_after_it_and_nothing_twice() {
     on_network(|net| async move {
         let unit = net.unit("backlog");
-        let before = wishes(net, &unit, 0..5).await;
+        let before = commands(net, &unit, 0..5).await;
         let (mut agent, welcome) = Agent::connect(net.edges[0], &unit).await;
         for expected in &before {
             assert_eq!(&agent.request().await, expected);
         }
-        let live = wishes(net, &unit, 5..8).await;
+        let live = commands(net, &unit, 5..8).await;
         for expected in &live {
             assert_eq!(&agent.request().await, expected);
         }
@@ -47,7 +47,7 @@ fn what_waited_comes_first_and_what_is_live_after_it_and_nothing_twice() {
 fn a_cursor_of_another_log_is_told_of_the_gap() {
     on_network(|net| async move {
         let unit = net.unit("gap");
-        let placed = wishes(net, &unit, 0..2).await;
+        let placed = commands(net, &unit, 0..2).await;
         let mut other = hello(&unit);
         let log = LogIdentity("another/unit.requests/0".to_owned());
         other.cursor = Some(Cursor { log, next: 7 });
@@ -58,7 +58,7 @@ fn a_cursor_of_another_log_is_told_of_the_gap() {
         let beyond = welcome.head + 1_000;
         let (mut agent, welcome) = Agent::resume(net.edges[0], &unit, &welcome, beyond).await;
         assert_eq!(welcome.resume, Resume::Gap { from: beyond, to: welcome.head });
-        let placed = wishes(net, &unit, 2..3).await;
+        let placed = commands(net, &unit, 2..3).await;
         assert_eq!(agent.request().await, placed[0]);
         agent.leave().await;
     });
@@ -69,7 +69,7 @@ fn credits_hold_requests_back_and_cancels_overtake_them() {
     on_network(|net| async move {
         let unit = net.unit("credits");
         let credits = limits::CREDITS;
-        let placed = wishes(net, &unit, 0..credits + 4).await;
+        let placed = commands(net, &unit, 0..credits + 4).await;
         let cancelled = net.cancel(&unit, "17").await.offset;
         let (mut agent, _) = Agent::connect(net.edges[0], &unit).await;
         let FromEdge::Cancel(ahead) = agent.next().await else { panic!("the cancel goes ahead") };
@@ -98,7 +98,7 @@ fn credits_hold_requests_back_and_cancels_overtake_them() {
 fn a_wrong_cursor_ends_the_link() {
     on_network(|net| async move {
         let unit = net.unit("cursor");
-        let placed = wishes(net, &unit, 0..1).await;
+        let placed = commands(net, &unit, 0..1).await;
         let (mut agent, _) = Agent::connect(net.edges[0], &unit).await;
         agent.request().await;
         agent.applied(placed[0].0 + 2).await;
@@ -116,11 +116,11 @@ fn a_query_goes_at_once_or_never() {
     on_network(|net| async move {
         let unit = net.unit("query");
         net.query(&unit, "old", -1_000).await;
-        net.wish(&unit, "1").await;
+        net.command(&unit, "1").await;
         let (mut agent, _) = Agent::connect(net.edges[0], &unit).await;
         agent.request().await;
         for _ in 0..limits::CREDITS {
-            net.wish(&unit, &rand::random::<u32>().to_string()).await;
+            net.command(&unit, &rand::random::<u32>().to_string()).await;
         }
         for _ in 1..limits::CREDITS {
             agent.request().await;
@@ -163,7 +163,7 @@ fn replies_and_answers_go_to_the_partition_that_was_named() {
     on_network(|net| async move {
         let unit = net.unit("replies");
         let (mut agent, _) = Agent::connect(net.edges[0], &unit).await;
-        net.wish_from(&unit, "1", 2).await;
+        net.command_from(&unit, "1", 2).await;
         agent.request().await;
         net.query_from(&unit, "2", 3).await;
         assert!(matches!(agent.next().await, FromEdge::Query(_)));
@@ -191,7 +191,7 @@ fn what_nobody_asked_for_on_this_link_is_passed_on_to_nobody() {
     on_network(|net| async move {
         let unit = net.unit("unasked");
         let (mut agent, _) = Agent::connect(net.edges[0], &unit).await;
-        net.wish_from(&unit, "1", 2).await;
+        net.command_from(&unit, "1", 2).await;
         agent.request().await;
         agent.send(&FromAgent::Reply(reply(&unit, "never", 2))).await;
         agent.send(&FromAgent::Reply(reply(&unit, "1", 3))).await;
@@ -244,7 +244,7 @@ async fn work(mut agent: Agent, takes: usize, until: i64, seen: &mut Vec<i64>) -
 #[test]
 fn from_backlog_to_live_under_load_there_is_neither_hole_nor_double() {
     on_network(|net| async move {
-        const WISHES: u32 = 1_500;
+        const COMMANDS: u32 = 1_500;
         let unit = net.unit("load");
         let noisy = net.neighbour(&unit, "noisy");
         let (agent, mut welcome) = Agent::connect(net.edges[0], &unit).await;
@@ -252,9 +252,9 @@ fn from_backlog_to_live_under_load_there_is_neither_hole_nor_double() {
         let (mine, other) = (unit.clone(), noisy.clone());
         let load = tokio::spawn(async move {
             let mut placed = Vec::new();
-            for key in 0..WISHES {
-                placed.push(net.wish(&mine, &key.to_string()).await.offset);
-                net.wish(&other, &key.to_string()).await;
+            for key in 0..COMMANDS {
+                placed.push(net.command(&mine, &key.to_string()).await.offset);
+                net.command(&other, &key.to_string()).await;
             }
             placed
         });
@@ -280,13 +280,13 @@ fn from_backlog_to_live_under_load_there_is_neither_hole_nor_double() {
 #[test]
 fn a_unit_that_takes_nothing_holds_up_nobody_and_finds_everything_later() {
     on_network(|net| async move {
-        const WISHES: u32 = 400;
+        const COMMANDS: u32 = 400;
         let slow = net.unit("slow");
         let quick = net.neighbour(&slow, "quick");
         let (mut stuck, welcome) = Agent::connect(net.edges[0], &slow).await;
         let (mut lively, _) = Agent::connect(net.edges[0], &quick).await;
-        let placed = wishes(net, &slow, 0..WISHES).await;
-        net.wish(&quick, "1").await;
+        let placed = commands(net, &slow, 0..COMMANDS).await;
+        net.command(&quick, "1").await;
         let begun = std::time::Instant::now();
         assert_eq!(lively.request().await.1, quick.request_id("1"));
         assert!(begun.elapsed().as_secs() < 3);

@@ -9,7 +9,7 @@ use kit_link::{CloseCode, FactFrame, FromAgent, FromEdge};
 use serde_json::{Value, json};
 
 use crate::agent::Agent;
-use crate::network::{Network, THING, Unit, fact_id, on_network, promise};
+use crate::network::{Network, RESOURCE, Unit, fact_id, on_network, promise};
 use crate::registry_gate::Gate;
 
 const WITHHELD: &str = "units.fact_withheld";
@@ -20,7 +20,7 @@ fn seq(seq: u64) -> UnitSeq {
     UnitSeq::new(1, seq)
 }
 
-/// A fact whose body the schema of [`THING`] refuses.
+/// A fact whose body the schema of [`RESOURCE`] refuses.
 fn refused(unit: &Unit, number: u64) -> FromAgent {
     let mut fact = FactFrame::from(unit.fact(seq(number)));
     fact.body = json!({"note": {"name": CANARY}});
@@ -85,13 +85,13 @@ fn a_refused_body_is_parked_and_a_placeholder_keeps_its_number() {
             said.push(error.detail);
         }
         let cause = "$.note must be a string, not an object";
-        assert_eq!(said, [format!("1-2 {THING} v1: {cause}")]);
-        assert_eq!(on_log(net, &unit).await, lines(&[(THING, 1), (WITHHELD, 2), (THING, 3)]));
+        assert_eq!(said, [format!("1-2 {RESOURCE} v1: {cause}")]);
+        assert_eq!(on_log(net, &unit).await, lines(&[(RESOURCE, 1), (WITHHELD, 2), (RESOURCE, 3)]));
         let records = net.of_unit(Topic::Facts, &unit).await;
         let placeholder = net.bus.open_fact(&records[1]).await.unwrap();
         assert_eq!(placeholder.subject.as_deref(), Some("thing/1"));
         let body = &placeholder.body;
-        assert_eq!((&body["unit_id"], &body["type"]), (&json!(unit.id), &json!(THING)));
+        assert_eq!((&body["unit_id"], &body["type"]), (&json!(unit.id), &json!(RESOURCE)));
         assert_eq!((&body["version"], &body["subject"]), (&json!(1), &json!("thing/1")));
         assert_eq!(body["cause"], cause);
         assert_eq!(body.as_object().unwrap().len(), 5, "and nothing else: {body}");
@@ -100,7 +100,7 @@ fn a_refused_body_is_parked_and_a_placeholder_keeps_its_number() {
         let body: Value = serde_json::from_slice(parked[0].payload.as_ref().unwrap()).unwrap();
         assert_eq!(body, json!({"note": {"name": CANARY}}));
         assert_eq!(parked[0].unit_seq(), Some(seq(2)));
-        assert_eq!(parked[0].ce_type(), Some(THING));
+        assert_eq!(parked[0].ce_type(), Some(RESOURCE));
         assert_eq!(parked[0].header(headers::PARKED_CAUSE), Some(cause));
         let origin = format!("unit.v1/{}/1-2", unit.id);
         assert_eq!(parked[0].header(headers::PARKED_ORIGIN), Some(origin.as_str()));
@@ -143,7 +143,7 @@ fn an_edge_that_dies_before_the_ack_has_made_the_number_durable() {
         assert_eq!((durable.seq, durable.id), (seq(1), fact_id(seq(1))));
         agent.fact(1, 2).await;
         agent.acked(1, 2).await;
-        assert_eq!(on_log(net, &unit).await, lines(&[(WITHHELD, 1), (THING, 2)]));
+        assert_eq!(on_log(net, &unit).await, lines(&[(WITHHELD, 1), (RESOURCE, 2)]));
         assert_eq!(net.of_unit(Topic::Parked, &unit).await.len(), 1);
         agent.leave().await;
     });
@@ -218,7 +218,7 @@ fn while_the_registry_is_away_known_types_flow_and_new_ones_wait() {
             took < Duration::from_secs(3),
             "the unit waited {took:?} for a registry that is back"
         );
-        assert_eq!(on_log(net, &unit).await, lines(&[(&kind, 1), (THING, 2)]));
+        assert_eq!(on_log(net, &unit).await, lines(&[(&kind, 1), (RESOURCE, 2)]));
         agent.leave().await;
         quick.leave().await;
     });
@@ -232,7 +232,7 @@ fn a_refusal_is_not_found_out_while_the_registry_is_away() {
         let unit = net.unit("away-refused");
         let (mut agent, _) = Agent::connect(addr, &unit).await;
         gate.shut();
-        // Nothing of THING is held here yet: it may be anything but a placeholder.
+        // Nothing of RESOURCE is held here yet: it may be anything but a placeholder.
         agent.send(&refused(&unit, 1)).await;
         agent.hears_nothing_for(1_000).await;
         assert!(net.of_unit(Topic::Parked, &unit).await.is_empty());

@@ -73,9 +73,9 @@ pub fn avsc(source: &SchemaSource) -> Result<String, DeriveError> {
 /// # Errors
 /// As [`avsc`].
 pub fn avsc_with(source: &SchemaSource, components: &Components) -> Result<String, DeriveError> {
-    let (domain, thing) = name::split_promise(source.type_name)?;
+    let (domain, resource) = name::split_promise(source.type_name)?;
     let derivation = Derivation { house: house_types(), components };
-    let mut record = derivation.record(&source.schema, &name::camel(thing), "$", 0)?;
+    let mut record = derivation.record(&source.schema, &name::camel(resource), "$", 0)?;
     record.namespace = Some(format!("{NAMESPACE}.{domain}"));
     record.doc = Some(source.doc.to_owned()).filter(|doc| !doc.is_empty()).or(record.doc);
     let mut text = serde_json::to_string_pretty(&record).unwrap_or_default();

@@ -227,7 +227,7 @@ impl Schemas {
         if let Some(registered) = self.held(type_name, version) {
             return Ok(registered);
         }
-        self.fresh_refusal(&key)?;
+        self.fresh_rejection(&key)?;
         let ask = || self.numbered(&subject, version);
         let answer = self.asked(&key, ask.retry(patience()).when(is_away).await)?;
         let registered = load(&key, answer)?;
@@ -255,7 +255,7 @@ impl Schemas {
         if let Some(schema) = self.held_by_id(id) {
             return Ok(schema);
         }
-        self.fresh_refusal(&key)?;
+        self.fresh_rejection(&key)?;
         let ask = || get_schema_by_id(id, &self.inner.settings);
         let answer = ask.retry(patience()).when(is_away).await.map(Some);
         let answer = match self.asked(&key, answer) {
@@ -309,7 +309,7 @@ impl Schemas {
         held.by_id.get(&id).cloned()
     }
 
-    fn fresh_refusal(&self, key: &Key) -> Result<(), RegistryError> {
+    fn fresh_rejection(&self, key: &Key) -> Result<(), RegistryError> {
         let held = self.inner.held.read().unwrap_or_else(PoisonError::into_inner);
         let fresh = |at: Instant, ms| at.elapsed() < Duration::from_millis(ms);
         if held.away.is_some_and(|at| fresh(at, AWAY_KEPT_MS)) {

@@ -41,7 +41,7 @@ fn with(field: &str, value: Value) -> Value {
     body
 }
 
-fn refusal(body: &Value) -> (String, Reason) {
+fn rejection(body: &Value) -> (String, Reason) {
     let error = BodySchema::parse(EVERYTHING).unwrap().encode(body).unwrap_err();
     (error.path, error.reason)
 }
@@ -82,22 +82,22 @@ fn a_refusal_names_the_path_and_the_reason() {
         body.as_object_mut().unwrap().remove("text");
         body
     };
-    assert_eq!(refusal(&missing), ("$.text".into(), Reason::Missing));
-    assert_eq!(refusal(&with("mood", json!(1))), ("$.mood".into(), Reason::UnknownField));
-    assert_eq!(refusal(&with("at", json!("tomorrow"))), ("$.at".into(), Reason::NotATime));
-    assert_eq!(refusal(&with("on", json!("1980-02-30"))), ("$.on".into(), Reason::NotADate));
-    assert_eq!(refusal(&with("raw", json!("***"))), ("$.raw".into(), Reason::NotBase64));
+    assert_eq!(rejection(&missing), ("$.text".into(), Reason::Missing));
+    assert_eq!(rejection(&with("mood", json!(1))), ("$.mood".into(), Reason::UnknownField));
+    assert_eq!(rejection(&with("at", json!("tomorrow"))), ("$.at".into(), Reason::NotATime));
+    assert_eq!(rejection(&with("on", json!("1980-02-30"))), ("$.on".into(), Reason::NotADate));
+    assert_eq!(rejection(&with("raw", json!("***"))), ("$.raw".into(), Reason::NotBase64));
     let int = Reason::OutOfRange("a 32-bit integer");
-    assert_eq!(refusal(&with("small", json!(1_i64 << 31))), ("$.small".into(), int));
+    assert_eq!(rejection(&with("small", json!(1_i64 << 31))), ("$.small".into(), int));
     let long = Reason::OutOfRange("a 64-bit integer");
-    assert_eq!(refusal(&with("large", json!(u64::MAX))), ("$.large".into(), long));
+    assert_eq!(rejection(&with("large", json!(u64::MAX))), ("$.large".into(), long));
     let places = json!([{"city": "a"}, {"city": null}]);
     let wrong = Reason::WrongType { wanted: "a string", found: "null" };
-    assert_eq!(refusal(&with("places", places)), ("$.places[1].city".into(), wrong));
+    assert_eq!(rejection(&with("places", places)), ("$.places[1].city".into(), wrong));
     let wrong = Reason::WrongType { wanted: "a whole number", found: "a fraction" };
-    assert_eq!(refusal(&with("small", json!(1.5))), ("$.small".into(), wrong));
+    assert_eq!(rejection(&with("small", json!(1.5))), ("$.small".into(), wrong));
     let wrong = Reason::WrongType { wanted: "an object", found: "another value" };
-    assert_eq!(refusal(&json!([])), ("$".into(), wrong));
+    assert_eq!(rejection(&json!([])), ("$".into(), wrong));
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_refusal_never_shows_the_value() {
 #[test]
 fn a_body_beyond_the_bound_is_refused() {
     let body = with("text", json!("a".repeat(kit_body::schema::BODY_BYTES_MAX)));
-    assert!(matches!(refusal(&body).1, Reason::TooLarge { .. }));
+    assert!(matches!(rejection(&body).1, Reason::TooLarge { .. }));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! How a host sees a domain, and how a domain sees a clinic.
 //!
 //! A domain crate is pure: it names what happened between two versions of a row
-//! ([`Domain::observe`]), and it grants or refuses a wish against the records as they stand
+//! ([`Domain::observe`]), and it grants or refuses a command against the records as they stand
 //! ([`Domain::decide`]). It reads them through [`Records`], a port that the agent implements once
 //! for every mapped table, inside the transaction that will hold the effect. So a host holds a list
 //! of domains and no domain noun.
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use utoipa::openapi::{RefOr, Schema};
 use uuid::Uuid;
 
-use crate::{Fact, Refusal, Timestamp, UnitSeq};
+use crate::{Fact, Rejection, Timestamp, UnitSeq};
 
 /// A pure domain, as hosts see it.
 pub trait Domain: Sync {
@@ -18,7 +18,7 @@ pub trait Domain: Sync {
     fn name(&self) -> &'static str;
 
     /// The things whose rows it observes, as the mapping file names them (`appointment`).
-    fn things(&self) -> &'static [&'static str];
+    fn resources(&self) -> &'static [&'static str];
 
     /// Names what happened to a thing between two versions of its row, oldest first; mostly one
     /// fact, none where nothing that the domain knows has changed.
@@ -27,7 +27,7 @@ pub trait Domain: Sync {
     /// A state that does not read as the thing (never for states that the mapping made).
     fn observe(
         &self,
-        thing: &str,
+        resource: &str,
         before: Option<&Value>,
         after: Option<&Value>,
     ) -> Result<Vec<Observed>, serde_json::Error>;
@@ -36,22 +36,22 @@ pub trait Domain: Sync {
     ///
     /// # Errors
     /// As [`Domain::observe`].
-    fn snapshot(&self, thing: &str, state: &Value) -> Result<Observed, serde_json::Error>;
+    fn snapshot(&self, resource: &str, state: &Value) -> Result<Observed, serde_json::Error>;
 
     /// The request types that [`Domain::decide`] takes.
-    fn wishes(&self) -> &'static [&'static str];
+    fn commands(&self) -> &'static [&'static str];
 
-    /// Grants or refuses a wish against the records as they stand.
+    /// Grants or refuses a command against the records as they stand.
     ///
     /// # Errors
-    /// The refusal, which is the unit's word and becomes a fact.
+    /// The rejection, which is the unit's word and becomes a fact.
     fn decide(
         &self,
         type_name: &str,
         body: &Value,
         records: &dyn Records,
         now: Timestamp,
-    ) -> Result<Granted, Refusal>;
+    ) -> Result<Granted, Rejection>;
 
     /// The query types that [`Domain::answer`] takes.
     fn queries(&self) -> &'static [&'static str] {
@@ -61,7 +61,7 @@ pub trait Domain: Sync {
     /// Answers a live query; changes nothing.
     ///
     /// # Errors
-    /// The refusal, sent back as the answer.
+    /// The rejection, sent back as the answer.
     fn answer(
         &self,
         type_name: &str,
@@ -70,10 +70,10 @@ pub trait Domain: Sync {
         now: Timestamp,
     ) -> Answer {
         let _ = (body, records, now);
-        Err(Refusal::unknown_type(type_name))
+        Err(Rejection::unknown_type(type_name))
     }
 
-    /// The present version of every schema that the domain promises: facts, wishes, answers.
+    /// The present version of every schema that the domain promises: facts, commands, answers.
     fn schemas(&self) -> Vec<SchemaSource>;
 
     /// What analysts and integrators learn of a fact: the least that is of use, and nothing that
@@ -102,7 +102,7 @@ pub struct PublicEvent {
 }
 
 /// What a live query gives: plain JSON, or the reason for none.
-pub type Answer = Result<Value, Refusal>;
+pub type Answer = Result<Value, Rejection>;
 
 /// A fact before it has a number.
 #[derive(Debug, Clone, PartialEq)]
@@ -132,7 +132,7 @@ pub struct SchemaSource {
     pub schema: RefOr<Schema>,
 }
 
-/// A granted wish: what to write, and which thing it is about.
+/// A granted command: what to write, and which thing it is about.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Granted {
     /// Row changes, applied in order in one transaction.
@@ -145,7 +145,7 @@ pub struct Granted {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordRef {
     /// As `appointment`.
-    pub thing: &'static str,
+    pub resource: &'static str,
     /// Its public id.
     pub id: Uuid,
 }
@@ -176,18 +176,18 @@ pub trait Records {
     ///
     /// # Errors
     /// The clinic database did not answer.
-    fn get(&self, thing: &str, id: &Uuid) -> Result<Option<Stored>, RecordsError>;
+    fn get(&self, resource: &str, id: &Uuid) -> Result<Option<Stored>, RecordsError>;
 
     /// All things that pass every filter, in no promised order.
     ///
     /// # Errors
     /// The clinic database did not answer.
-    fn find(&self, thing: &str, filters: &[Filter]) -> Result<Vec<Value>, RecordsError>;
+    fn find(&self, resource: &str, filters: &[Filter]) -> Result<Vec<Value>, RecordsError>;
 
     /// Whether the unit's own software lets this field of a thing be written: a clinic may have no
     /// column for it, or keep the column to itself.
-    fn writes(&self, thing: &str, field: &str) -> bool {
-        let _ = (thing, field);
+    fn writes(&self, resource: &str, field: &str) -> bool {
+        let _ = (resource, field);
         true
     }
 
@@ -230,16 +230,16 @@ impl Filter {
 
 /// The clinic database did not answer; the agent knows the cause.
 #[derive(Debug, thiserror::Error)]
-#[error("reading {thing} records")]
+#[error("reading {resource} records")]
 pub struct RecordsError {
     /// Which things were being read.
-    pub thing: String,
+    pub resource: String,
     /// Why it failed.
     #[source]
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
-impl From<RecordsError> for Refusal {
+impl From<RecordsError> for Rejection {
     /// Only seen when the failure is lasting: the agent retries a busy database before it refuses.
     fn from(error: RecordsError) -> Self {
         Self::agent_failed(error.to_string())

@@ -91,13 +91,13 @@ impl FromStr for RequestId {
     }
 }
 
-/// The id of the thing that `request` creates (`thing` is its name, as `appointment`): a UUIDv8
+/// The id of the thing that `request` creates (`resource` is its name, as `appointment`): a UUIDv8
 /// that a retry derives again, so that no id need be remembered before the unit has decided.
-pub fn derived_id(request: &RequestId, thing: &str) -> Uuid {
+pub fn derived_id(request: &RequestId, resource: &str) -> Uuid {
     let digest = Sha256::new()
         .chain_update(request.as_str().as_bytes())
         .chain_update([0])
-        .chain_update(thing.as_bytes())
+        .chain_update(resource.as_bytes())
         .finalize();
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest[..16]);

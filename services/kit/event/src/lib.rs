@@ -12,9 +12,9 @@
 //! | [`seq`] | [`UnitSeq`], the number `E-S` by which everybody resumes |
 //! | [`time`] | [`Timestamp`] and [`Date`] as they stand on the wire |
 //! | [`fact`] | [`Fact`], a numbered event of a unit |
-//! | [`request`] | [`Request`], a tracked wish, its delivery and its command hash |
+//! | [`request`] | [`Request`], a tracked command, its delivery and its command hash |
 //! | [`kinds`] | [`fact_kinds`], by which a domain names what can happen |
-//! | [`refusal`] | [`Refusal`], and the problems that any domain may have |
+//! | [`rejection`] | [`Rejection`], and the problems that any domain may have |
 //! | [`rules`] | [`FieldProblem`], a field that breaks a rule of its own |
 //! | [`type_name`] | the one grammar of type names |
 //! | [`domain`] | [`Domain`], [`Records`], [`RowChange`]: decide and observe |
@@ -23,7 +23,7 @@ pub mod domain;
 pub mod fact;
 pub mod ids;
 pub mod kinds;
-pub mod refusal;
+pub mod rejection;
 pub mod request;
 pub mod rules;
 pub mod seq;
@@ -36,7 +36,7 @@ pub use domain::{
 };
 pub use fact::Fact;
 pub use ids::{RequestId, UnitId, derived_id};
-pub use refusal::{Problem, Refusal};
+pub use rejection::{Problem, Rejection};
 pub use request::{Delivery, Request, command_hash};
 pub use rules::FieldProblem;
 pub use seq::UnitSeq;

@@ -1,4 +1,4 @@
-//! A tracked wish on its way to a unit.
+//! A tracked command on its way to a unit.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -47,9 +47,9 @@ pub struct Request {
     pub unit: UnitId,
     /// Its id; a control (`control.cancel`) has one of its own.
     pub id: RequestId,
-    /// `<domain>.<wish>`, as `scheduling.book_appointment`, or `control.<what>`.
+    /// `<domain>.<command>`, as `scheduling.book_appointment`, or `control.<what>`.
     pub type_name: String,
-    /// Version of the wish's schema, from 1.
+    /// Version of the command's schema, from 1.
     pub version: u32,
     /// When the gateway took it.
     pub accepted_at: Timestamp,
@@ -65,7 +65,7 @@ pub struct Request {
     pub reply_partition: Option<i32>,
     /// W3C trace context.
     pub traceparent: Option<String>,
-    /// The wish, as plain JSON.
+    /// The command, as plain JSON.
     pub body: Value,
 }
 

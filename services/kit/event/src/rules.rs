@@ -5,7 +5,7 @@ use std::fmt;
 /// A field that breaks its rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldProblem {
-    /// The field, by its name in the wish.
+    /// The field, by its name in the command.
     pub field: String,
     /// What the rule wants, as the end of a sentence that begins with the field's name.
     pub reason: String,

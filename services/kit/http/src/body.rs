@@ -158,13 +158,13 @@ mod tests {
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     #[expect(dead_code, reason = "only whether it reads is looked at")]
-    struct Wish {
+    struct Command {
         name: String,
         #[serde(default)]
         age: Option<u32>,
     }
 
-    fn read(value: Value) -> Result<Wish, Problem> {
+    fn read(value: Value) -> Result<Command, Problem> {
         read_fields(value.as_object().cloned().unwrap_or_default())
     }
 

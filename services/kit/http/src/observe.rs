@@ -27,7 +27,7 @@ const UNMATCHED: &str = "unmatched";
 
 /// The id under which the log knows a call: the caller's own where it is a UUID, with or without
 /// hyphens, else ours. Any other text might be a name or a number of somebody, and would stand in
-/// the log. (A *request id* is something else here: the tracked wish of a unit.)
+/// the log. (A *request id* is something else here: the tracked command of a unit.)
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallId(pub String);
 

@@ -114,7 +114,7 @@ impl From<ProblemKind> for Problem {
 }
 
 impl Problem {
-    /// An error whose kind somebody else named, as a unit does with its refusals.
+    /// An error whose kind somebody else named, as a unit does with its rejections.
     pub fn named(slug: impl Into<String>, title: impl Into<String>, status: StatusCode) -> Self {
         Self::said(Cow::Owned(slug.into()), Cow::Owned(title.into()), status)
     }

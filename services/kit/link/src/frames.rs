@@ -135,7 +135,7 @@ pub struct RequestFrame {
     /// Its type.
     #[serde(rename = "type")]
     pub type_name: String,
-    /// Version of the wish.
+    /// Version of the command.
     pub version: u32,
     /// When the gateway took it.
     pub accepted_at: Timestamp,
@@ -153,7 +153,7 @@ pub struct RequestFrame {
     /// Where the asking gateway listens; given back in the reply, and nothing else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_partition: Option<i32>,
-    /// The wish.
+    /// The command.
     pub body: Value,
 }
 
@@ -217,7 +217,7 @@ pub struct Query {
     pub body: Value,
 }
 
-/// The answer to a query: `body`, or the refusal's `reason` and `detail`.
+/// The answer to a query: `body`, or the rejection's `reason` and `detail`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     /// Of which query.
@@ -231,10 +231,10 @@ pub struct Answer {
     /// The answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Value>,
-    /// The refusal's slug.
+    /// The rejection's slug.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The refusal's detail.
+    /// The rejection's detail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }

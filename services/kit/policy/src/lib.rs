@@ -4,7 +4,7 @@
 //! Whoever serves a request asks twice: may this kind of caller do such a thing at all
 //! ([`Permission::reach`]), and may it do it to this resource ([`authorize`]).
 //!
-//! The crate must never know a route, a domain, or how a refusal is told.
+//! The crate must never know a route, a domain, or how a rejection is told.
 
 use std::sync::Arc;
 

@@ -130,13 +130,13 @@ pub struct TrackedRequest {
     /// Whom it concerns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patient_id: Option<Uuid>,
-    /// The refusal's name, as `slot-taken`.
+    /// The rejection's name, as `slot-taken`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The refusal in one short sentence.
+    /// The rejection in one short sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// The refusal in detail.
+    /// The rejection in detail.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// The kind of record that it wrote, as `appointment`.

@@ -68,7 +68,7 @@ impl FromStr for AsOf {
 /// A kind of record that has a past.
 pub struct Kind {
     /// The thing.
-    pub thing: &'static str,
+    pub resource: &'static str,
     /// How the types of its facts begin.
     pub types: &'static str,
     /// A state as its read model gives it.
@@ -78,7 +78,7 @@ pub struct Kind {
 /// A state as its struct writes it: fields that are empty are absent. One that does not read, as of
 /// a later version, is given as it stands.
 pub fn shown<T: Serialize + DeserializeOwned>(body: Value) -> Value {
-    let read = T::deserialize(&body).ok().and_then(|thing| serde_json::to_value(thing).ok());
+    let read = T::deserialize(&body).ok().and_then(|resource| serde_json::to_value(resource).ok());
     read.unwrap_or(body)
 }
 
@@ -103,8 +103,8 @@ impl Rest {
             }
             Moment::Time(_) => {}
         }
-        let name = format!("{}/{id}", kind.thing);
-        let subject = Subject { name: &name, types: kind.types, thing: kind.thing };
+        let name = format!("{}/{id}", kind.resource);
+        let subject = Subject { name: &name, types: kind.types, resource: kind.resource };
         let read = || kit_timeline::said(&self.pool, unit, subject, moment);
         let Fresh { freshness, value } = self.fresh(unit, SCHEMA, headers, read).await?;
         let Some(Said { fact, withdrawn }) = value else {

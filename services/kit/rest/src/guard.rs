@@ -13,7 +13,7 @@ use kit_event::UnitId;
 use kit_http::Problem;
 use kit_http::problem::{INTERNAL, NOT_FOUND};
 use kit_policy::{Caller, Permission, Reach};
-use kit_token::Refused;
+use kit_token::InvalidToken;
 use uuid::Uuid;
 
 use crate::App;
@@ -83,7 +83,7 @@ fn token_missing() -> Problem {
     Problem::from(TOKEN_MISSING).header(WWW_AUTHENTICATE, challenge)
 }
 
-fn token_invalid(refused: Refused) -> Problem {
+fn token_invalid(refused: InvalidToken) -> Problem {
     metrics::counter!("tokens_refused", "rule" => format!("{refused:?}")).increment(1);
     let challenge = HeaderValue::from_static("Bearer realm=\"arteria\", error=\"invalid_token\"");
     Problem::from(TOKEN_INVALID).detail(refused.to_string()).header(WWW_AUTHENTICATE, challenge)

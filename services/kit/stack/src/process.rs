@@ -127,7 +127,7 @@ impl ProcessSpec {
 /// Makes a command become its user, and die with the thread that spawned it.
 ///
 /// The kernel sends the signal when the *thread* ends, so a command must be spawned from one that
-/// lives as long as the process shall, and it forgets the wish when the user changes, so the user
+/// lives as long as the process shall, and it forgets the command when the user changes, so the user
 /// comes first.
 pub(crate) fn confine(command: &mut Command, user: Option<RunAs>) {
     let parent = Pid::this();
@@ -137,7 +137,7 @@ pub(crate) fn confine(command: &mut Command, user: Option<RunAs>) {
         }
         set_pdeathsig(Signal::SIGKILL)?;
         if getppid() != parent {
-            // The parent died before the kernel knew of the wish.
+            // The parent died before the kernel knew of the command.
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         Ok(())

@@ -10,7 +10,7 @@ use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::error::Act;
-use crate::rows::{self, ThingTable};
+use crate::rows::{self, ResourceTable};
 use crate::{Step, StoreError};
 
 /// Work on the projector's connection.
@@ -63,7 +63,7 @@ pub struct Gap {
 
 /// A fact that reads, and that a domain cannot take up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub struct Unapplied {
     /// Its place in the slice that was given.
     pub index: usize,
     /// Why, without anything of its body.
@@ -76,7 +76,7 @@ pub struct Stale {
     /// Whose.
     pub unit: UnitId,
     /// Its name, as `appointment`.
-    pub thing: String,
+    pub resource: String,
     /// Its id, as the fact's subject names it.
     pub id: String,
     /// The fact that could not be taken up.
@@ -86,9 +86,9 @@ pub struct Stale {
 impl Stale {
     /// The thing that `fact` is about, where its subject names one.
     pub fn of(fact: &Fact) -> Option<Self> {
-        let (thing, id) = fact.subject.as_deref()?.split_once('/')?;
+        let (resource, id) = fact.subject.as_deref()?.split_once('/')?;
         let (unit, since) = (fact.unit.clone(), fact.seq);
-        Some(Self { unit, thing: thing.to_owned(), id: id.to_owned(), since })
+        Some(Self { unit, resource: resource.to_owned(), id: id.to_owned(), since })
     }
 }
 
@@ -100,16 +100,16 @@ pub struct Seeded {
     /// The epoch that is whole now.
     pub epoch: u32,
     /// Names of the things that were stated; only of these is what was not seen withdrawn.
-    pub things: Vec<String>,
+    pub resources: Vec<String>,
 }
 
 impl Seeded {
     /// What [`EPOCH_SEEDED`] says; none where its body names no things.
     pub fn of(fact: &Fact) -> Option<Self> {
         let named = fact.body.get("things")?.as_array()?;
-        let things: Option<Vec<String>> =
-            named.iter().map(|thing| thing.as_str().map(str::to_owned)).collect();
-        Some(Self { unit: fact.unit.clone(), epoch: fact.seq.epoch, things: things? })
+        let resources: Option<Vec<String>> =
+            named.iter().map(|resource| resource.as_str().map(str::to_owned)).collect();
+        Some(Self { unit: fact.unit.clone(), epoch: fact.seq.epoch, resources: resources? })
     }
 }
 
@@ -142,10 +142,10 @@ pub trait Projection: Send + Sync + 'static {
         &'a self,
         connection: &'a mut PgConnection,
         entries: &'a [Entry],
-    ) -> Work<'a, Vec<Refused>>;
+    ) -> Work<'a, Vec<Unapplied>>;
 
     /// Its tables of things, which are withdrawn and stale by the usual columns.
-    fn things(&self) -> &'static [ThingTable] {
+    fn resources(&self) -> &'static [ResourceTable] {
         &[]
     }
 
@@ -155,7 +155,7 @@ pub trait Projection: Send + Sync + 'static {
         connection: &'a mut PgConnection,
         seeded: &'a [Seeded],
     ) -> Work<'a, ()> {
-        Box::pin(rows::withdraw(connection, self.things(), seeded))
+        Box::pin(rows::withdraw(connection, self.resources(), seeded))
     }
 
     /// Marks the rows of things whose newer state could not be taken up.
@@ -164,7 +164,7 @@ pub trait Projection: Send + Sync + 'static {
         connection: &'a mut PgConnection,
         stale: &'a [Stale],
     ) -> Work<'a, ()> {
-        Box::pin(rows::mark_stale(connection, self.things(), stale))
+        Box::pin(rows::mark_stale(connection, self.resources(), stale))
     }
 
     /// Writes the rows of requests; none but [`Projection::reads_requests`] gets any.
@@ -213,18 +213,18 @@ pub async fn apply_one_by_one(
     projection: &dyn Projection,
     connection: &mut PgConnection,
     entries: &[Entry],
-) -> Result<Vec<Refused>, StoreError> {
+) -> Result<Vec<Unapplied>, StoreError> {
     let mut refused = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
         let mut savepoint = connection.begin().await.writing("savepoint")?;
         match projection.apply(&mut savepoint, std::slice::from_ref(entry)).await {
             Ok(alone) => {
                 savepoint.commit().await.writing("savepoint")?;
-                refused.extend(alone.into_iter().map(|r| Refused { index, cause: r.cause }));
+                refused.extend(alone.into_iter().map(|r| Unapplied { index, cause: r.cause }));
             }
             Err(error) if error.is_refused_data() => {
                 savepoint.rollback().await.writing("savepoint")?;
-                refused.push(Refused { index, cause: REFUSED_BY_POSTGRES.to_owned() });
+                refused.push(Unapplied { index, cause: REFUSED_BY_POSTGRES.to_owned() });
             }
             Err(error) => return Err(error),
         }
@@ -240,7 +240,7 @@ pub async fn accept_one_by_one(
     projection: &dyn Projection,
     connection: &mut PgConnection,
     asked: &[Asked],
-) -> Result<Vec<Refused>, StoreError> {
+) -> Result<Vec<Unapplied>, StoreError> {
     let mut refused = Vec::new();
     for (index, one) in asked.iter().enumerate() {
         let mut savepoint = connection.begin().await.writing("savepoint")?;
@@ -248,7 +248,7 @@ pub async fn accept_one_by_one(
             Ok(()) => savepoint.commit().await.writing("savepoint")?,
             Err(error) if error.is_refused_data() => {
                 savepoint.rollback().await.writing("savepoint")?;
-                refused.push(Refused { index, cause: REFUSED_BY_POSTGRES.to_owned() });
+                refused.push(Unapplied { index, cause: REFUSED_BY_POSTGRES.to_owned() });
             }
             Err(error) => return Err(error),
         }

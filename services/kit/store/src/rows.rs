@@ -28,7 +28,7 @@ pub struct Stated<'a, T> {
     /// Whether it is gone: its row stays as a tombstone, so that an older fact cannot revive it.
     pub removed: bool,
     /// The thing, for its searched columns.
-    pub thing: T,
+    pub resource: T,
 }
 
 /// The last state of each thing: one statement may not write a row twice. Entries come in the order
@@ -105,11 +105,11 @@ impl<'a> Columns<'a> {
 /// A table with a row for each thing of one kind: the columns unit, epoch, seq, removed, withdrawn,
 /// stale_epoch, stale_seq and state, a key beside the unit, and what rows are searched by.
 #[derive(Debug, Clone, Copy)]
-pub struct ThingTable {
+pub struct ResourceTable {
     /// Its name.
     pub name: &'static str,
     /// The name of the kind, as `appointment`.
-    pub thing: &'static str,
+    pub resource: &'static str,
     /// The column of the thing's id.
     pub key: &'static str,
     /// The other columns, in the order in which [`upsert`] is given their values.
@@ -131,7 +131,7 @@ pub type Bound<'q> = Query<'q, Postgres, PgArguments>;
 /// Postgres does not answer, or refuses a value.
 pub async fn upsert<'q>(
     connection: &mut PgConnection,
-    table: &ThingTable,
+    table: &ResourceTable,
     columns: &'q Columns<'_>,
     bind: impl FnOnce(Bound<'q>) -> Bound<'q>,
 ) -> Result<(), StoreError> {
@@ -146,8 +146,8 @@ pub async fn upsert<'q>(
     Ok(())
 }
 
-fn upsert_text(table: &ThingTable) -> String {
-    let ThingTable { name, key, searched, .. } = table;
+fn upsert_text(table: &ResourceTable) -> String {
+    let ResourceTable { name, key, searched, .. } = table;
     let (mut names, mut arrays, mut set) = (String::new(), String::new(), String::new());
     for (n, Searched(column, kind)) in (7..).zip(*searched) {
         names += &format!(", {column}");
@@ -170,11 +170,11 @@ fn upsert_text(table: &ThingTable) -> String {
 /// epoch's end names.
 pub(crate) async fn withdraw(
     connection: &mut PgConnection,
-    tables: &[ThingTable],
+    tables: &[ResourceTable],
     seeded: &[Seeded],
 ) -> Result<(), StoreError> {
-    for ThingTable { name, thing, .. } in tables {
-        let meant = seeded.iter().filter(|one| one.things.iter().any(|named| named == thing));
+    for ResourceTable { name, resource, .. } in tables {
+        let meant = seeded.iter().filter(|one| one.resources.iter().any(|named| named == resource));
         let (units, epochs): (Vec<&str>, Vec<i64>) =
             meant.map(|one| (one.unit.as_str(), i64::from(one.epoch))).unzip();
         if units.is_empty() {
@@ -198,13 +198,15 @@ pub(crate) async fn withdraw(
 /// that is stale already stays so since its first.
 pub(crate) async fn mark_stale(
     connection: &mut PgConnection,
-    tables: &[ThingTable],
+    tables: &[ResourceTable],
     stale: &[Stale],
 ) -> Result<(), StoreError> {
     for one in stale {
         let Ok(id) = one.id.parse::<Uuid>() else { continue };
         let (epoch, seq) = to_columns(one.since)?;
-        for ThingTable { name, key, .. } in tables.iter().filter(|table| table.thing == one.thing) {
+        for ResourceTable { name, key, .. } in
+            tables.iter().filter(|table| table.resource == one.resource)
+        {
             sqlx::query(AssertSqlSafe(format!(
                 "update {name} set stale_epoch = $3, stale_seq = $4
                  where unit = $1 and {key} = $2 and (epoch, seq) < ($3, $4)

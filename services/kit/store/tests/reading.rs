@@ -19,7 +19,7 @@ struct Fact {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Says {
     Opened,
-    Thing { thing: u8, value: u32 },
+    Resource { resource: u8, value: u32 },
     Seeded,
 }
 
@@ -65,8 +65,8 @@ impl Reader {
         self.applied.push(fact.seq);
         match fact.says {
             Says::Opened => {}
-            Says::Thing { thing, value } => {
-                self.rows.insert(thing, (fact.seq, value));
+            Says::Resource { resource, value } => {
+                self.rows.insert(resource, (fact.seq, value));
             }
             Says::Seeded => self.seeded = fact.seq.epoch,
         }
@@ -75,7 +75,11 @@ impl Reader {
     /// What a list shows: rows that were not withdrawn.
     fn shown(&self) -> BTreeMap<u8, (UnitSeq, u32)> {
         let stays = |row: &&(UnitSeq, u32)| row.0.epoch >= self.seeded;
-        self.rows.iter().filter(|(_, row)| stays(row)).map(|(thing, row)| (*thing, *row)).collect()
+        self.rows
+            .iter()
+            .filter(|(_, row)| stays(row))
+            .map(|(resource, row)| (*resource, *row))
+            .collect()
     }
 
     /// The log's end: asks for what is missing until nothing is.
@@ -95,14 +99,14 @@ impl Reader {
 fn log_of(epochs: Vec<Vec<u8>>) -> Vec<Fact> {
     let mut log: Vec<Fact> = Vec::new();
     let mut state: BTreeMap<u8, u32> = BTreeMap::new();
-    for (epoch, things) in (1..).zip(epochs) {
+    for (epoch, resources) in (1..).zip(epochs) {
         let mut says = vec![Says::Opened];
-        says.extend(state.iter().map(|(&thing, &value)| Says::Thing { thing, value }));
+        says.extend(state.iter().map(|(&resource, &value)| Says::Resource { resource, value }));
         says.push(Says::Seeded);
-        for thing in things {
+        for resource in resources {
             let value = (log.len() + says.len()) as u32;
-            state.insert(thing, value);
-            says.push(Says::Thing { thing, value });
+            state.insert(resource, value);
+            says.push(Says::Resource { resource, value });
         }
         for (seq, says) in (1..).zip(says) {
             let id = Uuid::from_u128((u128::from(epoch) << 64) + u128::from(seq));
@@ -188,7 +192,7 @@ proptest! {
         let before = (reader.shown(), reader.reading.clone());
         for place in places {
             let id = Uuid::from_u128(u128::MAX - u128::from(forged));
-            let says = Says::Thing { thing: 0, value: u32::MAX };
+            let says = Says::Resource { resource: 0, value: u32::MAX };
             reader.receive(Fact { id, says, ..log[place] });
         }
         prop_assert_eq!((reader.shown(), reader.reading), before);

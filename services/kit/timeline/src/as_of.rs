@@ -28,7 +28,7 @@ pub struct Subject<'a> {
     /// subject without stating it.
     pub types: &'a str,
     /// The thing, as an epoch names those that it has stated anew.
-    pub thing: &'a str,
+    pub resource: &'a str,
 }
 
 /// What was last said of a record at a moment.
@@ -85,7 +85,7 @@ pub async fn said(
         .bind(subject.name)
         .bind(subject.types)
         .bind(EPOCH_SEEDED)
-        .bind(subject.thing);
+        .bind(subject.resource);
     let query = match moment {
         Moment::Seq(seq) => {
             let (epoch, seq) = to_columns(seq)?;

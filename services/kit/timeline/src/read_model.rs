@@ -6,7 +6,7 @@ use kit_event::{RequestId, Timestamp, UnitId, UnitSeq};
 use kit_store::json::storable;
 use kit_store::number::to_columns;
 use kit_store::read::{fresh_items, get, page_limit, seq_of};
-use kit_store::{Act, Entry, Fresh, Projection, Refused, Seeded, Stale, Step, StoreError, Work};
+use kit_store::{Act, Entry, Fresh, Projection, Seeded, Stale, Step, StoreError, Unapplied, Work};
 use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::types::chrono::{DateTime, Utc};
@@ -87,7 +87,7 @@ impl Projection for Timeline {
         &'a self,
         connection: &'a mut PgConnection,
         entries: &'a [Entry],
-    ) -> Work<'a, Vec<Refused>> {
+    ) -> Work<'a, Vec<Unapplied>> {
         Box::pin(insert(connection, entries))
     }
 
@@ -119,7 +119,7 @@ impl Projection for Timeline {
 async fn insert(
     connection: &mut PgConnection,
     entries: &[Entry],
-) -> Result<Vec<Refused>, StoreError> {
+) -> Result<Vec<Unapplied>, StoreError> {
     let mut numbers = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
     let mut bodies = Vec::with_capacity(entries.len());
     for entry in entries {

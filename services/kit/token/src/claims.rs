@@ -17,7 +17,7 @@ pub const UNITS_MAX: usize = 1_000;
 
 /// Why a token was refused. Never holds any part of the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum Refused {
+pub enum InvalidToken {
     /// It is no compact JWS of three parts with JSON in them, or longer than any of ours.
     #[error("the token does not read as a JWT")]
     Malformed,
@@ -124,16 +124,16 @@ impl Claims {
         issuer: &str,
         key_id: &str,
         now: Timestamp,
-    ) -> Result<Verified, Refused> {
+    ) -> Result<Verified, InvalidToken> {
         if self.iss != issuer {
-            return Err(Refused::Issuer);
+            return Err(InvalidToken::Issuer);
         }
         if self.aud != kind.audience() {
-            return Err(Refused::Audience);
+            return Err(InvalidToken::Audience);
         }
         let fits = |text: &str| !text.is_empty() && text.len() <= TEXT_CLAIM_BYTES_MAX;
         if !fits(&self.sub) || !fits(&self.jti) {
-            return Err(Refused::Claims);
+            return Err(InvalidToken::Claims);
         }
         self.verify_times(kind, now)?;
         let (units, patient) = self.scope(kind, key_id)?;
@@ -148,25 +148,25 @@ impl Claims {
         })
     }
 
-    fn verify_times(&self, kind: Kind, now: Timestamp) -> Result<(), Refused> {
+    fn verify_times(&self, kind: Kind, now: Timestamp) -> Result<(), InvalidToken> {
         let now_seconds = now.unix_ms().div_euclid(1000);
         if now_seconds > self.exp.saturating_add(LEEWAY_SECONDS) {
-            return Err(Refused::Expired);
+            return Err(InvalidToken::Expired);
         }
         if self.iat >= now_seconds + IAT_AHEAD_SECONDS
             || self.nbf.is_some_and(|nbf| nbf > now_seconds + LEEWAY_SECONDS)
         {
-            return Err(Refused::NotYet);
+            return Err(InvalidToken::NotYet);
         }
         let lifetime_seconds = self.exp.saturating_sub(self.iat);
         if !(0..=kind.lifetime_seconds_max()).contains(&lifetime_seconds) {
-            return Err(Refused::Lifetime);
+            return Err(InvalidToken::Lifetime);
         }
         Ok(())
     }
 
     /// The units and the registration that a token of this kind must, or must not, name.
-    fn scope(&self, kind: Kind, key_id: &str) -> Result<(Vec<UnitId>, Option<Uuid>), Refused> {
+    fn scope(&self, kind: Kind, key_id: &str) -> Result<(Vec<UnitId>, Option<Uuid>), InvalidToken> {
         let fits = match kind {
             Kind::Staff | Kind::Partner => {
                 !self.units.is_empty() && self.units.len() <= UNITS_MAX && self.patient.is_none()
@@ -176,11 +176,11 @@ impl Claims {
             Kind::Agent => self.patient.is_none() && self.units.is_empty() && self.sub == key_id,
         };
         if !fits {
-            return Err(Refused::KindClaims);
+            return Err(InvalidToken::KindClaims);
         }
         match kind {
             Kind::Agent => {
-                let unit = self.sub.parse().map_err(|_| Refused::KindClaims)?;
+                let unit = self.sub.parse().map_err(|_| InvalidToken::KindClaims)?;
                 Ok((vec![unit], None))
             }
             Kind::Admin => Ok((Vec::new(), None)),

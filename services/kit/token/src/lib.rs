@@ -30,7 +30,7 @@ pub mod kind;
 pub mod verifier;
 
 pub use agent_key::{AgentKey, AgentKeyError, add_agent_key};
-pub use claims::{Refused, Verified};
+pub use claims::{InvalidToken, Verified};
 pub use issuer::{Issuer, IssuerError};
 pub use keys::{KeySource, KeysError};
 pub use kind::Kind;

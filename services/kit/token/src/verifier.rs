@@ -4,7 +4,7 @@ use jsonwebtoken::{Algorithm, Validation};
 use kit_event::Timestamp;
 use serde::Deserialize;
 
-use crate::claims::{Claims, Refused, Verified};
+use crate::claims::{Claims, InvalidToken, Verified};
 use crate::keys::{KeySet, KeySource, KeysError};
 use crate::kind::Kind;
 
@@ -66,26 +66,26 @@ impl Verifier {
     ///
     /// # Errors
     /// The first rule that it breaks.
-    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Verified, Refused> {
+    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Verified, InvalidToken> {
         if token.len() > TOKEN_BYTES_MAX {
-            return Err(Refused::Malformed);
+            return Err(InvalidToken::Malformed);
         }
-        let header = jsonwebtoken::decode_header(token).map_err(|_| Refused::Malformed)?;
+        let header = jsonwebtoken::decode_header(token).map_err(|_| InvalidToken::Malformed)?;
         let typ = header.typ.as_deref().unwrap_or_default();
         if !TYPES.iter().any(|ours| ours.eq_ignore_ascii_case(typ)) {
-            return Err(Refused::Type);
+            return Err(InvalidToken::Type);
         }
         if header.alg != Algorithm::EdDSA || header.crit.is_some() {
-            return Err(Refused::Algorithm);
+            return Err(InvalidToken::Algorithm);
         }
-        let claimed: Claimed =
-            jsonwebtoken::dangerous::insecure_decode_claims(token).map_err(|_| Refused::Claims)?;
+        let claimed: Claimed = jsonwebtoken::dangerous::insecure_decode_claims(token)
+            .map_err(|_| InvalidToken::Claims)?;
         let trusted =
-            self.trusted.iter().find(|t| t.issuer == claimed.iss).ok_or(Refused::Issuer)?;
+            self.trusted.iter().find(|t| t.issuer == claimed.iss).ok_or(InvalidToken::Issuer)?;
         // Only the key id is taken from the header: jku, x5u and jwk name keys that the sender
         // would like us to believe.
-        let key_id = header.kid.ok_or(Refused::Key)?;
-        let key = trusted.keys.get(&key_id).await.ok_or(Refused::Key)?;
+        let key_id = header.kid.ok_or(InvalidToken::Key)?;
+        let key = trusted.keys.get(&key_id).await.ok_or(InvalidToken::Key)?;
         let decoded = jsonwebtoken::decode::<Claims>(token, &key, &signature_only())
             .map_err(|error| refused(&error))?;
         decoded.claims.verify(trusted.kind, &trusted.issuer, &key_id, now)
@@ -102,12 +102,12 @@ fn signature_only() -> Validation {
     validation
 }
 
-fn refused(error: &jsonwebtoken::errors::Error) -> Refused {
+fn refused(error: &jsonwebtoken::errors::Error) -> InvalidToken {
     use jsonwebtoken::errors::ErrorKind;
     match error.kind() {
-        ErrorKind::InvalidSignature => Refused::Signature,
-        ErrorKind::Json(_) | ErrorKind::InvalidClaimFormat(_) => Refused::Claims,
-        ErrorKind::InvalidAlgorithm => Refused::Algorithm,
-        _ => Refused::Malformed,
+        ErrorKind::InvalidSignature => InvalidToken::Signature,
+        ErrorKind::Json(_) | ErrorKind::InvalidClaimFormat(_) => InvalidToken::Claims,
+        ErrorKind::InvalidAlgorithm => InvalidToken::Algorithm,
+        _ => InvalidToken::Malformed,
     }
 }

@@ -14,7 +14,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kit_event::{Timestamp, UnitId};
 use kit_token::{
-    AgentKey, Issuer, KeySource, Kind, Refused, Trusted, Verified, Verifier, add_agent_key,
+    AgentKey, InvalidToken, Issuer, KeySource, Kind, Trusted, Verified, Verifier, add_agent_key,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -93,7 +93,7 @@ impl Bench {
         Self { forge, verifier, _dir: dir }
     }
 
-    async fn verdict(&self, header: &Value, claims: &Value) -> Result<Verified, Refused> {
+    async fn verdict(&self, header: &Value, claims: &Value) -> Result<Verified, InvalidToken> {
         let token = self.forge.sign(&header.to_string(), &claims.to_string());
         self.verifier.verify(&token, now()).await
     }
@@ -152,7 +152,7 @@ async fn a_claim_that_stands_twice_is_refused() {
     let bench = Bench::new().await;
     let doubled = claims().to_string().replacen('{', r#"{"aud":"admin-api","#, 1);
     let token = bench.forge.sign(&header().to_string(), &doubled);
-    assert_eq!(bench.verifier.verify(&token, now()).await, Err(Refused::Claims));
+    assert_eq!(bench.verifier.verify(&token, now()).await, Err(InvalidToken::Claims));
 }
 
 #[tokio::test]
@@ -160,15 +160,15 @@ async fn times_are_judged_with_ten_seconds_of_leeway() {
     let bench = Bench::new().await;
     let cases = [
         ("exp", -10, Ok(())),
-        ("exp", -11, Err(Refused::Expired)),
+        ("exp", -11, Err(InvalidToken::Expired)),
         ("nbf", 9, Ok(())),
-        ("nbf", 11, Err(Refused::NotYet)),
-        ("nbf", 61, Err(Refused::NotYet)),
-        ("nbf", 31_536_000, Err(Refused::NotYet)),
+        ("nbf", 11, Err(InvalidToken::NotYet)),
+        ("nbf", 61, Err(InvalidToken::NotYet)),
+        ("nbf", 31_536_000, Err(InvalidToken::NotYet)),
         ("iat", 9, Ok(())),
         ("iat", 59, Ok(())),
-        ("iat", 60, Err(Refused::NotYet)),
-        ("iat", -24 * 3600, Err(Refused::Lifetime)),
+        ("iat", 60, Err(InvalidToken::NotYet)),
+        ("iat", -24 * 3600, Err(InvalidToken::Lifetime)),
     ];
     for (claim, seconds, expected) in cases {
         let mut token = with(claims(), "iat", json!(NOW_SECONDS - 600));
@@ -190,13 +190,13 @@ async fn a_header_may_not_choose_algorithm_type_or_key() {
     let bench = Bench::new().await;
     let stranger = Forge::new();
     for (member, value, expected) in [
-        ("typ", json!("JWT"), Refused::Type),
-        ("typ", json!("at+jwt "), Refused::Type),
-        ("alg", json!("none"), Refused::Malformed),
-        ("alg", json!("HS256"), Refused::Algorithm),
-        ("alg", json!("ES256"), Refused::Algorithm),
-        ("kid", json!("two"), Refused::Key),
-        ("crit", json!(["b64"]), Refused::Algorithm),
+        ("typ", json!("JWT"), InvalidToken::Type),
+        ("typ", json!("at+jwt "), InvalidToken::Type),
+        ("alg", json!("none"), InvalidToken::Malformed),
+        ("alg", json!("HS256"), InvalidToken::Algorithm),
+        ("alg", json!("ES256"), InvalidToken::Algorithm),
+        ("kid", json!("two"), InvalidToken::Key),
+        ("crit", json!(["b64"]), InvalidToken::Algorithm),
     ] {
         let verdict = bench.verdict(&with(header(), member, value.clone()), &claims()).await;
         assert_eq!(verdict.map(|_| ()), Err(expected), "{member} as {value}");
@@ -326,7 +326,7 @@ async fn a_clinic_enrolled_a_moment_ago_is_let_in() {
     let unit: UnitId = "hcu-0001".parse().unwrap();
     let key = AgentKey::generate(&unit, &dir.path().join("agent.key")).unwrap();
     let token = key.sign_hello(now()).unwrap();
-    assert_eq!(verifier.verify(&token, now()).await, Err(Refused::Key));
+    assert_eq!(verifier.verify(&token, now()).await, Err(InvalidToken::Key));
     add_agent_key(&agents, &unit, &key.public_jwk()).unwrap();
     tokio::time::sleep(Duration::from_millis(30)).await;
     assert!(verifier.verify(&token, now()).await.is_ok());
@@ -367,7 +367,7 @@ async fn unknown_keys_make_nobody_hammer_an_issuer() {
     for n in 0..100 {
         let header = with(header(), "kid", json!(format!("unknown-{n}")));
         let token = forge.sign(&header.to_string(), &claims().to_string());
-        assert_eq!(verifier.verify(&token, now()).await, Err(Refused::Key));
+        assert_eq!(verifier.verify(&token, now()).await, Err(InvalidToken::Key));
     }
     assert_eq!(hits.load(Ordering::SeqCst), 1, "the fetch at start and no other");
 }

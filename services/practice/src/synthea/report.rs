@@ -64,7 +64,7 @@ impl Report {
         self.unreadable_count == 0
     }
 
-    /// Counts what became of a record; only the database's own refusal comes back.
+    /// Counts what became of a record; only the database's own rejection comes back.
     pub(super) fn count(
         &mut self,
         table: Table,

@@ -52,15 +52,15 @@ async fn facts(network: &Network, count: usize) -> Vec<Fact> {
     let mut facts = Vec::new();
     for round in 0..count {
         for (n, unit) in units.iter_mut().enumerate() {
-            let thing = (n * 1_000_000 + round) as u128;
+            let resource = (n * 1_000_000 + round) as u128;
             facts.push(match round % 3 {
-                0 => unit.next(registered(thing)),
+                0 => unit.next(registered(resource)),
                 1 => {
-                    let booked = appointment(thing, "2026-03-02T10:00:00Z");
+                    let booked = appointment(resource, "2026-03-02T10:00:00Z");
                     unit.next(appointment_fact(AppointmentFact::Booked, &booked))
                 }
                 _ => {
-                    let amended = patient(thing - 2, "Amended", "Given");
+                    let amended = patient(resource - 2, "Amended", "Given");
                     unit.next(patient_fact(PatientFact::Amended, &amended))
                 }
             });

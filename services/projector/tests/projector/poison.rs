@@ -271,7 +271,7 @@ async fn absurd_numbers_are_asked_for_no_more_often_than_others_and_hide_no_hole
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fact_that_cannot_be_taken_up_marks_its_thing_stale_and_the_unit_goes_on() {
+async fn a_fact_that_cannot_be_taken_up_marks_its_resource_stale_and_the_unit_goes_on() {
     let network = Network::running().await;
     let mut unit = Unit::open(&network.bus, "hcu-0001").await;
     let first = unit.say(registered(1)).await;

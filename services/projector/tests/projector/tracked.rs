@@ -1,9 +1,9 @@
 //! The tracked life of requests, whichever of its two logs is read first.
 
 use kit_bus::Topic;
-use kit_event::{Refusal, Request, Timestamp};
+use kit_event::{Rejection, Request, Timestamp};
 use requests::control::Cancel;
-use requests::{FinalState, RangeLapsed, Refused, RequestFact, RequestOutcome};
+use requests::{FinalState, RangeLapsed, RequestFact, RequestOutcome, RequestRejection};
 use requests_store::{
     ACCEPTED, Admission, Applied, Asking, DELIVERED, OVERDUE, RequestFilter, RequestRow,
 };
@@ -53,11 +53,11 @@ async fn a_request_is_open_until_its_unit_has_spoken() {
     assert_eq!(open.patient_id, Some(Uuid::from_u128(7)));
     assert_eq!(admit(&network, &request, &[], 10).await.open, 1);
 
-    let refusal = Refusal::from(Refused::Cancelled);
+    let rejection = Rejection::from(RequestRejection::Cancelled);
     let said = say(
         &mut unit,
         RequestFact::Rejected,
-        outcome(&request, FinalState::Rejected).because(&refusal),
+        outcome(&request, FinalState::Rejected).because(&rejection),
     )
     .await;
     network.settle().await;

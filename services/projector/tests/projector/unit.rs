@@ -74,13 +74,13 @@ impl Unit {
         self.say(opened.observed().unwrap()).await;
     }
 
-    pub fn seeded(&self, things: &[&str]) -> Observed {
+    pub fn seeded(&self, resources: &[&str]) -> Observed {
         let seeded = UnitFact::EpochSeeded(EpochSeeded {
             unit_id: self.id.clone(),
             time_zone: "Europe/Lisbon".to_owned(),
             agent_version: "0.1.0".to_owned(),
             epoch: self.at.epoch,
-            things: things.iter().map(|thing| (*thing).to_owned()).collect(),
+            things: resources.iter().map(|resource| (*resource).to_owned()).collect(),
         });
         seeded.observed().unwrap()
     }
@@ -88,7 +88,8 @@ impl Unit {
     /// A request for this unit about the patient `n`.
     pub fn request(&self, key: &str, n: u128) -> Request {
         let type_name = "patients.update_patient";
-        let wish = json!({"patient_id": Uuid::from_u128(n), "fields": ["city"], "city": "Porto"});
+        let command =
+            json!({"patient_id": Uuid::from_u128(n), "fields": ["city"], "city": "Porto"});
         let now = Timestamp::from_unix_ms(BEGAN_MS);
         Request {
             unit: self.id.clone(),
@@ -98,11 +99,11 @@ impl Unit {
             accepted_at: now,
             expires_at: now.plus_ms(3_600_000),
             delivery: Delivery::Queue,
-            command_hash: command_hash(type_name, &wish),
+            command_hash: command_hash(type_name, &command),
             actor: "staff:anna".to_owned(),
             reply_partition: None,
             traceparent: None,
-            body: wish,
+            body: command,
         }
     }
 }

@@ -67,7 +67,7 @@ async fn an_appointment_lives_by_its_statuses() {
     act(&Uuid::new_v4().to_string(), "cancel", json!({}))
         .await
         .expect_problem(404, "appointment-unknown");
-    // What the path names is not there: 404. What the body names is the unit's refusal: 409.
+    // What the path names is not there: 404. What the body names is the unit's rejection: 409.
     let mut nobody = unit.booking(&slots[2]);
     nobody["patient_id"] = json!(Uuid::new_v4());
     unit.rest.post(&unit.path("appointments"), nobody).await.expect_problem(409, "patient-unknown");

@@ -50,7 +50,7 @@ impl Face for Billing {
         kind: &str,
         id: Uuid,
     ) -> Option<RecordRead<'a>> {
-        (kind == Payment::THING)
+        (kind == Payment::RESOURCE)
             .then(|| Box::pin(billing_store::payment(pool, unit, id)) as RecordRead<'a>)
     }
 }

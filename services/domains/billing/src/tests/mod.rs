@@ -37,15 +37,16 @@ impl Clinic {
 
     /// The same clinic, its invoice changed.
     pub(crate) fn invoice(self, field: &str, value: Value) -> Self {
-        let held = self.rows.iter().find(|(thing, _)| *thing == "invoice");
+        let held = self.rows.iter().find(|(resource, _)| *resource == "invoice");
         let mut invoice = held.map(|(_, row)| row.clone()).unwrap();
         invoice[field] = value;
         self.with("invoice", invoice)
     }
 
-    pub(crate) fn with(mut self, thing: &'static str, row: Value) -> Self {
-        self.rows.retain(|(of, held)| *of != thing || key(thing, held) != key(thing, &row));
-        self.rows.push((thing, row));
+    pub(crate) fn with(mut self, resource: &'static str, row: Value) -> Self {
+        self.rows
+            .retain(|(of, held)| *of != resource || key(resource, held) != key(resource, &row));
+        self.rows.push((resource, row));
         self
     }
 
@@ -58,7 +59,7 @@ impl Clinic {
         )
     }
 
-    pub(crate) fn decide(&self, type_name: &str, body: &Value) -> Result<Granted, Refusal> {
+    pub(crate) fn decide(&self, type_name: &str, body: &Value) -> Result<Granted, Rejection> {
         Billing.decide(type_name, body, self, now())
     }
 
@@ -71,8 +72,8 @@ impl Clinic {
     }
 
     pub(crate) fn balance(&self) -> Balance {
-        let of = |thing: &str| {
-            let rows = self.rows.iter().filter(move |(of, _)| *of == thing);
+        let of = |resource: &str| {
+            let rows = self.rows.iter().filter(move |(of, _)| *of == resource);
             rows.map(|(_, row)| row.clone()).collect::<Vec<_>>()
         };
         let payments: Vec<Payment> = of("payment").iter().map(read).collect();
@@ -84,21 +85,21 @@ pub(crate) fn read<T: DeserializeOwned>(row: &Value) -> T {
     T::deserialize(row).unwrap()
 }
 
-fn key<'a>(thing: &str, row: &'a Value) -> &'a Value {
-    &row[format!("{thing}_id")]
+fn key<'a>(resource: &str, row: &'a Value) -> &'a Value {
+    &row[format!("{resource}_id")]
 }
 
 impl Records for Clinic {
-    fn get(&self, thing: &str, id: &Uuid) -> Result<Option<Stored>, RecordsError> {
+    fn get(&self, resource: &str, id: &Uuid) -> Result<Option<Stored>, RecordsError> {
         let found =
-            self.rows.iter().find(|(of, row)| *of == thing && key(thing, row) == &json!(id));
+            self.rows.iter().find(|(of, row)| *of == resource && key(resource, row) == &json!(id));
         Ok(found.map(|(_, state)| Stored { state: state.clone(), seq: None }))
     }
 
-    fn find(&self, thing: &str, filters: &[Filter]) -> Result<Vec<Value>, RecordsError> {
+    fn find(&self, resource: &str, filters: &[Filter]) -> Result<Vec<Value>, RecordsError> {
         let passes = |row: &Value| filters.iter().all(|filter| filter.passes(row));
-        let of_thing = self.rows.iter().filter(|(of, _)| *of == thing);
-        Ok(of_thing.map(|(_, row)| row.clone()).filter(passes).collect())
+        let of_resource = self.rows.iter().filter(|(of, _)| *of == resource);
+        Ok(of_resource.map(|(_, row)| row.clone()).filter(passes).collect())
     }
 
     fn time_zone(&self) -> &str {

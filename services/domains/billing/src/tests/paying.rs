@@ -10,12 +10,12 @@ fn payment(amount_minor: i64) -> Value {
         "currency": "EUR"})
 }
 
-fn pay(clinic: &Clinic, body: &Value) -> Result<Granted, Refusal> {
+fn pay(clinic: &Clinic, body: &Value) -> Result<Granted, Rejection> {
     clinic.decide(RecordPayment::TYPE, body)
 }
 
 fn said(clinic: &Clinic, body: &Value) -> &'static str {
-    pay(clinic, body).map_or_else(|refusal| refusal.slug, |_| "granted")
+    pay(clinic, body).map_or_else(|rejection| rejection.slug, |_| "granted")
 }
 
 fn with(mut body: Value, field: &str, value: Value) -> Value {
@@ -31,7 +31,7 @@ fn a_payment_is_one_new_row_of_that_moment() {
     let granted = pay(&Clinic::open(), &body).unwrap();
     let [change] = granted.changes.as_slice() else { panic!("one row") };
     assert_eq!(change.operation, RowOperation::Insert);
-    assert_eq!((change.record.thing, change.record.id), ("payment", NEW));
+    assert_eq!((change.record.resource, change.record.id), ("payment", NEW));
     let row = json!({"invoice_id": INVOICE, "paid_at": "2026-03-02T12:00:00Z", "currency": "EUR",
         "amount_minor": 2_500, "method": "card", "reference": "receipt 17"});
     assert_eq!(Value::Object(change.fields.clone()), row);
@@ -41,9 +41,9 @@ fn a_payment_is_one_new_row_of_that_moment() {
 fn no_payment_exceeds_what_the_desk_has_left_owed() {
     let open = Clinic::open();
     assert_eq!(said(&open, &payment(10_000)), "granted");
-    let refusal = pay(&open, &payment(10_001)).unwrap_err();
-    assert_eq!(refusal.slug, "amount-exceeds-balance");
-    assert!(refusal.detail.contains("10000 EUR"), "{}", refusal.detail);
+    let rejection = pay(&open, &payment(10_001)).unwrap_err();
+    assert_eq!(rejection.slug, "amount-exceeds-balance");
+    assert!(rejection.detail.contains("10000 EUR"), "{}", rejection.detail);
     let paid = open.desk(PAID, 6_000, "EUR");
     assert_eq!(said(&paid, &payment(4_000)), "granted");
     assert_eq!(said(&paid, &payment(4_001)), "amount-exceeds-balance");
@@ -130,8 +130,8 @@ fn fields_obey_their_rules_by_themselves() {
         ("reference", json!("a\u{0}b")),
     ] {
         let body = with(payment(1), field, value);
-        let wish = Command::read(RecordPayment::TYPE, &body).unwrap();
-        let problems = wish.validate().unwrap_err();
+        let command = Command::read(RecordPayment::TYPE, &body).unwrap();
+        let problems = command.validate().unwrap_err();
         assert_eq!(problems.iter().map(|it| it.field.as_str()).collect::<Vec<_>>(), [field]);
         assert_eq!(said(&Clinic::open(), &body), "field-rules");
     }
@@ -178,8 +178,8 @@ proptest! {
                     prop_assert_eq!(after, before - amount);
                     prop_assert!(after >= 0);
                 }
-                Err(refusal) => {
-                    prop_assert_eq!(refusal.slug, "amount-exceeds-balance");
+                Err(rejection) => {
+                    prop_assert_eq!(rejection.slug, "amount-exceeds-balance");
                     prop_assert!(amount > before);
                 }
             }

@@ -9,12 +9,12 @@ fn refund(amount_minor: Option<i64>) -> Value {
     json!({"refund_id": NEW, "payment_id": PAID, "amount_minor": amount_minor})
 }
 
-fn give_back(clinic: &Clinic, body: &Value) -> Result<Granted, Refusal> {
+fn give_back(clinic: &Clinic, body: &Value) -> Result<Granted, Rejection> {
     clinic.decide(RefundPayment::TYPE, body)
 }
 
 fn said(clinic: &Clinic, amount_minor: Option<i64>) -> &'static str {
-    give_back(clinic, &refund(amount_minor)).map_or_else(|refusal| refusal.slug, |_| "granted")
+    give_back(clinic, &refund(amount_minor)).map_or_else(|rejection| rejection.slug, |_| "granted")
 }
 
 fn paid() -> Clinic {
@@ -61,9 +61,9 @@ fn no_more_goes_back_than_came_in() {
     let all = give_back(&paid(), &refund(None)).unwrap();
     let mut again = refund(None);
     again["refund_id"] = json!(STRANGER);
-    let refusal = give_back(&paid().after(&all), &again).unwrap_err();
-    assert_eq!(refusal.slug, "refund-exceeds-payment");
-    assert!(refusal.detail.contains(" 0 EUR"), "{}", refusal.detail);
+    let rejection = give_back(&paid().after(&all), &again).unwrap_err();
+    assert_eq!(rejection.slug, "refund-exceeds-payment");
+    assert!(rejection.detail.contains(" 0 EUR"), "{}", rejection.detail);
 }
 
 #[test]
@@ -77,8 +77,8 @@ fn a_payers_note_that_looks_like_a_refunds_gives_nothing_back() {
     );
     let mut again = refund(Some(1));
     again["refund_id"] = json!(Uuid::from_u128(9));
-    let refusal = give_back(&clinic, &again).unwrap_err();
-    assert_eq!(refusal.slug, "refund-exceeds-payment", "all of it went back");
+    let rejection = give_back(&clinic, &again).unwrap_err();
+    assert_eq!(rejection.slug, "refund-exceeds-payment", "all of it went back");
 }
 
 #[test]
@@ -143,8 +143,8 @@ proptest! {
                     clinic = clinic.after(&granted);
                     back += amount;
                 }
-                Err(refusal) => {
-                    prop_assert_eq!(refusal.slug, "refund-exceeds-payment");
+                Err(rejection) => {
+                    prop_assert_eq!(rejection.slug, "refund-exceeds-payment");
                     prop_assert!(back + amount > 6_000);
                 }
             }

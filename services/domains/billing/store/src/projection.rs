@@ -1,8 +1,8 @@
 //! Facts of invoices and payments become rows.
 
 use billing::{Fact, Invoice, InvoiceFact, Payment, PaymentFact};
-use kit_store::rows::{Stated, ThingTable, last_of_each};
-use kit_store::{Entry, Projection, Refused, Step, StoreError, Work};
+use kit_store::rows::{ResourceTable, Stated, last_of_each};
+use kit_store::{Entry, Projection, Step, StoreError, Unapplied, Work};
 use sqlx::PgConnection;
 
 use crate::write;
@@ -21,7 +21,7 @@ const STEPS: &[Step] = &[
     Step { version: 1002, name: "payment", sql: include_str!("../migrations/1002_payment.sql") },
 ];
 
-const THINGS: &[ThingTable] = &[write::INVOICE, write::PAYMENT];
+const RESOURCES: &[ResourceTable] = &[write::INVOICE, write::PAYMENT];
 
 impl Projection for Billing {
     fn schema(&self) -> &'static str {
@@ -32,8 +32,8 @@ impl Projection for Billing {
         STEPS
     }
 
-    fn things(&self) -> &'static [ThingTable] {
-        THINGS
+    fn resources(&self) -> &'static [ResourceTable] {
+        RESOURCES
     }
 
     fn reads(&self, type_name: &str) -> bool {
@@ -44,7 +44,7 @@ impl Projection for Billing {
         &'a self,
         connection: &'a mut PgConnection,
         entries: &'a [Entry],
-    ) -> Work<'a, Vec<Refused>> {
+    ) -> Work<'a, Vec<Unapplied>> {
         Box::pin(apply(connection, entries))
     }
 }
@@ -54,7 +54,7 @@ impl Projection for Billing {
 struct Sorted<'a> {
     invoices: Vec<Stated<'a, Invoice>>,
     payments: Vec<Stated<'a, Payment>>,
-    refused: Vec<Refused>,
+    refused: Vec<Unapplied>,
 }
 
 impl<'a> Sorted<'a> {
@@ -66,19 +66,19 @@ impl<'a> Sorted<'a> {
             Err(_) => {
                 // The parser's own words may quote the body.
                 let cause = "the body does not read as its type".to_owned();
-                self.refused.push(Refused { index, cause });
+                self.refused.push(Unapplied { index, cause });
                 return;
             }
         };
         let removed = fact.removes();
         match fact {
-            Fact::Invoice(_, thing) => {
-                let id = thing.invoice_id;
-                self.invoices.push(Stated { entry, id, removed, thing });
+            Fact::Invoice(_, resource) => {
+                let id = resource.invoice_id;
+                self.invoices.push(Stated { entry, id, removed, resource });
             }
-            Fact::Payment(_, thing) => {
-                let id = thing.payment_id;
-                self.payments.push(Stated { entry, id, removed, thing });
+            Fact::Payment(_, resource) => {
+                let id = resource.payment_id;
+                self.payments.push(Stated { entry, id, removed, resource });
             }
         }
     }
@@ -87,7 +87,7 @@ impl<'a> Sorted<'a> {
 async fn apply(
     connection: &mut PgConnection,
     entries: &[Entry],
-) -> Result<Vec<Refused>, StoreError> {
+) -> Result<Vec<Unapplied>, StoreError> {
     let mut sorted = Sorted::default();
     for (index, entry) in entries.iter().enumerate() {
         sorted.add(index, entry);

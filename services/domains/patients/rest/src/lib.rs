@@ -50,7 +50,7 @@ impl Face for Patients {
         kind: &str,
         id: Uuid,
     ) -> Option<RecordRead<'a>> {
-        (kind == Patient::THING)
+        (kind == Patient::RESOURCE)
             .then(|| Box::pin(patients_store::patient(pool, unit, id)) as RecordRead<'a>)
     }
 }

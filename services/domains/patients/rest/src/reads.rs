@@ -17,8 +17,11 @@ use patients_store::PatientFilter;
 /// The schema of the read model.
 const SCHEMA: &str = "patients";
 /// What has a past here.
-const PATIENT: Kind =
-    Kind { thing: Patient::THING, types: "patients.patient_", shown: as_of::shown::<Patient> };
+const PATIENT: Kind = Kind {
+    resource: Patient::RESOURCE,
+    types: "patients.patient_",
+    shown: as_of::shown::<Patient>,
+};
 
 /// `GET /v1/units/{unit}/patients`.
 ///

@@ -2,8 +2,8 @@
 
 use kit_event::Date;
 use kit_store::json::searchable;
-use kit_store::rows::{Columns, Searched, Stated, ThingTable, last_of_each, upsert};
-use kit_store::{Act, Entry, Projection, Refused, Step, StoreError, Work};
+use kit_store::rows::{Columns, ResourceTable, Searched, Stated, last_of_each, upsert};
+use kit_store::{Act, Entry, Projection, Step, StoreError, Unapplied, Work};
 use patients::{Fact, Patient, PatientFact};
 use sqlx::PgConnection;
 
@@ -41,9 +41,9 @@ const STEPS: &[Step] = &[
     },
 ];
 
-const PATIENT: ThingTable = ThingTable {
+const PATIENT: ResourceTable = ResourceTable {
     name: "patient",
-    thing: Patient::THING,
+    resource: Patient::RESOURCE,
     key: "patient_id",
     searched: &[
         Searched("sort_name", "text"),
@@ -53,7 +53,7 @@ const PATIENT: ThingTable = ThingTable {
     ],
 };
 
-const THINGS: &[ThingTable] = &[PATIENT];
+const RESOURCES: &[ResourceTable] = &[PATIENT];
 
 impl Projection for Patients {
     fn schema(&self) -> &'static str {
@@ -64,8 +64,8 @@ impl Projection for Patients {
         STEPS
     }
 
-    fn things(&self) -> &'static [ThingTable] {
-        THINGS
+    fn resources(&self) -> &'static [ResourceTable] {
+        RESOURCES
     }
 
     fn reads(&self, type_name: &str) -> bool {
@@ -76,7 +76,7 @@ impl Projection for Patients {
         &'a self,
         connection: &'a mut PgConnection,
         entries: &'a [Entry],
-    ) -> Work<'a, Vec<Refused>> {
+    ) -> Work<'a, Vec<Unapplied>> {
         Box::pin(apply(connection, entries))
     }
 }
@@ -84,7 +84,7 @@ impl Projection for Patients {
 async fn apply(
     connection: &mut PgConnection,
     entries: &[Entry],
-) -> Result<Vec<Refused>, StoreError> {
+) -> Result<Vec<Unapplied>, StoreError> {
     let mut refused = Vec::new();
     let mut stated = Vec::with_capacity(entries.len());
     for (index, entry) in entries.iter().enumerate() {
@@ -94,14 +94,14 @@ async fn apply(
                 let Fact::Patient(_, patient) = fact;
                 stated.push((
                     index,
-                    Stated { entry, id: patient.patient_id, removed, thing: patient },
+                    Stated { entry, id: patient.patient_id, removed, resource: patient },
                 ));
             }
             // A type of a later version of this domain: the timeline has it.
             Ok(None) => {}
             // The parser's own words may quote the body.
             Err(_) => refused
-                .push(Refused { index, cause: "the body does not read as a patient".to_owned() }),
+                .push(Unapplied { index, cause: "the body does not read as a patient".to_owned() }),
         }
     }
     let homes = homes::claim(connection, &stated).await?;
@@ -109,7 +109,7 @@ async fn apply(
         let at_home = homes.get(&state.id) == Some(&state.entry.fact.unit.to_string());
         if !at_home {
             let cause = "the patient id belongs to another unit".to_owned();
-            refused.push(Refused { index: *index, cause });
+            refused.push(Unapplied { index: *index, cause });
         }
         at_home
     });
@@ -124,7 +124,7 @@ async fn apply(
 /// they come, so the neighbours of a list that one batch brings share pages from then on: a clinic
 /// states thousands of patients when it joins, in the order of their ids, and is read by name.
 fn in_order(states: Vec<Stated<'_, Patient>>) -> Vec<(String, Stated<'_, Patient>)> {
-    let named = states.into_iter().map(|state| (sort_name_of(&state.thing), state));
+    let named = states.into_iter().map(|state| (sort_name_of(&state.resource), state));
     let mut named: Vec<_> = named.collect();
     named.sort_by(|(a_name, a), (b_name, b)| {
         let (a_unit, b_unit) = (a.entry.fact.unit.as_str(), b.entry.fact.unit.as_str());
@@ -140,7 +140,7 @@ async fn write(
 ) -> Result<(), StoreError> {
     let (sort_names, states): (Vec<String>, Vec<_>) = named.into_iter().unzip();
     let columns = Columns::of(&states)?;
-    let words: Vec<String> = states.iter().map(|s| words_of(&s.thing)).collect();
+    let words: Vec<String> = states.iter().map(|s| words_of(&s.resource)).collect();
     sqlx::query(
         "delete from patient_word w using (
              select p.unit, p.patient_id, p.sort_name, old.word
@@ -162,8 +162,9 @@ async fn write(
     .execute(&mut *connection)
     .await
     .writing("patient words")?;
-    let births = states.iter().map(|s| s.thing.birth_date.map(Date::to_naive));
-    let mrns = states.iter().map(|s| s.thing.mrn.as_deref().map(|m| searchable(m, MRN_CHARS_MAX)));
+    let births = states.iter().map(|s| s.resource.birth_date.map(Date::to_naive));
+    let mrns =
+        states.iter().map(|s| s.resource.mrn.as_deref().map(|m| searchable(m, MRN_CHARS_MAX)));
     upsert(connection, &PATIENT, &columns, |query| {
         let (births, mrns): (Vec<_>, Vec<_>) = (births.collect(), mrns.collect());
         query.bind(&sort_names).bind(&words).bind(births).bind(mrns)

@@ -93,7 +93,7 @@ pub async fn words_of_patient(
 pub struct Overdue {
     /// Which.
     pub request_id: RequestId,
-    /// The one patient whom it concerns, where the wish names it.
+    /// The one patient whom it concerns, where the command names it.
     pub patient_id: Option<Uuid>,
     /// Its deadline.
     pub expires_at: Timestamp,

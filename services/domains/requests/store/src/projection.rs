@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use kit_event::{Delivery, RequestId};
 use kit_store::rows::last_by;
-use kit_store::{Asked, Entry, Gap, Projection, Refused, Seeded, Stale, Step, StoreError, Work};
+use kit_store::{Asked, Entry, Gap, Projection, Seeded, Stale, Step, StoreError, Unapplied, Work};
 use requests::control::Cancel;
 use requests::{Fact, RangeLapsed, RequestFact};
 use serde::Deserialize;
@@ -52,7 +52,7 @@ impl Projection for Requests {
         &'a self,
         connection: &'a mut PgConnection,
         entries: &'a [Entry],
-    ) -> Work<'a, Vec<Refused>> {
+    ) -> Work<'a, Vec<Unapplied>> {
         Box::pin(apply(connection, entries))
     }
 
@@ -86,10 +86,11 @@ impl Projection for Requests {
 async fn apply(
     connection: &mut PgConnection,
     entries: &[Entry],
-) -> Result<Vec<Refused>, StoreError> {
+) -> Result<Vec<Unapplied>, StoreError> {
     let mut refused = Vec::new();
     let (mut ended, mut lapsed) = (Vec::new(), Vec::new());
-    let mut refuse = |index, cause: &str| refused.push(Refused { index, cause: cause.to_owned() });
+    let mut refuse =
+        |index, cause: &str| refused.push(Unapplied { index, cause: cause.to_owned() });
     for (index, entry) in entries.iter().enumerate() {
         let fact = &entry.fact;
         match Fact::read(&fact.type_name, &fact.body) {

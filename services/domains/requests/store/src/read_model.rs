@@ -50,11 +50,11 @@ pub struct RequestRow {
     pub cancel_asked: bool,
     /// The fact that ended it.
     pub seq: Option<UnitSeq>,
-    /// The refusal's name.
+    /// The rejection's name.
     pub reason: Option<String>,
-    /// The refusal in one sentence.
+    /// The rejection in one sentence.
     pub title: Option<String>,
-    /// The refusal in detail.
+    /// The rejection in detail.
     pub detail: Option<String>,
     /// The kind of thing that was written.
     pub record_thing: Option<String>,

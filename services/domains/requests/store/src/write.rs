@@ -1,11 +1,11 @@
 //! The statements that open and end requests. A row is ended by the greatest fact that speaks of
 //! it, and what one log does not tell of it, the other fills in.
 
-use kit_event::{Fact, Refusal, RequestId, Timestamp};
+use kit_event::{Fact, Rejection, RequestId, Timestamp};
 use kit_store::json::storable;
 use kit_store::number::to_columns;
 use kit_store::{Act, Asked, Gap, StoreError};
-use requests::{FinalState, RangeLapsed, Refused, RequestOutcome};
+use requests::{FinalState, RangeLapsed, RequestOutcome, RequestRejection};
 use serde_json::{Value, json};
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -239,18 +239,18 @@ pub(crate) async fn inherit(
 
 /// What the unit would have said of a request that never reached it.
 fn lapsed_outcome() -> Value {
-    let refusal = Refusal::from(Refused::Lapsed);
+    let rejection = Rejection::from(RequestRejection::Lapsed);
     json!({
         "state": FinalState::Expired.as_str(),
-        "reason": refusal.slug,
-        "title": refusal.title,
-        "detail": refusal.detail,
+        "reason": rejection.slug,
+        "title": rejection.title,
+        "detail": rejection.detail,
     })
 }
 
-/// The one patient whom a wish concerns, where it names one.
-fn patient_of(wish: &Value) -> Option<Uuid> {
-    wish.get("patient_id")?.as_str()?.parse().ok()
+/// The one patient whom a command concerns, where it names one.
+fn patient_of(command: &Value) -> Option<Uuid> {
+    command.get("patient_id")?.as_str()?.parse().ok()
 }
 
 /// A word on a request that was never seen open has at least its own time.

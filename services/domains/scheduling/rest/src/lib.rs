@@ -51,7 +51,7 @@ impl Face for Scheduling {
         kind: &str,
         id: Uuid,
     ) -> Option<RecordRead<'a>> {
-        (kind == Appointment::THING)
+        (kind == Appointment::RESOURCE)
             .then(|| Box::pin(scheduling_store::appointment(pool, unit, id)) as RecordRead<'a>)
     }
 }

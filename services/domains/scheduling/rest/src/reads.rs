@@ -16,7 +16,7 @@ use scheduling_store::{AppointmentFilter, PractitionerFilter};
 const SCHEMA: &str = "scheduling";
 /// What has a past here.
 const APPOINTMENT: Kind = Kind {
-    thing: Appointment::THING,
+    resource: Appointment::RESOURCE,
     types: "scheduling.appointment_",
     shown: as_of::shown::<Appointment>,
 };

@@ -15,12 +15,12 @@ fn at_nine() -> Value {
     booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z")
 }
 
-fn book(clinic: &Clinic, body: &Value) -> Result<Granted, Refusal> {
+fn book(clinic: &Clinic, body: &Value) -> Result<Granted, Rejection> {
     clinic.decide(BookAppointment::TYPE, body)
 }
 
 fn refused(clinic: &Clinic, body: &Value) -> &'static str {
-    book(clinic, body).map_or_else(|refusal| refusal.slug, |_| "granted")
+    book(clinic, body).map_or_else(|rejection| rejection.slug, |_| "granted")
 }
 
 fn with(mut body: Value, field: &str, value: Value) -> Value {
@@ -34,7 +34,7 @@ fn a_booking_is_one_new_row_that_is_booked() {
     let granted = book(&Clinic::open(), &body).unwrap();
     let [change] = granted.changes.as_slice() else { panic!("one row") };
     assert_eq!(change.operation, RowOperation::Insert);
-    assert_eq!((change.record.thing, change.record.id), ("appointment", NEW));
+    assert_eq!((change.record.resource, change.record.id), ("appointment", NEW));
     let row = json!({"patient_id": PATIENT, "practitioner_id": DOCTOR, "status": "booked",
         "starts_at": "2026-03-02T09:00:00Z", "ends_at": "2026-03-02T09:30:00Z",
         "modality": "video"});
@@ -107,7 +107,7 @@ fn a_visit_moves_unless_its_patient_is_seen_no_more() {
         let to = json!({"appointment_id": VISIT, "starts_at": "2026-03-02T10:00:00Z",
             "ends_at": "2026-03-02T10:30:00Z"});
         let moved = clinic.decide(RescheduleAppointment::TYPE, &to);
-        let said = moved.map_or_else(|refusal| refusal.slug, |_| "granted");
+        let said = moved.map_or_else(|rejection| rejection.slug, |_| "granted");
         assert_eq!(said, word, "{field} {value}");
         let cancel = json!({"appointment_id": VISIT});
         assert!(clinic.decide(CancelAppointment::TYPE, &cancel).is_ok(), "{field} {value}");
@@ -182,8 +182,8 @@ fn an_end_that_is_missing_takes_the_beginning_and_no_beginning_takes_nothing() {
 #[test]
 fn a_patient_may_be_in_two_places_and_a_refusal_never_says_who_is() {
     let mut own = Clinic::open().visit("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z", "booked");
-    let refusal = book(&own, &at_nine()).unwrap_err();
-    assert!(!refusal.detail.contains(&Uuid::from_u128(99).to_string()));
+    let rejection = book(&own, &at_nine()).unwrap_err();
+    assert!(!rejection.detail.contains(&Uuid::from_u128(99).to_string()));
     own.rows.last_mut().unwrap().1["practitioner_id"] = json!(NEW);
     own.rows.last_mut().unwrap().1["patient_id"] = json!(PATIENT);
     assert_eq!(refused(&own, &at_nine()), "granted");
@@ -208,8 +208,8 @@ fn fields_obey_their_rules_by_themselves() {
         ("reason", json!("a\u{0}b"), "reason"),
     ] {
         let body = with(at_nine(), field, value);
-        let wish = Command::read(BookAppointment::TYPE, &body).unwrap();
-        let problems = wish.validate().unwrap_err();
+        let command = Command::read(BookAppointment::TYPE, &body).unwrap();
+        let problems = command.validate().unwrap_err();
         assert_eq!(problems.iter().map(|it| it.field.as_str()).collect::<Vec<_>>(), [at_fault]);
         assert_eq!(refused(&Clinic::open(), &body), "field-rules");
     }
@@ -237,7 +237,7 @@ fn held(status: &str) -> Clinic {
 
 fn turn(clinic: &Clinic, type_name: &str) -> Result<String, &'static str> {
     let granted = clinic.decide(type_name, &json!({"appointment_id": VISIT}));
-    let granted = granted.map_err(|refusal| refusal.slug)?;
+    let granted = granted.map_err(|rejection| rejection.slug)?;
     let [change] = granted.changes.as_slice() else { panic!("one row") };
     assert_eq!(change.operation, RowOperation::Update);
     assert_eq!(change.fields.len(), 1, "only the status is touched");
@@ -246,7 +246,7 @@ fn turn(clinic: &Clinic, type_name: &str) -> Result<String, &'static str> {
 
 #[test]
 fn an_appointment_lives_as_the_table_says() {
-    let wishes = [
+    let commands = [
         (ArriveAppointment::TYPE, "arrived"),
         (FulfilAppointment::TYPE, "fulfilled"),
         (CancelAppointment::TYPE, "cancelled"),
@@ -260,7 +260,7 @@ fn an_appointment_lives_as_the_table_says() {
         ("noshow", &[]),
         ("Checked-In", &[]),
     ] {
-        for (type_name, to) in wishes {
+        for (type_name, to) in commands {
             let wanted =
                 if allowed.contains(&to) { Ok(to.to_owned()) } else { Err("appointment-status") };
             assert_eq!(turn(&held(from), type_name), wanted, "{from} to {to}");
@@ -277,7 +277,7 @@ fn a_record_changed_meanwhile_is_left_as_it_is() {
             body["starts_at"] = json!("2026-03-02T10:00:00Z");
             body["ends_at"] = json!("2026-03-02T10:30:00Z");
         }
-        clinic.decide(type_name, &body).map_or_else(|refusal| refusal.slug, |_| "granted")
+        clinic.decide(type_name, &body).map_or_else(|rejection| rejection.slug, |_| "granted")
     };
     let unnumbered = Clinic { seq: None, ..held("booked") };
     for type_name in [CancelAppointment::TYPE, RescheduleAppointment::TYPE] {
@@ -289,7 +289,7 @@ fn a_record_changed_meanwhile_is_left_as_it_is() {
 
 fn move_to(clinic: &Clinic, starts_at: &str, ends_at: &str) -> Result<Granted, &'static str> {
     let body = json!({"appointment_id": VISIT, "starts_at": starts_at, "ends_at": ends_at});
-    clinic.decide(RescheduleAppointment::TYPE, &body).map_err(|refusal| refusal.slug)
+    clinic.decide(RescheduleAppointment::TYPE, &body).map_err(|rejection| rejection.slug)
 }
 
 #[test]
@@ -335,24 +335,24 @@ proptest! {
         let mut held: Vec<Interval> = vec![];
         for (n, (minute, minutes)) in asked.into_iter().enumerate() {
             let starts = at("2026-03-02T08:00:00Z").plus_ms(minute * 60_000);
-            let wish = Interval::new(starts, starts.plus_ms(minutes * 60_000));
+            let command = Interval::new(starts, starts.plus_ms(minutes * 60_000));
             let id = Uuid::from_u128(1000 + n as u128);
-            let mut body = booking(&wish.starts.to_string(), &wish.ends.to_string());
+            let mut body = booking(&command.starts.to_string(), &command.ends.to_string());
             body["appointment_id"] = json!(id);
             match book(&clinic, &body) {
                 Ok(granted) => {
-                    prop_assert!(!held.iter().any(|it| it.overlaps(&wish)));
-                    held.push(wish);
+                    prop_assert!(!held.iter().any(|it| it.overlaps(&command)));
+                    held.push(command);
                     let mut row = Value::Object(granted.changes[0].fields.clone());
                     row["appointment_id"] = json!(id);
                     clinic = clinic.with("appointment", row);
                 }
-                Err(refusal) => {
-                    let taken = held.iter().any(|it| it.overlaps(&wish));
+                Err(rejection) => {
+                    let taken = held.iter().any(|it| it.overlaps(&command));
                     let reasons: &[_] =
                         if taken { &["slot-taken", "outside-working-hours"] } else {
                             &["outside-working-hours"] };
-                    prop_assert!(reasons.contains(&refusal.slug), "{}", refusal.slug);
+                    prop_assert!(reasons.contains(&rejection.slug), "{}", rejection.slug);
                 }
             }
         }

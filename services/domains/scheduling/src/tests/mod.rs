@@ -51,9 +51,9 @@ impl Clinic {
         }
     }
 
-    pub(crate) fn with(mut self, thing: &'static str, row: Value) -> Self {
-        self.rows.retain(|(_, held)| key(thing, held) != key(thing, &row));
-        self.rows.push((thing, row));
+    pub(crate) fn with(mut self, resource: &'static str, row: Value) -> Self {
+        self.rows.retain(|(_, held)| key(resource, held) != key(resource, &row));
+        self.rows.push((resource, row));
         self
     }
 
@@ -67,26 +67,26 @@ impl Clinic {
         )
     }
 
-    pub(crate) fn decide(&self, type_name: &str, body: &Value) -> Result<Granted, Refusal> {
+    pub(crate) fn decide(&self, type_name: &str, body: &Value) -> Result<Granted, Rejection> {
         Scheduling.decide(type_name, body, self, now())
     }
 }
 
-fn key<'a>(thing: &str, row: &'a Value) -> &'a Value {
-    &row[format!("{thing}_id")]
+fn key<'a>(resource: &str, row: &'a Value) -> &'a Value {
+    &row[format!("{resource}_id")]
 }
 
 impl Records for Clinic {
-    fn get(&self, thing: &str, id: &Uuid) -> Result<Option<Stored>, RecordsError> {
+    fn get(&self, resource: &str, id: &Uuid) -> Result<Option<Stored>, RecordsError> {
         let found =
-            self.rows.iter().find(|(of, row)| *of == thing && key(thing, row) == &json!(id));
+            self.rows.iter().find(|(of, row)| *of == resource && key(resource, row) == &json!(id));
         Ok(found.map(|(_, state)| Stored { state: state.clone(), seq: self.seq }))
     }
 
-    fn find(&self, thing: &str, filters: &[Filter]) -> Result<Vec<Value>, RecordsError> {
+    fn find(&self, resource: &str, filters: &[Filter]) -> Result<Vec<Value>, RecordsError> {
         let passes = |row: &Value| filters.iter().all(|filter| filter.passes(row));
-        let of_thing = self.rows.iter().filter(|(of, _)| *of == thing);
-        Ok(of_thing.map(|(_, row)| row.clone()).filter(passes).collect())
+        let of_resource = self.rows.iter().filter(|(of, _)| *of == resource);
+        Ok(of_resource.map(|(_, row)| row.clone()).filter(passes).collect())
     }
 
     fn time_zone(&self) -> &str {

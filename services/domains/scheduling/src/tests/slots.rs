@@ -8,7 +8,7 @@ use crate::slots::SLOTS_MAX;
 fn ask(clinic: &Clinic, from: &str, to: &str, now: Timestamp) -> Result<Slots, &'static str> {
     let body = json!({"practitioner_id": DOCTOR, "from": from, "to": to});
     let answer = Scheduling.answer(FreeSlots::TYPE, &body, clinic, now);
-    answer.map(|it| serde_json::from_value(it).unwrap()).map_err(|refusal| refusal.slug)
+    answer.map(|it| serde_json::from_value(it).unwrap()).map_err(|rejection| rejection.slug)
 }
 
 fn monday(clinic: &Clinic, now: Timestamp) -> Vec<String> {

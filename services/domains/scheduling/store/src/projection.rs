@@ -1,7 +1,7 @@
 //! Facts of the diary become rows.
 
-use kit_store::rows::{Stated, ThingTable, last_of_each};
-use kit_store::{Entry, Projection, Refused, Step, StoreError, Work};
+use kit_store::rows::{ResourceTable, Stated, last_of_each};
+use kit_store::{Entry, Projection, Step, StoreError, Unapplied, Work};
 use scheduling::facts::{AppointmentFact, Fact, PractitionerFact, WorkingHoursFact};
 use scheduling::{Appointment, Practitioner, WorkingHours};
 use sqlx::PgConnection;
@@ -30,7 +30,8 @@ const STEPS: &[Step] = &[
     },
 ];
 
-const THINGS: &[ThingTable] = &[write::APPOINTMENT, write::PRACTITIONER, write::WORKING_HOURS];
+const RESOURCES: &[ResourceTable] =
+    &[write::APPOINTMENT, write::PRACTITIONER, write::WORKING_HOURS];
 
 impl Projection for Scheduling {
     fn schema(&self) -> &'static str {
@@ -41,8 +42,8 @@ impl Projection for Scheduling {
         STEPS
     }
 
-    fn things(&self) -> &'static [ThingTable] {
-        THINGS
+    fn resources(&self) -> &'static [ResourceTable] {
+        RESOURCES
     }
 
     fn reads(&self, type_name: &str) -> bool {
@@ -55,7 +56,7 @@ impl Projection for Scheduling {
         &'a self,
         connection: &'a mut PgConnection,
         entries: &'a [Entry],
-    ) -> Work<'a, Vec<Refused>> {
+    ) -> Work<'a, Vec<Unapplied>> {
         Box::pin(apply(connection, entries))
     }
 }
@@ -66,7 +67,7 @@ struct Sorted<'a> {
     appointments: Vec<Stated<'a, Appointment>>,
     practitioners: Vec<Stated<'a, Practitioner>>,
     working_hours: Vec<Stated<'a, WorkingHours>>,
-    refused: Vec<Refused>,
+    refused: Vec<Unapplied>,
 }
 
 impl<'a> Sorted<'a> {
@@ -78,23 +79,23 @@ impl<'a> Sorted<'a> {
             Err(_) => {
                 // The parser's own words may quote the body.
                 let cause = "the body does not read as its type".to_owned();
-                self.refused.push(Refused { index, cause });
+                self.refused.push(Unapplied { index, cause });
                 return;
             }
         };
         let removed = fact.removes();
         match fact {
-            Fact::Appointment(_, thing) => {
-                let id = thing.appointment_id;
-                self.appointments.push(Stated { entry, id, removed, thing });
+            Fact::Appointment(_, resource) => {
+                let id = resource.appointment_id;
+                self.appointments.push(Stated { entry, id, removed, resource });
             }
-            Fact::Practitioner(_, thing) => {
-                let id = thing.practitioner_id;
-                self.practitioners.push(Stated { entry, id, removed, thing });
+            Fact::Practitioner(_, resource) => {
+                let id = resource.practitioner_id;
+                self.practitioners.push(Stated { entry, id, removed, resource });
             }
-            Fact::WorkingHours(_, thing) => {
-                let id = thing.working_hours_id;
-                self.working_hours.push(Stated { entry, id, removed, thing });
+            Fact::WorkingHours(_, resource) => {
+                let id = resource.working_hours_id;
+                self.working_hours.push(Stated { entry, id, removed, resource });
             }
         }
     }
@@ -103,7 +104,7 @@ impl<'a> Sorted<'a> {
 async fn apply(
     connection: &mut PgConnection,
     entries: &[Entry],
-) -> Result<Vec<Refused>, StoreError> {
+) -> Result<Vec<Unapplied>, StoreError> {
     let mut sorted = Sorted::default();
     for (index, entry) in entries.iter().enumerate() {
         sorted.add(index, entry);

@@ -3,7 +3,7 @@
 use kit_event::Timestamp;
 use kit_store::StoreError;
 use kit_store::json::searchable;
-use kit_store::rows::{Columns, Searched, Stated, ThingTable, upsert};
+use kit_store::rows::{Columns, ResourceTable, Searched, Stated, upsert};
 use scheduling::{Appointment, Practitioner, WorkingHours};
 use sqlx::PgConnection;
 
@@ -12,9 +12,9 @@ pub(crate) const SEARCHED_CHARS_MAX: usize = 120;
 /// Where an appointment without a readable beginning stands in the order of time: last.
 pub(crate) const NO_START_MS: i64 = i64::MAX;
 
-pub(crate) const APPOINTMENT: ThingTable = ThingTable {
+pub(crate) const APPOINTMENT: ResourceTable = ResourceTable {
     name: "appointment",
-    thing: Appointment::THING,
+    resource: Appointment::RESOURCE,
     key: "appointment_id",
     searched: &[
         Searched("patient_id", "uuid"),
@@ -24,16 +24,16 @@ pub(crate) const APPOINTMENT: ThingTable = ThingTable {
     ],
 };
 
-pub(crate) const PRACTITIONER: ThingTable = ThingTable {
+pub(crate) const PRACTITIONER: ResourceTable = ResourceTable {
     name: "practitioner",
-    thing: Practitioner::THING,
+    resource: Practitioner::RESOURCE,
     key: "practitioner_id",
     searched: &[Searched("sort_name", "text"), Searched("specialty", "text")],
 };
 
-pub(crate) const WORKING_HOURS: ThingTable = ThingTable {
+pub(crate) const WORKING_HOURS: ResourceTable = ResourceTable {
     name: "working_hours",
-    thing: WorkingHours::THING,
+    resource: WorkingHours::RESOURCE,
     key: "working_hours_id",
     searched: &[
         Searched("practitioner_id", "uuid"),
@@ -52,13 +52,13 @@ pub(crate) async fn appointments(
     states: &[Stated<'_, Appointment>],
 ) -> Result<(), StoreError> {
     let starts =
-        |s: &Stated<'_, Appointment>| s.thing.starts_at.map_or(NO_START_MS, Timestamp::unix_ms);
+        |s: &Stated<'_, Appointment>| s.resource.starts_at.map_or(NO_START_MS, Timestamp::unix_ms);
     upsert(connection, &APPOINTMENT, &Columns::of(states)?, |query| {
         query
-            .bind(states.iter().map(|s| s.thing.patient_id).collect::<Vec<_>>())
-            .bind(states.iter().map(|s| s.thing.practitioner_id).collect::<Vec<_>>())
+            .bind(states.iter().map(|s| s.resource.patient_id).collect::<Vec<_>>())
+            .bind(states.iter().map(|s| s.resource.practitioner_id).collect::<Vec<_>>())
             .bind(states.iter().map(starts).collect::<Vec<_>>())
-            .bind(states.iter().map(|s| searched(s.thing.status.as_deref())).collect::<Vec<_>>())
+            .bind(states.iter().map(|s| searched(s.resource.status.as_deref())).collect::<Vec<_>>())
     })
     .await
 }
@@ -69,9 +69,9 @@ pub(crate) async fn practitioners(
     states: &[Stated<'_, Practitioner>],
 ) -> Result<(), StoreError> {
     upsert(connection, &PRACTITIONER, &Columns::of(states)?, |query| {
-        let specialties = states.iter().map(|s| searched(s.thing.specialty.as_deref()));
+        let specialties = states.iter().map(|s| searched(s.resource.specialty.as_deref()));
         query
-            .bind(states.iter().map(|s| sort_name(&s.thing)).collect::<Vec<_>>())
+            .bind(states.iter().map(|s| sort_name(&s.resource)).collect::<Vec<_>>())
             .bind(specialties.collect::<Vec<_>>())
     })
     .await
@@ -84,9 +84,9 @@ pub(crate) async fn working_hours(
 ) -> Result<(), StoreError> {
     upsert(connection, &WORKING_HOURS, &Columns::of(states)?, |query| {
         query
-            .bind(states.iter().map(|s| s.thing.practitioner_id).collect::<Vec<_>>())
-            .bind(states.iter().map(|s| s.thing.weekday).collect::<Vec<_>>())
-            .bind(states.iter().map(|s| searched(s.thing.starts.as_deref())).collect::<Vec<_>>())
+            .bind(states.iter().map(|s| s.resource.practitioner_id).collect::<Vec<_>>())
+            .bind(states.iter().map(|s| s.resource.weekday).collect::<Vec<_>>())
+            .bind(states.iter().map(|s| searched(s.resource.starts.as_deref())).collect::<Vec<_>>())
     })
     .await
 }

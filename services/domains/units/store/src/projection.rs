@@ -3,7 +3,7 @@
 use kit_event::{Fact as Numbered, UnitId};
 use kit_store::json::storable;
 use kit_store::number::to_columns;
-use kit_store::{Act, Entry, Projection, Refused, Seeded, Stale, Step, StoreError, Work};
+use kit_store::{Act, Entry, Projection, Seeded, Stale, Step, StoreError, Unapplied, Work};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use units::{Fact, unit};
@@ -37,7 +37,7 @@ impl Projection for Units {
         &'a self,
         connection: &'a mut PgConnection,
         entries: &'a [Entry],
-    ) -> Work<'a, Vec<Refused>> {
+    ) -> Work<'a, Vec<Unapplied>> {
         Box::pin(apply(connection, entries))
     }
 
@@ -66,7 +66,7 @@ struct Said {
 async fn apply(
     connection: &mut PgConnection,
     entries: &[Entry],
-) -> Result<Vec<Refused>, StoreError> {
+) -> Result<Vec<Unapplied>, StoreError> {
     let mut refused = Vec::new();
     // One by one: a unit says so few of these that a batch would gain nothing.
     for (index, entry) in entries.iter().enumerate() {
@@ -75,13 +75,13 @@ async fn apply(
             Ok(Some(about)) => match said(about, &fact.unit) {
                 Ok(Some(said)) => write(connection, fact, &said).await?,
                 Ok(None) => {}
-                Err(cause) => refused.push(Refused { index, cause: cause.to_owned() }),
+                Err(cause) => refused.push(Unapplied { index, cause: cause.to_owned() }),
             },
             // A type of a later version of this domain: the timeline has it.
             Ok(None) => {}
             Err(_) => {
                 let cause = "the body does not read as its type".to_owned();
-                refused.push(Refused { index, cause });
+                refused.push(Unapplied { index, cause });
             }
         }
     }
@@ -147,7 +147,7 @@ async fn write(
 }
 
 async fn mark_stale(connection: &mut PgConnection, stale: &[Stale]) -> Result<(), StoreError> {
-    for one in stale.iter().filter(|one| one.thing == unit::THING) {
+    for one in stale.iter().filter(|one| one.resource == unit::RESOURCE) {
         let (epoch, seq) = to_columns(one.since)?;
         sqlx::query(
             "update unit set stale_epoch = $2, stale_seq = $3

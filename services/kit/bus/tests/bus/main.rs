@@ -4,7 +4,7 @@ mod facts;
 mod offers;
 mod promises;
 mod readers;
-mod refusals;
+mod rejections;
 mod scans;
 mod topics;
 

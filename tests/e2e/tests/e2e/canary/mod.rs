@@ -156,14 +156,14 @@ async fn heads(unit: &Unit, places: &mut Places) {
     ] {
         let answer = unit.rest.get_with(&patients, &[(name, word)]).await;
         places.look_at_answer(&format!("the word as {name}"), &answer);
-        let mut wish = Canary::default().registration("CANARY-MRN-8842");
-        wish["sex"] = json!(word);
-        let refused = unit.rest.post_with(&patients, &[(name, word)], wish).await;
-        places.look_at_answer(&format!("the word as {name} of a wish"), &refused);
+        let mut command = Canary::default().registration("CANARY-MRN-8842");
+        command["sex"] = json!(word);
+        let refused = unit.rest.post_with(&patients, &[(name, word)], command).await;
+        places.look_at_answer(&format!("the word as {name} of a command"), &refused);
     }
     let key = [("content-type", "application/json"), ("idempotency-key", word)];
-    let wish = Some(Canary::default().registration("CANARY-MRN-8842").to_string());
-    let refused = unit.rest.send(reqwest::Method::POST, &patients, &key, wish).await;
+    let command = Some(Canary::default().registration("CANARY-MRN-8842").to_string());
+    let refused = unit.rest.send(reqwest::Method::POST, &patients, &key, command).await;
     places.look_at_answer("the word as a key", &refused);
     let method = reqwest::Method::from_bytes(word.as_bytes()).expect("a method");
     let refused = unit.rest.send(method, &patients, &[], None).await;

@@ -60,7 +60,7 @@ impl Canary {
         })
     }
 
-    /// Values that must be refused, each holding a word that the refusal must not repeat.
+    /// Values that must be refused, each holding a word that the rejection must not repeat.
     pub fn nonsense(&self) -> Vec<(&'static str, Value)> {
         let word = self.family_name;
         vec![

@@ -171,8 +171,8 @@ pub fn make(dir: &Path) {
     }
 }
 
-fn uuid(person: u32, thing: u32) -> String {
-    format!("00000000-0000-0000-{person:04x}-{thing:012x}")
+fn uuid(person: u32, resource: u32) -> String {
+    format!("00000000-0000-0000-{person:04x}-{resource:012x}")
 }
 
 fn life(person: u32) -> Vec<Value> {
@@ -185,7 +185,7 @@ fn life(person: u32) -> Vec<Value> {
     })];
     for visit in 0..person {
         let day = format!("20{:02}-05-06", visit);
-        let id = |thing| uuid(person, 16 * visit + thing);
+        let id = |resource| uuid(person, 16 * visit + resource);
         let at = |minute: &str| format!("{day}T09:{minute}:00+02:00");
         let who = "Practitioner?identifier=http://hl7.org/fhir/sid/us-npi|9999979359";
         entries.push(json!({

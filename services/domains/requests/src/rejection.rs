@@ -1,10 +1,10 @@
 //! Why a request got no effect for reasons of its own, whatever it asked for.
 
-use kit_event::{Problem, Refusal, Timestamp};
+use kit_event::{Problem, Rejection, Timestamp};
 
 /// Why a request was refused, or what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum RequestRejection {
     /// `expired`
     #[error("the deadline {expires_at} had passed when the unit came to the request")]
     Expired {
@@ -30,28 +30,28 @@ pub enum Refused {
     #[error("the Idempotency-Key was used before for another request")]
     IdempotencyKeyReused,
     /// `not-writable-at-unit`
-    #[error("{}: {why}", place(.thing, .field))]
+    #[error("{}: {why}", place(.resource, .field))]
     NotWritable {
         /// The thing, as `appointment`.
-        thing: String,
+        resource: String,
         /// Its field; empty for the thing as a whole.
         field: String,
         /// Why, in one sentence.
         why: &'static str,
     },
     /// `table-paused`
-    #[error("the unit does not find its {thing} records where they were")]
+    #[error("the unit does not find its {resource} records where they were")]
     TablePaused {
         /// The thing, as `appointment`.
-        thing: String,
+        resource: String,
     },
     /// `undone`
     #[error("the clinic database was restored to a time before this request")]
     Undone,
 }
 
-fn place(thing: &str, field: &str) -> String {
-    if field.is_empty() { thing.to_owned() } else { format!("{field} of {thing}") }
+fn place(resource: &str, field: &str) -> String {
+    if field.is_empty() { resource.to_owned() } else { format!("{field} of {resource}") }
 }
 
 const EXPIRED: Problem = (
@@ -127,7 +127,7 @@ pub const PROBLEMS: &[Problem] = &[
     MALFORMED,
 ];
 
-impl Refused {
+impl RequestRejection {
     const fn problem(&self) -> Problem {
         match self {
             Self::Expired { .. } | Self::Lapsed => EXPIRED,
@@ -142,8 +142,8 @@ impl Refused {
     }
 }
 
-impl From<Refused> for Refusal {
-    fn from(refused: Refused) -> Self {
+impl From<RequestRejection> for Rejection {
+    fn from(refused: RequestRejection) -> Self {
         Self::of(refused.problem(), refused.to_string())
     }
 }
@@ -155,13 +155,13 @@ mod tests {
     #[test]
     fn words_that_the_kit_speaks_have_their_page_too() {
         let error = serde_json::from_str::<u8>("x").unwrap_err();
-        for refusal in [
-            Refusal::unknown_type("a.b"),
-            Refusal::malformed("a.b", &error),
-            Refusal::agent_failed("the disk is full"),
+        for rejection in [
+            Rejection::unknown_type("a.b"),
+            Rejection::malformed("a.b", &error),
+            Rejection::agent_failed("the disk is full"),
         ] {
-            let page = PROBLEMS.iter().find(|(slug, _, _)| *slug == refusal.slug);
-            assert_eq!(page.map(|(_, title, _)| *title), Some(refusal.title));
+            let page = PROBLEMS.iter().find(|(slug, _, _)| *slug == rejection.slug);
+            assert_eq!(page.map(|(_, title, _)| *title), Some(rejection.title));
         }
     }
 }

@@ -1,18 +1,18 @@
-//! Why a unit refuses a wish about its money.
+//! Why a unit refuses a command about its money.
 //!
 //! The slug is the last part of a problem's `type` and never changes; the title is the same for
-//! each refusal of that name; the detail says what exactly, and never whose invoice it is.
+//! each rejection of that name; the detail says what exactly, and never whose invoice it is.
 
-use kit_event::refusal::FIELD_RULES;
-use kit_event::{FieldProblem, Problem, Refusal};
+use kit_event::rejection::FIELD_RULES;
+use kit_event::{FieldProblem, Problem, Rejection};
 use uuid::Uuid;
 
 use crate::balance::Missing;
 use crate::money::Currency;
 
-/// Why a wish was refused.
+/// Why a command was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum BillingRejection {
     /// `invoice-unknown`
     #[error("the unit has no invoice {invoice_id}")]
     InvoiceUnknown {
@@ -159,7 +159,7 @@ pub const PROBLEMS: &[Problem] = &[
     FIELD_RULES,
 ];
 
-impl Refused {
+impl BillingRejection {
     const fn problem(&self) -> Problem {
         match self {
             Self::InvoiceUnknown { .. } => INVOICE_UNKNOWN,
@@ -176,8 +176,8 @@ impl Refused {
     }
 }
 
-impl From<Refused> for Refusal {
-    fn from(refused: Refused) -> Self {
+impl From<BillingRejection> for Rejection {
+    fn from(refused: BillingRejection) -> Self {
         Self::of(refused.problem(), refused.to_string())
     }
 }

@@ -1,15 +1,15 @@
-//! Why a unit refuses a wish about its patients.
+//! Why a unit refuses a command about its patients.
 //!
 //! The slug is the last part of a problem's `type` and never changes; the title is the same for
-//! each refusal of that name; the detail says what exactly, and never anything of another patient.
+//! each rejection of that name; the detail says what exactly, and never anything of another patient.
 
-use kit_event::refusal::{CHANGED_MEANWHILE, FIELD_RULES, found_at};
-use kit_event::{Date, FieldProblem, Problem, Refusal, UnitSeq};
+use kit_event::rejection::{CHANGED_MEANWHILE, FIELD_RULES, found_at};
+use kit_event::{Date, FieldProblem, Problem, Rejection, UnitSeq};
 use uuid::Uuid;
 
-/// Why a wish was refused.
+/// Why a command was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum PatientRejection {
     /// `patient-unknown`
     #[error("the unit has no patient {patient_id}")]
     PatientUnknown {
@@ -168,7 +168,7 @@ pub const PROBLEMS: &[Problem] = &[
     FIELD_RULES,
 ];
 
-impl Refused {
+impl PatientRejection {
     const fn problem(&self) -> Problem {
         match self {
             Self::PatientUnknown { .. } => PATIENT_UNKNOWN,
@@ -188,8 +188,8 @@ impl Refused {
     }
 }
 
-impl From<Refused> for Refusal {
-    fn from(refused: Refused) -> Self {
+impl From<PatientRejection> for Rejection {
+    fn from(refused: PatientRejection) -> Self {
         Self::of(refused.problem(), refused.to_string())
     }
 }

@@ -1,17 +1,17 @@
-//! Why a unit refuses a wish about its diary.
+//! Why a unit refuses a command about its diary.
 //!
 //! The slug is the last part of a problem's `type` and never changes; the title is the same for
-//! each refusal of that name; the detail says what exactly, and never whose time is taken.
+//! each rejection of that name; the detail says what exactly, and never whose time is taken.
 
-use kit_event::refusal::{CHANGED_MEANWHILE, FIELD_RULES, found_at};
-use kit_event::{FieldProblem, Problem, Refusal, Timestamp, UnitSeq};
+use kit_event::rejection::{CHANGED_MEANWHILE, FIELD_RULES, found_at};
+use kit_event::{FieldProblem, Problem, Rejection, Timestamp, UnitSeq};
 use uuid::Uuid;
 
 use crate::interval::Interval;
 
-/// Why a wish or a query was refused.
+/// Why a command or a query was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum BookingRejection {
     /// `patient-unknown`
     #[error("the unit has no patient {patient_id}")]
     PatientUnknown {
@@ -75,12 +75,12 @@ pub enum Refused {
         appointment_id: Uuid,
     },
     /// `appointment-status`
-    #[error("an appointment that is {status} cannot be {wished}")]
+    #[error("an appointment that is {status} cannot be {asked}")]
     AppointmentStatus {
         /// As it stands in the row.
         status: String,
-        /// What was wished, as a past participle.
-        wished: &'static str,
+        /// What was asked, as a past participle.
+        asked: &'static str,
     },
     /// `changed-meanwhile`
     #[error("the appointment is not at {expected} but at {}", found_at(.found))]
@@ -191,7 +191,7 @@ pub const PROBLEMS: &[Problem] = &[
     FIELD_RULES,
 ];
 
-impl Refused {
+impl BookingRejection {
     const fn problem(&self) -> Problem {
         match self {
             Self::PatientUnknown { .. } => PATIENT_UNKNOWN,
@@ -212,8 +212,8 @@ impl Refused {
     }
 }
 
-impl From<Refused> for Refusal {
-    fn from(refused: Refused) -> Self {
+impl From<BookingRejection> for Rejection {
+    fn from(refused: BookingRejection) -> Self {
         Self::of(refused.problem(), refused.to_string())
     }
 }

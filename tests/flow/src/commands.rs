@@ -1,4 +1,4 @@
-//! Random wishes: mostly sensible ones that compete for the same few slots, and some that name
+//! Random commands: mostly sensible ones that compete for the same few slots, and some that name
 //! nobody, the past, the night, or a version of a record that is no longer so.
 
 use billing::{RecordPayment, RefundPayment};
@@ -8,7 +8,7 @@ use practice::{Desk, Interval, Table};
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
-use scheduling::wishes::{
+use scheduling::commands::{
     ArriveAppointment, BookAppointment, CancelAppointment, FulfilAppointment, NoshowAppointment,
     RescheduleAppointment,
 };
@@ -28,7 +28,7 @@ const WANTED_ROWS: usize = 4;
 
 /// Whoever asks, and what they can see.
 pub struct Asking<'a> {
-    /// The clinic's rows; a stale view of them would only make more refusals.
+    /// The clinic's rows; a stale view of them would only make more rejections.
     pub desk: &'a Desk,
     /// The facts, for `If-Match`.
     pub facts: &'a FactLog,
@@ -39,8 +39,8 @@ pub struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// A wish of the request `id`: its type and body.
-    pub fn wish(&mut self, id: &RequestId) -> (&'static str, Value) {
+    /// A command of the request `id`: its type and body.
+    pub fn command(&mut self, id: &RequestId) -> (&'static str, Value) {
         match self.rng.random_range(0..100) {
             0..35 => (BookAppointment::TYPE, self.book(id)),
             35..42 => (RecordPayment::TYPE, self.pay(id)),

@@ -1,7 +1,7 @@
-//! What may be asked of a unit about its patients. Each wish reads strictly: a field that it does
+//! What may be asked of a unit about its patients. Each command reads strictly: a field that it does
 //! not know, or a date in another form, refuses the whole.
 
-use kit_event::{Date, Refusal, UnitSeq};
+use kit_event::{Date, Rejection, UnitSeq};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -158,7 +158,7 @@ impl UpdatePatient {
     /// Those of [`Self::FIELDS`] that cannot be emptied.
     pub const NEVER_EMPTY: &'static [&'static str] = &["family_name", "birth_date", "active"];
 
-    /// Every field that could be changed; null where the wish has no value.
+    /// Every field that could be changed; null where the command has no value.
     pub(crate) fn values(&self) -> Vec<(&'static str, Value)> {
         vec![
             ("mrn", json!(self.mrn)),
@@ -177,13 +177,13 @@ impl UpdatePatient {
         ]
     }
 
-    /// Whether the wish is to change `field`.
+    /// Whether the command is to change `field`.
     pub fn touches(&self, field: &str) -> bool {
         self.fields.iter().any(|named| named == field)
     }
 }
 
-/// Every wish of this domain.
+/// Every command of this domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Register a patient.
@@ -199,20 +199,20 @@ impl Command {
     pub const TYPES: &'static [&'static str] =
         &[RegisterPatient::TYPE, UpdatePatient::TYPE, MergePatients::TYPE];
 
-    /// Present version of every wish schema of this domain.
+    /// Present version of every command schema of this domain.
     pub const VERSION: u32 = 1;
 
-    /// Reads the wish that `type_name` names.
+    /// Reads the command that `type_name` names.
     ///
     /// # Errors
     /// The type is none of this domain, or the body does not read as it.
-    pub fn read(type_name: &str, body: &Value) -> Result<Self, Refusal> {
+    pub fn read(type_name: &str, body: &Value) -> Result<Self, Rejection> {
         let read = match type_name {
             RegisterPatient::TYPE => RegisterPatient::deserialize(body).map(Self::Register),
             UpdatePatient::TYPE => UpdatePatient::deserialize(body).map(Self::Update),
             MergePatients::TYPE => MergePatients::deserialize(body).map(Self::Merge),
-            _ => return Err(Refusal::unknown_type(type_name)),
+            _ => return Err(Rejection::unknown_type(type_name)),
         };
-        read.map_err(|error| Refusal::malformed(type_name, &error))
+        read.map_err(|error| Rejection::malformed(type_name, &error))
     }
 }

@@ -1,7 +1,7 @@
-//! What may be asked about a unit's money. Each wish reads strictly: a field that it does not know,
+//! What may be asked about a unit's money. Each command reads strictly: a field that it does not know,
 //! an amount that is no whole number, or a text where a number stands, refuses the whole.
 
-use kit_event::Refusal;
+use kit_event::Rejection;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -58,7 +58,7 @@ impl RefundPayment {
     pub const TYPE: &'static str = "billing.refund_payment";
 }
 
-/// Every wish of this domain.
+/// Every command of this domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Enter a payment.
@@ -71,27 +71,27 @@ impl Command {
     /// The types on the wire.
     pub const TYPES: &'static [&'static str] = &[RecordPayment::TYPE, RefundPayment::TYPE];
 
-    /// Present version of every wish schema of this domain.
+    /// Present version of every command schema of this domain.
     pub const VERSION: u32 = 1;
 
-    /// The payment that the wish makes.
+    /// The payment that the command makes.
     pub const fn new_payment_id(&self) -> Uuid {
         match self {
-            Self::Record(wish) => wish.payment_id,
-            Self::Refund(wish) => wish.refund_id,
+            Self::Record(command) => command.payment_id,
+            Self::Refund(command) => command.refund_id,
         }
     }
 
-    /// Reads the wish that `type_name` names.
+    /// Reads the command that `type_name` names.
     ///
     /// # Errors
     /// The type is none of this domain, or the body does not read as it.
-    pub fn read(type_name: &str, body: &Value) -> Result<Self, Refusal> {
+    pub fn read(type_name: &str, body: &Value) -> Result<Self, Rejection> {
         let read = match type_name {
             RecordPayment::TYPE => RecordPayment::deserialize(body).map(Self::Record),
             RefundPayment::TYPE => RefundPayment::deserialize(body).map(Self::Refund),
-            _ => return Err(Refusal::unknown_type(type_name)),
+            _ => return Err(Rejection::unknown_type(type_name)),
         };
-        read.map_err(|error| Refusal::malformed(type_name, &error))
+        read.map_err(|error| Rejection::malformed(type_name, &error))
     }
 }

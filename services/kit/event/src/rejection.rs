@@ -1,4 +1,4 @@
-//! Why a unit does not grant a wish, in the words that every domain shares.
+//! Why a unit does not grant a command, in the words that every domain shares.
 
 use crate::UnitSeq;
 use crate::rules::unquoted;
@@ -7,14 +7,14 @@ use crate::rules::unquoted;
 /// part of a problem's `type` and never changes.
 pub type Problem = (&'static str, &'static str, &'static str);
 
-/// Of any wish: a field asks for what no record may hold.
+/// Of any command: a field asks for what no record may hold.
 pub const FIELD_RULES: Problem = (
     "field-rules",
     "A field breaks its rule",
     "The request reads well and asks for something that no record may hold; the detail names each \
      field and its rule.",
 );
-/// Of any wish that named the state it was made for.
+/// Of any command that named the state it was made for.
 pub const CHANGED_MEANWHILE: Problem = (
     "changed-meanwhile",
     "The record was changed meanwhile",
@@ -27,25 +27,25 @@ pub fn found_at(found: &Option<UnitSeq>) -> String {
     found.map_or_else(|| "a change that has no number yet".to_owned(), |seq| seq.to_string())
 }
 
-/// The unit's refusal of a wish.
+/// The unit's rejection of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct Rejection {
     /// The problem's name, as `slot-taken`: the last part of the problem's `type`.
     pub slug: &'static str,
-    /// One short sentence for people, the same for each refusal of that name.
+    /// One short sentence for people, the same for each rejection of that name.
     pub title: &'static str,
     /// What exactly, without personal data of anybody else.
     pub detail: String,
 }
 
-impl Refusal {
-    /// A refusal by that name.
+impl Rejection {
+    /// A rejection by that name.
     pub fn of(problem: Problem, detail: impl Into<String>) -> Self {
         let (slug, title, _) = problem;
         Self { slug, title, detail: detail.into() }
     }
 
-    /// The agent has no domain that reads this type; an older agent met a newer wish.
+    /// The agent has no domain that reads this type; an older agent met a newer command.
     pub fn unknown_type(type_name: &str) -> Self {
         Self {
             slug: "request-type-unknown",
@@ -54,7 +54,7 @@ impl Refusal {
         }
     }
 
-    /// The body does not read as the wish that its type names. The detail says what kind of value
+    /// The body does not read as the command that its type names. The detail says what kind of value
     /// stood where, and not the value.
     pub fn malformed(type_name: &str, error: &serde_json::Error) -> Self {
         Self {

@@ -1,7 +1,7 @@
-//! What may be asked of a unit's diary. Each wish reads strictly: a field that it does not know, or
+//! What may be asked of a unit's diary. Each command reads strictly: a field that it does not know, or
 //! a time in another form, refuses the whole.
 
-use kit_event::{Refusal, Timestamp, UnitSeq};
+use kit_event::{Rejection, Timestamp, UnitSeq};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -141,8 +141,8 @@ pub struct Slots {
 }
 
 macro_rules! types {
-    ($($wish:ident = $type:literal,)+) => {
-        $(impl $wish {
+    ($($command:ident = $type:literal,)+) => {
+        $(impl $command {
             /// The type on the wire.
             pub const TYPE: &'static str = $type;
         })+
@@ -158,7 +158,7 @@ types! {
     FreeSlots = "scheduling.free_slots",
 }
 
-/// Every wish of this domain.
+/// Every command of this domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Put an appointment into the diary.
@@ -186,26 +186,26 @@ impl Command {
         NoshowAppointment::TYPE,
     ];
 
-    /// Present version of every wish schema of this domain.
+    /// Present version of every command schema of this domain.
     pub const VERSION: u32 = 1;
 
-    /// The appointment that the wish is about.
+    /// The appointment that the command is about.
     pub const fn appointment_id(&self) -> Uuid {
         match self {
-            Self::Book(wish) => wish.appointment_id,
-            Self::Reschedule(wish) => wish.appointment_id,
-            Self::Cancel(wish) => wish.appointment_id,
-            Self::Arrive(wish) => wish.appointment_id,
-            Self::Fulfil(wish) => wish.appointment_id,
-            Self::Noshow(wish) => wish.appointment_id,
+            Self::Book(command) => command.appointment_id,
+            Self::Reschedule(command) => command.appointment_id,
+            Self::Cancel(command) => command.appointment_id,
+            Self::Arrive(command) => command.appointment_id,
+            Self::Fulfil(command) => command.appointment_id,
+            Self::Noshow(command) => command.appointment_id,
         }
     }
 
-    /// Reads the wish that `type_name` names.
+    /// Reads the command that `type_name` names.
     ///
     /// # Errors
     /// The type is none of this domain, or the body does not read as it.
-    pub fn read(type_name: &str, body: &Value) -> Result<Self, Refusal> {
+    pub fn read(type_name: &str, body: &Value) -> Result<Self, Rejection> {
         let read = match type_name {
             BookAppointment::TYPE => BookAppointment::deserialize(body).map(Self::Book),
             RescheduleAppointment::TYPE => {
@@ -215,8 +215,8 @@ impl Command {
             ArriveAppointment::TYPE => ArriveAppointment::deserialize(body).map(Self::Arrive),
             FulfilAppointment::TYPE => FulfilAppointment::deserialize(body).map(Self::Fulfil),
             NoshowAppointment::TYPE => NoshowAppointment::deserialize(body).map(Self::Noshow),
-            _ => return Err(Refusal::unknown_type(type_name)),
+            _ => return Err(Rejection::unknown_type(type_name)),
         };
-        read.map_err(|error| Refusal::malformed(type_name, &error))
+        read.map_err(|error| Rejection::malformed(type_name, &error))
     }
 }
