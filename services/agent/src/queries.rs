@@ -142,7 +142,8 @@ impl Reader {
         query: &Query,
     ) -> Result<kit_event::Answer, StationError> {
         self.clinic.execute_batch("BEGIN").clinic("beginning to read")?;
-        // A read that fails later shows as a rejection; one that another program holds up shows here.
+        // A read that fails later shows as a rejection; one that another program holds up shows
+        // here.
         let held = self.clinic.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()));
         let records = ClinicRecords {
             clinic: &self.clinic,

@@ -7,8 +7,8 @@
 //! another. It uses no consumer group: it assigns itself the partitions that have a unit connected
 //! here.
 //!
-//! It must never know what a fact or a command means (bodies pass through as they are), hold a queue
-//! of a unit without a bound, or let one unit's slowness reach another.
+//! It must never know what a fact or a command means (bodies pass through as they are), hold a
+//! queue of a unit without a bound, or let one unit's slowness reach another.
 //!
 //! | module | what it holds |
 //! |---|---|

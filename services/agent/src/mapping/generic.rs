@@ -81,9 +81,7 @@ pub fn read(
     };
     let resource = match &typed {
         Some((name, _)) => name.clone(),
-        None => first
-            .rsplit_once('_')
-            .map_or_else(|| first.clone(), |(resource, _)| resource.to_owned()),
+        None => first.rsplit_once('_').map_or(first.as_str(), |(before, _)| before).to_owned(),
     };
     let domain = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
     for (name, at) in [&inserted, &changed, &removed].into_iter().flatten() {

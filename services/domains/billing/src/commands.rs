@@ -1,5 +1,5 @@
-//! What may be asked about a unit's money. Each command reads strictly: a field that it does not know,
-//! an amount that is no whole number, or a text where a number stands, refuses the whole.
+//! What may be asked about a unit's money. Each command reads strictly: a field that it does not
+//! know, an amount that is no whole number, or a text where a number stands, refuses the whole.
 
 use kit_event::Rejection;
 use serde::{Deserialize, Serialize};

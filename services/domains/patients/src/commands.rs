@@ -1,5 +1,5 @@
-//! What may be asked of a unit about its patients. Each command reads strictly: a field that it does
-//! not know, or a date in another form, refuses the whole.
+//! What may be asked of a unit about its patients. Each command reads strictly: a field that it
+//! does not know, or a date in another form, refuses the whole.
 
 use kit_event::{Date, Rejection, UnitSeq};
 use serde::{Deserialize, Serialize};

@@ -2,9 +2,9 @@
 //!
 //! A patient here is *one registration in one unit*; a person with several is somebody else's
 //! business. The crate is pure: [`observe`] names what happened between two versions of a row,
-//! whoever wrote it, and [`registration::decide`] grants or refuses a command against the records as
-//! they stand. It must never know SQL, sockets, Kafka, the time, or how an id is made: records, now
-//! and ids are arguments.
+//! whoever wrote it, and [`registration::decide`] grants or refuses a command against the records
+//! as they stand. It must never know SQL, sockets, Kafka, the time, or how an id is made: records,
+//! now and ids are arguments.
 //!
 //! | module | what it holds |
 //! |---|---|

@@ -1,7 +1,8 @@
 //! Why a unit refuses a command about its patients.
 //!
 //! The slug is the last part of a problem's `type` and never changes; the title is the same for
-//! each rejection of that name; the detail says what exactly, and never anything of another patient.
+//! each rejection of that name; the detail says what exactly, and never anything of another
+//! patient.
 
 use kit_event::rejection::{CHANGED_MEANWHILE, FIELD_RULES, found_at};
 use kit_event::{Date, FieldProblem, Problem, Rejection, UnitSeq};

@@ -1,5 +1,5 @@
-//! What may be asked of a unit's diary. Each command reads strictly: a field that it does not know, or
-//! a time in another form, refuses the whole.
+//! What may be asked of a unit's diary. Each command reads strictly: a field that it does not know,
+//! or a time in another form, refuses the whole.
 
 use kit_event::{Rejection, Timestamp, UnitSeq};
 use serde::{Deserialize, Serialize};

@@ -2,8 +2,8 @@
 //!
 //! A diary is appointments, practitioners and their weekly hours. The crate is pure: `observe`
 //! names what happened between two versions of a row, whoever wrote it; [`booking::decide`] grants
-//! or refuses a command against the diary as it stands; [`slots::free`] says what could be booked. It
-//! must never know SQL, sockets, Kafka, the time, or how an id is made: records, now and ids are
+//! or refuses a command against the diary as it stands; [`slots::free`] says what could be booked.
+//! It must never know SQL, sockets, Kafka, the time, or how an id is made: records, now and ids are
 //! arguments. Of patients, who are another domain's, it reads only whether they are active.
 //!
 //! | module | what it holds |

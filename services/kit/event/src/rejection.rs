@@ -54,8 +54,8 @@ impl Rejection {
         }
     }
 
-    /// The body does not read as the command that its type names. The detail says what kind of value
-    /// stood where, and not the value.
+    /// The body does not read as the command that its type names. The detail says what kind of
+    /// value stood where, and not the value.
     pub fn malformed(type_name: &str, error: &serde_json::Error) -> Self {
         Self {
             slug: "request-malformed",

@@ -127,8 +127,8 @@ impl ProcessSpec {
 /// Makes a command become its user, and die with the thread that spawned it.
 ///
 /// The kernel sends the signal when the *thread* ends, so a command must be spawned from one that
-/// lives as long as the process shall, and it forgets the command when the user changes, so the user
-/// comes first.
+/// lives as long as the process shall, and it forgets the command when the user changes, so the
+/// user comes first.
 pub(crate) fn confine(command: &mut Command, user: Option<RunAs>) {
     let parent = Pid::this();
     let before_exec = move || -> io::Result<()> {

@@ -2,8 +2,8 @@
 //!
 //! The crate is the only writer and reader of the tables of schema `requests`. A request is open
 //! from its record on `unit.requests` until a fact of its unit ends it; a deadline that passed ends
-//! nothing, because a timeout is not a rejection. The crate knows no HTTP and no presence: whether a
-//! request was delivered is derived by who knows the unit's cursor.
+//! nothing, because a timeout is not a rejection. The crate knows no HTTP and no presence: whether
+//! a request was delivered is derived by who knows the unit's cursor.
 //!
 //! | module | what it holds |
 //! |---|---|
