@@ -21,8 +21,9 @@
 //! | [`budget`] | what one unit may ask for in a time |
 //! | [`wording`], [`fault`] | frames from text; the ends of a link, in words |
 //! | [`wire`], [`pulse`] | the socket; its heartbeat |
+//! | [`numbered`] | facts that cannot be carried as they came; pure |
 //! | [`uplink`] | facts on their way to the log |
-//! | [`withheld`] | what stands on the log where a body is refused |
+//! | [`withheld`] | what stands on the log where a fact cannot |
 //! | [`tail`], [`backlog`], [`feeder`], [`downlink`] | requests on their way down |
 //! | [`traced`] | the edge's steps of a trace |
 //! | [`presence`], [`roster`], [`watch`] | where units are, who is connected here |
@@ -45,6 +46,7 @@ pub mod lag;
 pub mod limits;
 pub mod link;
 pub mod network_time;
+pub mod numbered;
 pub mod on_log;
 pub mod places;
 pub mod presence;

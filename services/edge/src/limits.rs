@@ -160,3 +160,10 @@ pub const TAKEOVER_WITHIN_MS: u64 = 4_000;
 /// partition is assigned later; but an edge that starts hears of a partition's end only when a
 /// fetch ends.
 pub const PRESENCE_FETCH_WAIT_MS: u32 = 200;
+/// A fact's frame above `FRAME_BYTES_MAX` is read up to this size, to withhold the fact under its
+/// number; a larger one ends the link unread. What a link may hold is bounded by it.
+pub const OVERSIZE_BYTES_MAX: usize = 4 * kit_link::limits::FRAME_BYTES_MAX;
+/// Bytes that are put aside of a frame whose body does not read. Escaped they must fit a record.
+pub const KEPT_TEXT_BYTES_MAX: usize = 128 * 1024;
+/// The longest subject of a fact. Ours are a word and a UUID.
+pub const SUBJECT_BYTES_MAX: usize = 256;

@@ -6,13 +6,14 @@
 
 use std::collections::VecDeque;
 
-use kit_event::{Fact, RequestId, UnitId, UnitSeq};
+use kit_event::{Fact, RequestId, Timestamp, UnitId, UnitSeq};
 use kit_link::{
     Ack, Answer, CloseCode, Durable, FactFrame, FromAgent, Pong, Reply, Resend, limits,
 };
 
 use crate::fault::Fault;
 use crate::limits::{ASKED_AGAIN_RANGES_MAX, ASKED_MAX};
+use crate::numbered;
 use crate::wording::{self, Read};
 
 /// A fact that is on the log, and where.
@@ -29,6 +30,8 @@ pub struct OnLog {
 pub enum Heard {
     /// A fact, allowed by its number, to be published in the order in which it was heard.
     Fact(Box<Fact>),
+    /// A fact, allowed by its number, that cannot be carried, and why: it is withheld.
+    Uncarriable(Box<Fact>, String),
     /// The unit's cursor moved, or stayed.
     Applied,
     /// An outcome for whoever waits on the partition.
@@ -109,16 +112,33 @@ impl Session {
         (limits::CREDITS as usize).saturating_sub(self.unapplied.len())
     }
 
-    /// Takes one text frame of the agent.
+    /// Takes one text frame of the agent; `now` is the network's time.
     ///
     /// # Errors
     /// The end of the link that the frame brings.
-    pub fn hear(&mut self, text: &str) -> Result<Heard, Fault> {
-        match wording::read(text)? {
+    pub fn hear(&mut self, text: &str, now: Timestamp) -> Result<Heard, Fault> {
+        let read = if text.len() > limits::FRAME_BYTES_MAX {
+            let detail = format!("a frame is at most {} bytes here", limits::FRAME_BYTES_MAX);
+            Err(Fault::new(CloseCode::FrameTooLarge, detail))
+        } else {
+            wording::read(text)
+        };
+        match read {
+            Ok(read) => self.take(read),
+            // The agent would send a fact again, as it is, on every link to come.
+            Err(fault) => match numbered::in_part(text, &self.unit, now) {
+                Some(frame) => self.take_fact(frame, Some(fault.detail)),
+                None => Err(fault),
+            },
+        }
+    }
+
+    fn take(&mut self, read: Read) -> Result<Heard, Fault> {
+        match read {
             Read::Unknown { name } => Ok(Heard::Unknown(name)),
             Read::Known(frame) => match *frame {
                 FromAgent::Hello(_) => Err(Fault::protocol("hello comes once, as the first frame")),
-                FromAgent::Fact(fact) => self.take_fact(fact),
+                FromAgent::Fact(fact) => self.take_fact(fact, None),
                 FromAgent::Applied(applied) => {
                     self.move_cursor(applied.next).map(|()| Heard::Applied)
                 }
@@ -139,12 +159,10 @@ impl Session {
         }
     }
 
-    fn take_fact(&mut self, frame: FactFrame) -> Result<Heard, Fault> {
+    /// Only its number decides whether a fact is allowed; `unread` says what of its frame does not
+    /// read.
+    fn take_fact(&mut self, mut frame: FactFrame, unread: Option<String>) -> Result<Heard, Fault> {
         let seq = frame.seq;
-        plain_type(&frame.type_name)?;
-        if let Some(cause) = &frame.causation_id {
-            self.own(cause)?;
-        }
         // What was asked for again may be of an epoch that is over: a hole in it is mended too.
         let again = seq <= self.last_taken && self.was_asked_again(seq);
         if seq.epoch < self.last_taken.epoch && !again {
@@ -157,6 +175,10 @@ impl Session {
         } else {
             self.last_taken.next()
         };
+        if !again && !seq.may_follow(self.last_taken) {
+            let detail = format!("no unit comes from fact {} to {seq}", self.last_taken);
+            return Err(Fault::protocol(detail));
+        }
         if seq != expected && !again {
             return Err(Fault::protocol(format!("expected fact {expected}, got {seq}")));
         }
@@ -170,7 +192,15 @@ impl Session {
         }
         let durable = Durable { seq, id: frame.id };
         self.under_way.push_back(UnderWay { durable, again });
-        Ok(Heard::Fact(Box::new(frame.into_fact(self.unit.clone()))))
+        let cause = unread.or_else(|| numbered::uncarriable(&frame, &self.unit));
+        if cause.is_some() {
+            numbered::made_carriable(&mut frame, &self.unit);
+        }
+        let fact = Box::new(frame.into_fact(self.unit.clone()));
+        Ok(match cause {
+            Some(cause) => Heard::Uncarriable(fact, cause),
+            None => Heard::Fact(fact),
+        })
     }
 
     /// The broker confirmed the oldest fact under way, at `offset`: what to acknowledge. A fact
@@ -269,26 +299,6 @@ impl Session {
             }
             other => Ok(other),
         }
-    }
-}
-
-/// Longest type name. Ours have some forty characters.
-const TYPE_NAME_BYTES_MAX: usize = 127;
-
-/// A type is `<domain>.<thing>_<past>`; another form could only wait for a schema for ever.
-fn plain_type(type_name: &str) -> Result<(), Fault> {
-    let word = |word: &str| {
-        word.starts_with(|c: char| c.is_ascii_lowercase())
-            && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-    };
-    let words = |text: &str| text.split('_').all(word);
-    match type_name.split_once('.') {
-        Some((domain, name))
-            if words(domain) && words(name) && type_name.len() <= TYPE_NAME_BYTES_MAX =>
-        {
-            Ok(())
-        }
-        _ => Err(Fault::protocol("a fact's type is <domain>.<thing>_<past> in lower case")),
     }
 }
 

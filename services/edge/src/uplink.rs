@@ -2,8 +2,8 @@
 //!
 //! A fact whose schema is away or unknown holds the facts behind it back and nobody else's: the
 //! unit's ACK waits, an alarm says so, and the fact is tried again after growing pauses. A fact
-//! that its schema refuses is parked, and then a placeholder goes in its place
-//! ([`crate::withheld`]). A broker that does not confirm ends the link, because what follows must
+//! that its schema refuses, or that cannot be carried as it came ([`crate::numbered`]), is parked,
+//! and then a placeholder goes in its place ([`crate::withheld`]). A broker that does not confirm ends the link, because what follows must
 //! not be acknowledged over a hole.
 
 use std::collections::VecDeque;
@@ -21,7 +21,7 @@ use crate::figures;
 use crate::limits::{
     REGISTRY_PAUSE_MS_MAX, REGISTRY_PAUSE_MS_MIN, SEAL_PAUSE_MS_MAX, SEAL_PAUSE_MS_MIN,
 };
-use crate::withheld::{self, BODY_REFUSED, Withheld};
+use crate::withheld::{self, BODY_REFUSED, FACT_UNCARRIABLE, Withheld};
 
 /// Pauses between tries of something that waits for the registry, without an end.
 pub fn registry_pauses() -> ExponentialBackoff {
@@ -78,23 +78,30 @@ impl Drop for Alarm {
 enum Work {
     /// Its schema is asked for.
     Seal(BoxFuture<'static, Result<(), PublishError>>),
-    /// Its body goes to `parked`; then this stands in its place.
-    Park(Box<Fact>, BoxFuture<'static, Result<(), PublishError>>),
+    /// Its body goes to `parked`, for this kind of cause; then this stands in its place.
+    Park(&'static str, Box<Fact>, BoxFuture<'static, Result<(), PublishError>>),
 }
 
 /// What came of it.
 enum Worked {
     Sealed(Result<(), PublishError>),
-    Parked(Box<Fact>, Result<(), PublishError>),
+    Parked(&'static str, Box<Fact>, Result<(), PublishError>),
+}
+
+/// A fact that is not with the producer yet.
+struct Waiting {
+    fact: Fact,
+    /// Why it cannot go as it is, where that was known when it came.
+    uncarriable: Option<String>,
+    /// Whether it is the placeholder of one that was withheld.
+    stands_in: bool,
 }
 
 /// The facts of one link.
 pub struct Uplink {
     bus: Bus,
-    waiting: VecDeque<Fact>,
+    waiting: VecDeque<Waiting>,
     work: Option<Work>,
-    /// Whether the first waiting fact is a placeholder for one that was refused.
-    stands_in: bool,
     withheld: Option<Withheld>,
     pauses: ExponentialBackoff,
     alarm: Option<Alarm>,
@@ -108,7 +115,6 @@ impl Uplink {
             bus,
             waiting: VecDeque::new(),
             work: None,
-            stands_in: false,
             withheld: None,
             pauses: seal_pauses(),
             alarm: None,
@@ -118,8 +124,17 @@ impl Uplink {
 
     /// Takes the next fact.
     pub fn push(&mut self, fact: Fact) {
+        self.queue(fact, None);
+    }
+
+    /// Takes the next fact, which is to be withheld for this cause.
+    pub fn push_uncarriable(&mut self, fact: Fact, cause: String) {
+        self.queue(fact, Some(cause));
+    }
+
+    fn queue(&mut self, fact: Fact, uncarriable: Option<String>) {
         figures::FACTS.get().increment(1);
-        self.waiting.push_back(fact);
+        self.waiting.push_back(Waiting { fact, uncarriable, stands_in: false });
         self.enqueue();
     }
 
@@ -158,13 +173,12 @@ impl Uplink {
         match worked {
             // Refused or not: trying again at once says which, now that the schema is held.
             Worked::Sealed(Ok(()) | Err(PublishError::Body { .. })) => self.enqueue(),
-            Worked::Sealed(Err(error)) | Worked::Parked(_, Err(error)) => self.wait(&error),
-            Worked::Parked(placeholder, Ok(())) => {
+            Worked::Sealed(Err(error)) | Worked::Parked(_, _, Err(error)) => self.wait(&error),
+            Worked::Parked(kind, placeholder, Ok(())) => {
                 figures::PLACEHOLDERS.get().increment(1);
-                PARKED.of([BODY_REFUSED]).increment(1);
+                PARKED.of([kind]).increment(1);
                 if let Some(first) = self.waiting.front_mut() {
-                    *first = *placeholder;
-                    self.stands_in = true;
+                    *first = Waiting { fact: *placeholder, uncarriable: None, stands_in: true };
                 }
                 self.enqueue();
             }
@@ -174,15 +188,19 @@ impl Uplink {
     /// Gives the producer what it takes, in order.
     fn enqueue(&mut self) {
         while self.work.is_none() {
-            let Some(fact) = self.waiting.front() else {
+            let Some(first) = self.waiting.front() else {
                 self.waiting = VecDeque::new();
                 return;
             };
-            match self.bus.enqueue_fact(fact) {
+            if let Some(cause) = first.uncarriable.clone() {
+                self.withhold(FACT_UNCARRIABLE, cause);
+                return;
+            }
+            let stands_in = first.stands_in;
+            match self.bus.enqueue_fact(&first.fact) {
                 Ok(delivery) => {
                     self.under_way.push_back(delivery);
                     self.waiting.pop_front();
-                    self.stands_in = false;
                     if self.alarm.take().is_some() {
                         self.pauses = seal_pauses();
                         tracing::info!("a unit's facts go on");
@@ -190,8 +208,8 @@ impl Uplink {
                 }
                 Err(PublishError::SchemaNotHeld { .. }) => self.seal(Duration::ZERO),
                 // A placeholder that is refused itself can only wait for people.
-                Err(PublishError::Body { source, .. }) if !self.stands_in => {
-                    self.withhold(source.to_string());
+                Err(PublishError::Body { source, .. }) if !stands_in => {
+                    self.withhold(BODY_REFUSED, source.to_string());
                 }
                 Err(error) => self.wait(&error),
             }
@@ -200,35 +218,40 @@ impl Uplink {
 
     /// The first fact could not go: raise the alarm once, and try again after a pause.
     fn wait(&mut self, error: &PublishError) {
-        if let (None, Some(fact)) = (&self.alarm, self.waiting.front()) {
-            self.alarm = Some(Alarm::raise(fact, error));
+        if let (None, Some(first)) = (&self.alarm, self.waiting.front()) {
+            self.alarm = Some(Alarm::raise(&first.fact, error));
         }
         let pause = self.pauses.next().unwrap_or(Duration::from_millis(SEAL_PAUSE_MS_MAX));
         self.seal(pause);
     }
 
     fn seal(&mut self, pause: Duration) {
-        let Some(fact) = self.waiting.front().cloned() else { return };
+        let Some(first) = self.waiting.front() else { return };
+        // One that is to be withheld needs no schema of its own, only another try.
+        let fact = first.uncarriable.is_none().then(|| first.fact.clone());
         let bus = self.bus.clone();
         self.work = Some(Work::Seal(Box::pin(async move {
             tokio::time::sleep(pause).await;
-            bus.seal_fact(&fact).await.map(|_| ())
+            match fact {
+                Some(fact) => bus.seal_fact(&fact).await.map(|_| ()),
+                None => Ok(()),
+            }
         })));
     }
 
     /// The first fact's body goes to `parked`, and the placeholder follows once it is safe there.
-    fn withhold(&mut self, cause: String) {
-        let Some(fact) = self.waiting.front().cloned() else { return };
+    fn withhold(&mut self, kind: &'static str, cause: String) {
+        let Some(fact) = self.waiting.front().map(|first| first.fact.clone()) else { return };
         let Ok(placeholder) = withheld::placeholder(&fact, &cause) else { return };
         let Fact { unit, seq, type_name, version, .. } = &fact;
         tracing::error!(
-            %unit, %seq, fact_type = type_name, version, cause,
-            "a fact is withheld: its schema refuses the body, which is parked"
+            %unit, %seq, fact_type = type_name, version, kind, cause,
+            "a fact is withheld, and its body parked"
         );
         self.withheld = Some(Withheld { detail: format!("{seq} {type_name} v{version}: {cause}") });
         let bus = self.bus.clone();
         let parking = async move { bus.park_fact(&fact, &cause).await.map(|_| ()) };
-        self.work = Some(Work::Park(Box::new(placeholder), Box::pin(parking)));
+        self.work = Some(Work::Park(kind, Box::new(placeholder), Box::pin(parking)));
     }
 }
 
@@ -236,9 +259,9 @@ impl Uplink {
 async fn poll_work(work: &mut Option<Work>) -> Worked {
     match work {
         Some(Work::Seal(sealing)) => Worked::Sealed(sealing.await),
-        Some(Work::Park(placeholder, parking)) => {
+        Some(Work::Park(kind, placeholder, parking)) => {
             let parked = parking.await;
-            Worked::Parked(placeholder.clone(), parked)
+            Worked::Parked(kind, placeholder.clone(), parked)
         }
         None => std::future::pending().await,
     }

@@ -21,7 +21,9 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
 
 use crate::fault::Fault;
-use crate::limits::{CLOSE_LINGER_MS, READ_BUFFER_BYTES, WRITE_BUFFER_BYTES_MAX};
+use crate::limits::{
+    CLOSE_LINGER_MS, OVERSIZE_BYTES_MAX, READ_BUFFER_BYTES, WRITE_BUFFER_BYTES_MAX,
+};
 
 /// What came from the socket.
 #[derive(Debug)]
@@ -42,6 +44,7 @@ pub struct Wire {
     outbox: VecDeque<Message>,
     stalled_since: Option<Instant>,
     flushed: bool,
+    /// What an agent is told of the largest frame.
     frame_bytes_max: usize,
 }
 
@@ -65,11 +68,13 @@ impl Wire {
         }
     }
 
-    /// The same socket, once its agent is known, with the full frame size. Nothing may have been
-    /// received beyond the frames already taken: an agent is silent until WELCOME.
+    /// The same socket, once its agent is known, with room for a fact in too large a frame, which
+    /// is read to be withheld. Nothing may have been received beyond the frames already taken: an
+    /// agent is silent until WELCOME.
     pub async fn widened(self) -> Self {
         let stream = self.socket.into_inner();
-        Self::new(stream, Vec::new(), limits::FRAME_BYTES_MAX).await
+        let wire = Self::new(stream, Vec::new(), OVERSIZE_BYTES_MAX).await;
+        Self { frame_bytes_max: limits::FRAME_BYTES_MAX, ..wire }
     }
 
     /// Puts a frame behind those that wait.

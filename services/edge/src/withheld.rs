@@ -1,5 +1,6 @@
-//! What stands on the log where a fact's body is refused by its schema: a placeholder under the
-//! fact's own number and id, so that no reader sees a hole.
+//! What stands on the log where a fact's body is refused by its schema, or where a fact cannot be
+//! carried as it came: a placeholder under the fact's own number and id, so that no reader sees a
+//! hole.
 //!
 //! The order is the whole of it: the body is parked first, then the placeholder goes to the log,
 //! then the number is acknowledged. Whoever dies in between is sent the fact again and begins anew:
@@ -10,6 +11,8 @@ use units::{FactWithheld, unit};
 
 /// Why records are parked here, for the counter of them.
 pub const BODY_REFUSED: &str = "body-refused";
+/// As [`BODY_REFUSED`], of facts whose frames or headers are at fault.
+pub const FACT_UNCARRIABLE: &str = "fact-uncarriable";
 
 /// What an agent is told of a fact that was withheld, as the `problem` of an error frame.
 pub const FACT_WITHHELD: &str = "fact-withheld";

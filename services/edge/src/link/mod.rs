@@ -262,10 +262,14 @@ impl Link {
         self.pulse.heard(now);
         self.read_from = self.budget.frame(text.len(), now);
         let applied_next = self.session.applied_next();
-        match self.session.hear(&text)? {
+        match self.session.hear(&text, self.edge.clock.now())? {
             Heard::Fact(mut fact) => {
                 self.publishing.push_back(Publishing::begin(&mut fact, now));
                 self.uplink.push(*fact);
+            }
+            Heard::Uncarriable(mut fact, cause) => {
+                self.publishing.push_back(Publishing::begin(&mut fact, now));
+                self.uplink.push_uncarriable(*fact, cause);
             }
             Heard::Reply(partition, reply) => self.write_reply(partition, *reply)?,
             Heard::Answer(partition, answer) => self.write_answer(partition, *answer),

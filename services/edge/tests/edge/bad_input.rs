@@ -107,7 +107,7 @@ fn a_frame_that_breaks_the_rules_ends_the_link_with_what_was_wrong() {
     on_network(|net| async move {
         let unit = net.unit("frames");
         let protocol = CloseCode::ProtocolError;
-        let large = format!(r#"{{"frame":"fact","x":"{}"}}"#, "x".repeat(limits::FRAME_BYTES_MAX));
+        let large = format!(r#"{{"frame":"pong","x":"{}"}}"#, "x".repeat(limits::FRAME_BYTES_MAX));
         let cases = [
             (Message::text("{\"frame\":\"fact\","), protocol, "ends too early"),
             (Message::text(r#"{"frame":"fact","seq":"1"}"#), protocol, "a unit seq is written E-S"),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use kit_bus::{RawRecord, Topic, headers, schemas};
 use kit_event::UnitSeq;
-use kit_link::{CloseCode, FactFrame, FromAgent, FromEdge};
+use kit_link::{CloseCode, FactFrame, FromAgent, FromEdge, limits};
 use serde_json::{Value, json};
 
 use crate::agent::Agent;
@@ -269,7 +269,7 @@ fn hostile_bodies_are_withheld_and_hurt_nobody() {
             assert!(!fact.body.to_string().contains(CANARY), "{}", fact.body);
         }
         assert_eq!(records.len(), 5);
-        agent.say(r#"{"frame":"fact","seq":"1-6"}"#).await;
+        agent.say(r#"{"frame":"fact","seq":"six"}"#).await;
         loop {
             if let FromEdge::Error(error) = agent.next().await
                 && error.problem == CloseCode::ProtocolError.slug()
@@ -277,6 +277,57 @@ fn hostile_bodies_are_withheld_and_hurt_nobody() {
                 break;
             }
         }
+    });
+}
+
+#[test]
+fn no_content_of_a_numbered_fact_stops_its_unit() {
+    on_network(|net| async move {
+        let unit = net.unit("uncarriable");
+        let whole =
+            |number: u64| serde_json::to_value(FromAgent::Fact(unit.fact(seq(number)).into()));
+        let with = |number: u64, name: &str, value: Value| {
+            let mut frame = whole(number).unwrap();
+            frame[name] = value;
+            frame.to_string()
+        };
+        let vast = json!({"note": "x".repeat(2 * limits::FRAME_BYTES_MAX)});
+        let no_json = with(8, "body", json!("?")).replace("\"?\"", &format!("\"{CANARY}\\ud800\""));
+        // What an agent of before numbered by a mapping that `mapping check` took.
+        let frames = [
+            with(1, "type", json!("lab.covid_19_changed")),
+            with(2, "type", json!("no type at all")),
+            with(3, "time", json!("12.3.2026")),
+            with(4, "subject", json!("a thing")),
+            with(5, "patient_id", json!("17")),
+            with(6, "version", json!(0)),
+            with(7, "body", vast),
+            no_json,
+            with(9, "causation_id", json!(format!("hcu-0000.{}", "0".repeat(32)))),
+        ];
+        for frame in &frames {
+            // On a link of its own each: the one before must have left the unit able to go on.
+            let (mut agent, welcome) = Agent::connect(net.edges[0], &unit).await;
+            let number = welcome.durable.map_or(1, |durable| durable.seq.seq + 1);
+            agent.say(frame.as_str()).await;
+            let said = acked(&mut agent, number).await;
+            assert!(said.iter().all(|detail| !detail.contains(CANARY)), "{said:?}");
+            agent.leave().await;
+        }
+        let (mut agent, _) = Agent::connect(net.edges[0], &unit).await;
+        agent.fact(1, 10).await;
+        acked(&mut agent, 10).await;
+        let mut expected: Vec<_> = (1..=9).map(|number| (WITHHELD, number)).collect();
+        expected.push((RESOURCE, 10));
+        assert_eq!(on_log(net, &unit).await, lines(&expected));
+        let records = net.of_unit(Topic::Facts, &unit).await;
+        let first = net.bus.open_fact(&records[0]).await.unwrap();
+        assert_eq!(first.body["type"], "lab.covid_19_changed");
+        let parked = net.of_unit(Topic::Parked, &unit).await;
+        assert_eq!(parked.len(), 9);
+        let kept: Value = serde_json::from_slice(parked[7].payload.as_ref().unwrap()).unwrap();
+        assert_eq!(kept, json!(frames[7]), "the text, where the body does not read");
+        agent.leave().await;
     });
 }
 

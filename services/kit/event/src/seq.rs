@@ -43,9 +43,10 @@ impl UnitSeq {
         self.epoch < seen.epoch || self.seq.saturating_sub(seen.seq) <= AHEAD_MAX
     }
 
-    /// The number that follows within the same epoch.
+    /// The number that follows within the same epoch. The last of all, which no unit comes to,
+    /// follows itself.
     pub const fn next(self) -> Self {
-        Self { epoch: self.epoch, seq: self.seq + 1 }
+        Self { epoch: self.epoch, seq: self.seq.saturating_add(1) }
     }
 }
 
