@@ -1,5 +1,6 @@
 //! Commands in the order of the log, and what goes ahead of them.
 
+use kit_event::UnitSeq;
 use kit_link::{
     Applied, Cancel, FactFrame, FromAgent, FromEdge, LogIdentity, NewEpoch, Reemit, Reply,
     RequestFrame, Resend,
@@ -12,6 +13,7 @@ use crate::error::StationError;
 use crate::reemit::Restated;
 use crate::station::Station;
 use crate::traced;
+use crate::wire::is_possible;
 
 /// A frame with a place in the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +37,11 @@ pub enum Ahead {
     NewEpoch(NewEpoch),
     /// The present state of what a fact spoke of is asked for.
     Reemit(Reemit),
+}
+
+/// An order whose numbers no unit can come to is done with by doing nothing.
+fn passed_over(order: &'static str) {
+    warn!(target: "message", order, "an order names numbers that no unit comes to");
 }
 
 impl Command {
@@ -92,6 +99,10 @@ impl Station {
     fn obey(&mut self, ahead: &Ahead) -> Result<(), StationError> {
         match ahead {
             Ahead::Cancel(cancel) => self.obey_cancel(cancel),
+            Ahead::Resend(resend) if !(is_possible(resend.from) && is_possible(resend.to)) => {
+                passed_over("resend");
+                Ok(())
+            }
             Ahead::Resend(resend) => {
                 let (from, to) = (resend.from, resend.to);
                 warn!(target: "message", %from, %to, "facts are asked for again");
@@ -101,6 +112,10 @@ impl Station {
                 Ok(())
             }
             Ahead::NewEpoch(order) => self.obey_new_epoch(order),
+            Ahead::Reemit(order) if !is_possible(order.seq) => {
+                passed_over("reemit");
+                Ok(())
+            }
             Ahead::Reemit(order) => self.obey_reemit(order),
         }
     }
@@ -110,11 +125,17 @@ impl Station {
         if current > order.above {
             return Ok(());
         }
-        let next = order.above + 1;
+        // Readers would not follow, and no order could ever lead further.
+        let next = UnitSeq::new(order.above.saturating_add(1), 1);
+        if !is_possible(next) || !next.may_follow(self.books.spool.last_seq()) {
+            passed_over("new_epoch");
+            return Ok(());
+        }
+        let next = next.epoch;
         self.books.open_epoch(next, Some(current), &order.reason)?;
         self.books.epoch_is_sent()?;
         if let Some(uplink) = &mut self.uplink {
-            uplink.jump(kit_event::UnitSeq::new(next, 0));
+            uplink.jump(UnitSeq::new(next, 0));
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! `agent.toml`: what `init` was told, and what somebody may change by hand.
 
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,10 @@ pub struct Config {
     pub unit: UnitId,
     /// The edge, as `wss://edge.example`.
     pub edge: String,
+    /// Whether `edge` may be `ws://` to another machine: what goes over such a link can be read on
+    /// the way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unencrypted: bool,
     /// The unit's IANA time zone, in which working hours are wall time.
     #[serde(default = "utc")]
     pub time_zone: String,
@@ -88,6 +93,15 @@ pub enum ConfigError {
         /// What was given.
         zone: String,
     },
+    /// Patients' data would go over the network for everybody to read.
+    #[error(
+        "{edge} is not encrypted: take wss://, or set unencrypted = true in agent.toml if the way \
+         to the edge is encrypted otherwise"
+    )]
+    Unencrypted {
+        /// What was given.
+        edge: String,
+    },
     /// No such address.
     #[error("{edge} is no address of an edge, as wss://edge.example")]
     Edge {
@@ -136,8 +150,30 @@ impl Config {
         if !["ws://", "wss://"].iter().any(|scheme| self.edge.starts_with(scheme)) {
             return Err(ConfigError::Edge { edge: self.edge.clone() });
         }
+        if let Some(address) = self.edge.strip_prefix("ws://")
+            && !self.unencrypted
+            && !is_loopback(address)
+        {
+            return Err(ConfigError::Unencrypted { edge: self.edge.clone() });
+        }
         Ok(())
     }
+}
+
+/// Whether an address without its scheme is this machine's own. Names other than `localhost` are
+/// not looked up: they may lead elsewhere tomorrow.
+fn is_loopback(address: &str) -> bool {
+    let authority = address.split(['/', '?', '#']).next().unwrap_or_default();
+    // Whatever stands before an @ is no host.
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let host = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback() || address.is_unspecified())
 }
 
 #[cfg(test)]
@@ -149,6 +185,7 @@ mod tests {
         Config {
             unit,
             edge: edge.to_owned(),
+            unencrypted: false,
             time_zone: time_zone.to_owned(),
             mapping: None,
             traces: None,
@@ -184,5 +221,28 @@ mod tests {
         assert!(matches!(Config::load(dir.path()), Err(ConfigError::Parse { .. })));
         assert!(matches!(config("Moon/Sea", "ws://x").check(), Err(ConfigError::TimeZone { .. })));
         assert!(matches!(config("UTC", "http://x").check(), Err(ConfigError::Edge { .. })));
+    }
+
+    #[test]
+    fn without_encryption_a_link_stays_on_its_machine_unless_people_say_otherwise() {
+        let here =
+            ["ws://127.0.0.1:8081", "ws://localhost/unit/v1", "ws://[::1]:8081/", "ws://127.9.9.9"];
+        for edge in here.into_iter().chain(["wss://edge.example", "wss://10.0.0.7:443"]) {
+            config("UTC", edge).check().unwrap();
+        }
+        for edge in [
+            "ws://edge.example",
+            "ws://10.0.0.7:8081",
+            "ws://localhost.example",
+            "ws://127.0.0.1@edge.example",
+            "ws://edge.example/127.0.0.1",
+            "ws://[2001:db8::1]:80",
+            "ws://",
+        ] {
+            let mut config = config("UTC", edge);
+            assert!(matches!(config.check(), Err(ConfigError::Unencrypted { .. })), "{edge}");
+            config.unencrypted = true;
+            config.check().unwrap();
+        }
     }
 }

@@ -71,8 +71,9 @@ fn settings(init: &Init) -> Result<String> {
     // Where traces go and what maps the tables is nobody's but the settings' own to say.
     let traces = found.as_ref().and_then(|config| config.traces.clone());
     let mapping = found.as_ref().and_then(|config| config.mapping.clone());
+    let unencrypted = found.as_ref().is_some_and(|config| config.unencrypted);
     let (unit, edge) = (init.unit.clone(), init.edge.clone());
-    let config = Config { unit, edge, time_zone, mapping, traces };
+    let config = Config { unit, edge, unencrypted, time_zone, mapping, traces };
     config.check()?;
     if found.as_ref() == Some(&config) {
         return Ok(format!("kept {}", path.display()));

@@ -56,6 +56,9 @@ async fn told(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await.is_ok();
 }
 
+/// The longest heartbeat that is believed: an edge that dies must not keep its units for longer.
+const HEARTBEAT_MS_MAX: u64 = 5 * 60 * 1000;
+
 /// The way of one connection through its life.
 struct Session<'a> {
     link: &'a mut Link,
@@ -107,7 +110,7 @@ impl Link {
         );
         let (out, frames) = mpsc::channel(OUTGOING_FRAMES_MAX);
         let answers = out.downgrade();
-        let heartbeat_ms = welcome.heartbeat_ms as f64 * SILENCE_FACTOR;
+        let heartbeat_ms = welcome.heartbeat_ms.min(HEARTBEAT_MS_MAX) as f64 * SILENCE_FACTOR;
         let silence_ms = heartbeat_ms as u64 + HEARTBEAT_GRACE_MS;
         let applied_next = match welcome.resume {
             Resume::Gap { to, .. } => Some(to),

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use futures_util::SinkExt;
-use kit_link::{ErrorFrame, FromAgent, FromEdge, Obey};
+use kit_event::UnitSeq;
+use kit_link::limits::FRAME_BYTES_MAX;
+use kit_link::{ErrorFrame, FactFrame, FromAgent, FromEdge, Obey, Resume};
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::handshake::Socket;
 use crate::pause::Ended;
@@ -16,8 +19,23 @@ use crate::pause::Ended;
 /// A frame must be taken by the network in this time: an edge that takes nothing is dead.
 pub const SEND_WITHIN: Duration = Duration::from_secs(30);
 /// Names of frames that this version reads; another name is a later version's.
-const KNOWN: [&str; 9] =
-    ["welcome", "request", "cancel", "resend", "new_epoch", "query", "ack", "ping", "error"];
+const KNOWN: [&str; 10] = [
+    "welcome",
+    "request",
+    "cancel",
+    "resend",
+    "new_epoch",
+    "reemit",
+    "query",
+    "ack",
+    "ping",
+    "error",
+];
+
+/// Places on a log, and numbers of facts, lie below this; no log comes to it in a million years.
+const POSITION_END: i64 = 1 << 62;
+/// Epochs lie below this.
+const EPOCH_END: u32 = 1 << 31;
 
 /// What a message of the edge is.
 #[derive(Debug)]
@@ -60,6 +78,9 @@ pub fn hear(message: Result<Message, SocketError>) -> Result<Heard, Ended> {
 
 fn hear_text(text: &str) -> Result<Heard, Ended> {
     match serde_json::from_str::<FromEdge>(text) {
+        Ok(frame) if names_the_impossible(&frame) => {
+            Err(Ended::lost("the edge named a position or a number that no log has"))
+        }
         Ok(frame) => Ok(Heard::Frame(Box::new(frame))),
         Err(cause) => match serde_json::from_str::<Name>(text) {
             Ok(name) if !KNOWN.contains(&name.frame.as_str()) => {
@@ -75,6 +96,37 @@ fn hear_text(text: &str) -> Result<Heard, Ended> {
             ))),
         },
     }
+}
+
+/// Whether an edge names a place or number beyond which nobody can count. What a control on the log
+/// names is judged where it is obeyed: the control comes again on every link until it is done with.
+fn names_the_impossible(frame: &FromEdge) -> bool {
+    let positions = match frame {
+        FromEdge::Welcome(welcome) => {
+            if welcome.durable.is_some_and(|durable| !is_possible(durable.seq)) {
+                return true;
+            }
+            let to = match welcome.resume {
+                Resume::Gap { to, .. } => Some(to),
+                Resume::Exact => None,
+            };
+            [Some(welcome.head), to]
+        }
+        FromEdge::Request(request) => [Some(request.position), None],
+        FromEdge::Cancel(cancel) => [cancel.position, None],
+        FromEdge::Resend(resend) => [resend.position, None],
+        FromEdge::NewEpoch(order) => [order.position, None],
+        FromEdge::Reemit(order) => [order.position, None],
+        FromEdge::Ack(ack) => [Some(ack.facts_offset), None],
+        FromEdge::Ping(ping) => [Some(ping.head), None],
+        FromEdge::Query(_) | FromEdge::Error(_) => [None, None],
+    };
+    positions.into_iter().flatten().any(|position| !(0..POSITION_END).contains(&position))
+}
+
+/// Whether a number can be one of a unit's facts: there is always one more.
+pub fn is_possible(seq: UnitSeq) -> bool {
+    seq.epoch < EPOCH_END && seq.seq < POSITION_END.unsigned_abs()
 }
 
 fn ended(close: Option<&CloseFrame>) -> Ended {
@@ -95,11 +147,25 @@ fn ended(close: Option<&CloseFrame>) -> Ended {
 /// # Errors
 /// The link is lost, or takes nothing for too long.
 pub async fn feed(socket: &mut Socket, frame: &FromAgent) -> Result<(), Ended> {
-    let text = serde_json::to_string(frame)
-        .map_err(|error| Ended::lost(format!("a frame has no text: {error}")))?;
+    let text =
+        text_of(frame).map_err(|error| Ended::lost(format!("a frame has no text: {error}")))?;
     match timeout(SEND_WITHIN, socket.feed(Message::text(text))).await {
         Ok(fed) => fed.map_err(|error| Ended::lost(format!("the link was lost: {error}"))),
         Err(_) => Err(Ended::lost("the edge takes nothing")),
+    }
+}
+
+/// A frame's text. A fact that is too large for a frame, however it came into the spool, goes
+/// without its body: the network then withholds it under its number, and the unit goes on.
+fn text_of(frame: &FromAgent) -> serde_json::Result<String> {
+    let text = serde_json::to_string(frame)?;
+    match frame {
+        FromAgent::Fact(fact) if text.len() > FRAME_BYTES_MAX => {
+            let (seq, fact_type, bytes) = (fact.seq, &fact.type_name, text.len());
+            error!(target: "error", %seq, fact_type, bytes, "a fact is too large for a frame");
+            serde_json::to_string(&FromAgent::Fact(FactFrame { body: Value::Null, ..fact.clone() }))
+        }
+        _ => Ok(text),
     }
 }
 
@@ -138,6 +204,51 @@ mod tests {
         assert!(matches!(hear_text(r#"{"frame":"ping","head":"x"}"#), Err(Ended { .. })));
         assert!(hear_text("garbage").is_err());
         assert!(hear_text("[1,2]").is_err());
+    }
+
+    #[test]
+    fn places_and_numbers_beyond_counting_end_the_link() {
+        let most = i64::MAX;
+        let time = "2026-03-01T09:30:00Z";
+        for frame in [
+            format!(r#"{{"frame":"ping","head":{most},"server_time":"{time}"}}"#),
+            format!(r#"{{"frame":"ping","head":-1,"server_time":"{time}"}}"#),
+            format!(r#"{{"frame":"ack","durable":"1-1","facts_offset":{most}}}"#),
+            format!(r#"{{"frame":"resend","position":{most},"from":"1-1","to":"1-2"}}"#),
+            format!(
+                r#"{{"frame":"welcome","version":"unit.v1","unit":"hcu-0001","conn_epoch":1,
+                "credits":16,"frame_bytes_max":65536,"heartbeat_ms":20000,"server_time":"{time}",
+                "log":"x","head":1,"resume":{{"kind":"exact"}},"durable":
+                {{"seq":"4294967295-1","id":"00000000-0000-0000-0000-000000000000"}}}}"#
+            ),
+        ] {
+            assert!(hear_text(&frame).is_err(), "{frame}");
+        }
+        let ping = format!(r#"{{"frame":"ping","head":7,"server_time":"{time}"}}"#);
+        assert!(matches!(hear_text(&ping), Ok(Heard::Frame(_))));
+        assert!(is_possible(UnitSeq::new(7, 7)));
+        assert!(!is_possible(UnitSeq::new(u32::MAX, 7)) && !is_possible(UnitSeq::new(7, u64::MAX)));
+    }
+
+    #[test]
+    fn a_fact_that_is_too_large_keeps_its_number_and_goes_without_its_body() {
+        let body = serde_json::json!({"note": "x".repeat(FRAME_BYTES_MAX)});
+        let fact = FactFrame {
+            seq: "1-7".parse().unwrap(),
+            id: uuid::Uuid::nil(),
+            type_name: "voip.call_ended".to_owned(),
+            version: 1,
+            time: kit_event::Timestamp::from_unix_ms(0),
+            subject: None,
+            patient_id: None,
+            causation_id: None,
+            traceparent: None,
+            body,
+        };
+        let text = text_of(&FromAgent::Fact(fact)).unwrap();
+        let sent: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&sent["seq"], &sent["body"]), (&"1-7".into(), &Value::Null));
+        assert!(text.len() < 300, "{text}");
     }
 
     #[test]
