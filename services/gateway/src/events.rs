@@ -14,13 +14,13 @@ use kit_http::problem::NOT_FOUND;
 use kit_http::serve::Cut;
 use kit_http::{PageQuery, Problem, QueryText};
 use kit_policy::{Caller, Reach};
-use kit_rest::InUnit;
 use kit_rest::as_of::{SCHEMA, number};
 use kit_rest::guard::{Who, not_found};
 use kit_rest::headers::min_seq;
 use kit_rest::read::{List, id_of};
-use kit_store::{Freshness, StoreError};
-use kit_timeline::{EventFilter, PatientFilter, TimelineRow};
+use kit_rest::{InUnit, Rest};
+use kit_store::{Fresh, Freshness, StoreError};
+use kit_timeline::{EventFilter, PatientFilter, TimelineRow, VisiblePage, VisibleTypes};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -108,14 +108,33 @@ pub struct View {
     pub unit: UnitId,
     /// Whose.
     pub whose: Whose,
-    /// Only these types; all where there is none.
-    pub types: Vec<String>,
+    /// Only these types; all that are visible where there is none.
+    pub types: Option<Vec<String>>,
+    /// The types that the caller may see.
+    pub visible: VisibleTypes,
+}
+
+impl View {
+    /// What `caller` may see of a unit, where it asks for these types. One that it may not see is
+    /// asked for as one that nobody ever stated.
+    fn of(rest: &Rest, caller: &Caller, unit: UnitId, whose: Whose, types: &[String]) -> Self {
+        let patient = match &whose {
+            Whose::Unit => None,
+            Whose::Patient { patient_id, .. } => Some(*patient_id),
+        };
+        let visible = rest.facts.visible(&caller.verified, &unit, patient);
+        let seen = || types.iter().filter(|it| visible.shows(it)).cloned().collect();
+        let types = (!types.is_empty()).then(seen);
+        Self { unit, whose, types, visible }
+    }
 }
 
 /// A page of events.
 pub struct EventPage {
     /// In order.
     pub items: Vec<Event>,
+    /// Up to here there is nothing else for the caller to see, and there may be more behind it.
+    pub passed: Option<UnitSeq>,
     /// How far the answer reaches.
     pub freshness: Option<Freshness>,
     /// The timeline knows more, but not yet whether it speaks of this patient.
@@ -133,33 +152,63 @@ impl Gateway {
         after: UnitSeq,
         limit: u32,
     ) -> Result<EventPage, StoreError> {
-        let types = view.types.clone();
-        let (patient_id, actor) = match &view.whose {
-            Whose::Unit => {
-                let filter = EventFilter { after, types, patient_id: None };
-                let found =
-                    kit_timeline::events(&self.rest.pool, &view.unit, &filter, limit).await?;
-                let items = found.value.into_iter().map(Event::from).collect();
-                return Ok(EventPage { items, freshness: found.freshness, behind: false });
+        match &view.whose {
+            Whose::Unit => self.of_unit(view, after, limit).await,
+            Whose::Patient { patient_id, actor } => {
+                self.of_patient(view, (*patient_id, actor.as_deref()), after, limit).await
             }
-            Whose::Patient { patient_id, actor } => (*patient_id, actor.as_deref()),
+        }
+    }
+
+    async fn of_unit(
+        &self,
+        view: &View,
+        after: UnitSeq,
+        limit: u32,
+    ) -> Result<EventPage, StoreError> {
+        let (pool, unit) = (&self.rest.pool, &view.unit);
+        let (found, passed) = match &view.types {
+            None if !view.visible.is_all() => {
+                let visible = &view.visible;
+                let found = kit_timeline::visible_events(pool, unit, after, visible, limit).await?;
+                let VisiblePage { lines, passed } = found.value;
+                (Fresh { freshness: found.freshness, value: lines }, passed)
+            }
+            Some(types) if types.is_empty() => {
+                let freshness = kit_store::freshness(pool, unit, &[SCHEMA]).await?;
+                (Fresh { freshness, value: Vec::new() }, None)
+            }
+            types => {
+                let types = types.clone().unwrap_or_default();
+                let filter = EventFilter { after, types, patient_id: None };
+                (kit_timeline::events(pool, unit, &filter, limit).await?, None)
+            }
         };
+        let event = |row| Event::from(self.rest.facts.shown(&view.visible, row));
+        let items = found.value.into_iter().map(event).collect();
+        Ok(EventPage { items, passed, freshness: found.freshness, behind: false })
+    }
+
+    async fn of_patient(
+        &self,
+        view: &View,
+        (patient_id, actor): (Uuid, Option<&str>),
+        after: UnitSeq,
+        limit: u32,
+    ) -> Result<EventPage, StoreError> {
+        let (pool, unit) = (&self.rest.pool, &view.unit);
         let log = self.requests().log.identity(0);
         let cluster = log.split('/').next().unwrap_or_default();
-        let words = requests_store::words_of_patient(
-            &self.rest.pool,
-            &view.unit,
-            patient_id,
-            actor,
-            cluster,
-            after,
-        );
         // First what is said of requests, then the facts as far as that reaches: whatever was
         // committed in between is for the next page.
+        let words = requests_store::words_of_patient(pool, unit, patient_id, actor, cluster, after);
         let mut words = words.await?;
         let (upto, also) = (words.upto, words.of.keys().copied().collect());
-        let filter = PatientFilter { patient_id, after, upto, types, also };
-        let found = kit_timeline::of_patient(&self.rest.pool, &view.unit, &filter, limit).await?;
+        let (visible, types) = (view.visible.clone(), view.types.clone().unwrap_or_default());
+        let nothing = view.types.as_ref().is_some_and(Vec::is_empty);
+        let visible = if nothing { VisibleTypes::new([], false) } else { visible };
+        let filter = PatientFilter { patient_id, after, upto, types, also, visible };
+        let found = kit_timeline::of_patient(pool, unit, &filter, limit).await?;
         let behind = found.freshness.is_some_and(|at| at.seq > upto);
         let freshness = found.freshness.map(|at| Freshness { seq: at.seq.min(upto), ..at });
         let event = |row: TimelineRow| {
@@ -167,10 +216,10 @@ impl Gateway {
                 None => words.of.remove(&row.seq).unwrap_or_default(),
                 Some(_) => Vec::new(),
             };
-            Event { request_ids, ..Event::from(row) }
+            Event { request_ids, ..Event::from(self.rest.facts.shown(&view.visible, row)) }
         };
         let items = found.value.into_iter().map(event).collect();
-        Ok(EventPage { items, freshness, behind })
+        Ok(EventPage { items, passed: None, freshness, behind })
     }
 }
 
@@ -243,7 +292,7 @@ pub async fn of_unit(
     query: QueryText,
 ) -> Result<Response, Problem> {
     let wanted = Wanted::take(query)?;
-    let view = View { unit: scope.unit, whose: Whose::Unit, types: wanted.types.clone() };
+    let view = View::of(&app.rest, &scope.caller, scope.unit, Whose::Unit, &wanted.types);
     let asked = Asked { caller: scope.caller, method, headers, cut, wanted };
     answer(app, asked, view).await
 }
@@ -273,7 +322,7 @@ pub async fn of_patient(
     }
     let actor = (caller.reach == Reach::Own).then(|| caller.verified.actor());
     let whose = Whose::Patient { patient_id, actor };
-    let view = View { unit, whose, types: wanted.types.clone() };
+    let view = View::of(&app.rest, &caller, unit, whose, &wanted.types);
     answer(app, Asked { caller, method, headers, cut, wanted }, view).await
 }
 
@@ -302,7 +351,7 @@ async fn answer(app: App, asked: Asked, view: View) -> Result<Response, Problem>
     let page = app.events(&view, wanted.after, wanted.limit).await;
     let page = page.map_err(|error| app.rest.store_problem(&error))?;
     let full = u32::try_from(page.items.len()).is_ok_and(|count| count >= wanted.limit);
-    let last = page.items.last().filter(|_| full);
-    let next = last.map(|event| kit_http::cursor_text(&event.seq.to_string()));
+    let last = page.items.last().filter(|_| full).map(|event| event.seq);
+    let next = last.or(page.passed).map(|seq| kit_http::cursor_text(&seq.to_string()));
     Ok(app.rest.list(&view.unit, page.freshness, List { items: page.items, next }))
 }

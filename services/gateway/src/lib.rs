@@ -10,6 +10,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`table`], [`permissions`] | the list of all routes; what the gateway's own ask for |
+//! | [`network`] | what facts of requests and units ask for |
 //! | [`book`] | the ports of `kit-request`, on read models and presence |
 //! | [`replies`], [`presence`] | the two logs that the gateway listens to |
 //! | [`requests_routes`], [`units_routes`], [`events`] | handlers of the network |
@@ -20,6 +21,7 @@
 pub mod answers;
 pub mod book;
 pub mod events;
+pub mod network;
 pub mod openapi;
 pub mod permissions;
 pub mod presence;

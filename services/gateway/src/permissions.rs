@@ -1,6 +1,7 @@
 //! Who may do what with the network itself; domains declare theirs.
 
 use kit_policy::{Permission, Reach};
+use kit_rest::facts::READ_GENERIC;
 
 /// See tracked requests.
 pub const READ_REQUESTS: Permission = Permission {
@@ -29,7 +30,7 @@ pub const READ_UNITS: Permission = Permission {
     admin: Reach::Units,
 };
 
-/// See a unit's facts, of any type and about anybody.
+/// See a unit's facts, about anybody: of each type that the caller may read as a resource.
 pub const READ_EVENTS: Permission = Permission {
     name: "events.read",
     staff: Reach::Units,
@@ -38,7 +39,8 @@ pub const READ_EVENTS: Permission = Permission {
     admin: Reach::Nothing,
 };
 
-/// See the facts that tell one patient something.
+/// See the facts that tell one patient something: of each type that the caller may read as a
+/// resource.
 pub const READ_PATIENT_EVENTS: Permission = Permission {
     name: "patients.events",
     staff: Reach::Units,
@@ -49,9 +51,9 @@ pub const READ_PATIENT_EVENTS: Permission = Permission {
 
 /// All of them.
 pub const OWN: &[Permission] =
-    &[READ_REQUESTS, CANCEL_REQUESTS, READ_UNITS, READ_EVENTS, READ_PATIENT_EVENTS];
+    &[READ_REQUESTS, CANCEL_REQUESTS, READ_UNITS, READ_EVENTS, READ_PATIENT_EVENTS, READ_GENERIC];
 
-/// Every permission that a route names, those of the domains among them.
+/// Every permission that a route or a fact asks for, those of the domains among them.
 pub fn all() -> Vec<Permission> {
     let of_domains = all_rest::ALL.iter().flat_map(|face| face.permissions());
     [Permission::PUBLIC].iter().chain(OWN).chain(of_domains).copied().collect()

@@ -82,7 +82,8 @@ pub async fn run(settings: Settings, life: Lifecycle) -> anyhow::Result<()> {
         soft: life.soft(),
     };
     let problems = crate::problems::kinds().collect();
-    let rest = Arc::new(Rest { verifier, requests, pool, problems });
+    let facts = crate::network::fact_access();
+    let rest = Arc::new(Rest { verifier, requests, pool, problems, facts });
     let gateway = Gateway { rest, presence, streams };
     let routes = crate::table::router(Arc::new(gateway));
     tracing::info!(addr = %settings.gateway_addr, reply_partition, "serving REST");

@@ -86,6 +86,12 @@ impl Chunk {
         last
     }
 
+    /// Adds that up to `seq` there is nothing for this reader: its cursor moves, and it is told of
+    /// no event.
+    pub fn passed(&mut self, seq: UnitSeq) {
+        self.text.push_str(&format!("id: {seq}\n\n"));
+    }
+
     /// Adds that a deadline passed without the unit's word. No fact says so, so it has no number,
     /// and a reader that comes back may hear it again.
     pub fn overdue(&mut self, request: &TrackedRequest) {

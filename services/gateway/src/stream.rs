@@ -289,8 +289,14 @@ impl Feed {
         };
         self.behind = page.behind;
         let mut chunk = Chunk::default();
+        let newest = page.items.last().map(|event| event.seq);
         if let Some(cursor) = chunk.facts(page.items) {
-            return Ok(Some((chunk, cursor)));
+            let whole = newest == Some(cursor);
+            return Ok(Some((chunk, page.passed.filter(|_| whole).unwrap_or(cursor))));
+        }
+        if let Some(passed) = page.passed {
+            chunk.passed(passed);
+            return Ok(Some((chunk, passed)));
         }
         if self.tells_requests && self.overdue_seen != Some(woken.overdue) {
             self.overdue(&mut chunk).await?;

@@ -101,7 +101,10 @@ fn timeline() -> Vec<Route> {
             "/v1/units/{unit}/events",
             READ_EVENTS,
             events::of_unit,
-            events_doc("listEvents", "The unit's numbered facts, of any type"),
+            events_doc(
+                "listEvents",
+                "The unit's numbered facts, of every type that the caller may read",
+            ),
         ),
         Route::new(
             Get,

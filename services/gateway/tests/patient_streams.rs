@@ -154,9 +154,9 @@ async fn a_stretch_is_not_passed_before_its_requests_were_read() {
     let own = PATIENT.parse().ok();
     let range = json!({"from": 3, "to": 8, "log": "cluster/unit.requests/0"});
     let facts = [
-        Told::new("a.before", own, json!({})),
+        Told::new("patients.before", own, json!({})),
         Told::new("requests.range_lapsed", None, range),
-        Told::new("a.after", own, json!({})),
+        Told::new("patients.after", own, json!({})),
     ];
     clinic.state_in_timeline(&facts).await;
     sqlx::query(
@@ -170,25 +170,25 @@ async fn a_stretch_is_not_passed_before_its_requests_were_read() {
     .unwrap();
     clinic.others_follow().await;
     let mut reader = Reader::open(live.addr, &live.patient(), &path(), None).await;
-    assert_eq!(reader.next().await.unwrap().name, "a.before");
+    assert_eq!(reader.next().await.unwrap().name, "patients.before");
     assert!(reader.is_quiet(QUIET).await, "a request in the stretch may still come");
     live.asked(&request("a"), Some(PATIENT), live.desk.clock.now(), 6).await;
     word(&live, &request("a"), "expired", UnitSeq::new(1, 2)).await;
     insert("unit.requests", 8).await.unwrap();
     let heard = reader.next().await.unwrap();
     assert_eq!(heard.data["request_ids"], json!([request("a")]));
-    assert_eq!(reader.next().await.unwrap().name, "a.after");
+    assert_eq!(reader.next().await.unwrap().name, "patients.after");
 }
 
 #[tokio::test]
 async fn a_deadline_that_passes_in_silence_is_told_within_a_second() {
     let live = started().await;
     let clinic = live.clinic();
-    clinic.state(&[Told::new("a.one", PATIENT.parse().ok(), json!({}))]).await;
+    clinic.state(&[Told::new("patients.one", PATIENT.parse().ok(), json!({}))]).await;
     let now = live.desk.clock.now();
     live.asked(&request("old"), Some(PATIENT), now.plus_ms(-5_000), 1).await;
     let mut reader = Reader::open(live.addr, &live.patient(), &path(), None).await;
-    assert_eq!(reader.next().await.unwrap().name, "a.one");
+    assert_eq!(reader.next().await.unwrap().name, "patients.one");
     // A partner may see the patient's facts, and no requests.
     let partner = live.desk.token(Kind::Partner, UNIT);
     let mut partner = Reader::open(live.addr, &partner, &path(), Some("1-1")).await;

@@ -18,7 +18,7 @@ use serde_json::json;
 
 /// Facts that are committed while readers are cut.
 const FACTS: usize = 3_000;
-const KINDS: [&str; 4] = ["a.one", "a.two", "b.one", "b.rare"];
+const KINDS: [&str; 4] = ["patients.one", "patients.two", "billing.one", "billing.rare"];
 
 fn events() -> String {
     format!("/v1/units/{UNIT}/events")
@@ -97,10 +97,10 @@ async fn readers_that_are_cut_at_any_byte_see_every_fact_once_and_in_order() {
     let views = [
         (live.staff(), events()),
         (live.staff(), events()),
-        (live.staff(), format!("{}?type=b.one&type=b.rare", events())),
-        (live.staff(), format!("{}?type=b.rare", events())),
+        (live.staff(), format!("{}?type=billing.one&type=billing.rare", events())),
+        (live.staff(), format!("{}?type=billing.rare", events())),
         (live.patient(), of_patient(PATIENT)),
-        (live.staff(), format!("{}?type=a.one", of_patient(PATIENT))),
+        (live.staff(), format!("{}?type=patients.one", of_patient(PATIENT))),
     ];
     let counts = Expected::default();
     let readers: Vec<_> = (0..)
@@ -116,10 +116,10 @@ async fn readers_that_are_cut_at_any_byte_see_every_fact_once_and_in_order() {
     let expected = [
         expected(&|_| true),
         expected(&|_| true),
-        expected(&|told| told.type_name.starts_with("b.")),
-        expected(&|told| told.type_name == "b.rare"),
+        expected(&|told| told.type_name.starts_with("billing.")),
+        expected(&|told| told.type_name == "billing.rare"),
         expected(&own),
-        expected(&|told| own(told) && told.type_name == "a.one"),
+        expected(&|told| own(told) && told.type_name == "patients.one"),
     ];
     counts.set(expected.iter().map(Vec::len).collect()).unwrap();
     for (n, (reader, expected)) in readers.into_iter().zip(expected).enumerate() {
@@ -134,7 +134,7 @@ async fn readers_that_are_cut_at_any_byte_see_every_fact_once_and_in_order() {
 async fn a_stream_goes_on_across_epochs_and_says_what_a_page_says() {
     let live = Live::start(Bounds::default()).await;
     let mut clinic = live.clinic();
-    let fact = |n: u32| Told::new("a.one", None, json!({"n": n, "text": "ü\n\"\u{2028}"}));
+    let fact = |n: u32| Told::new("patients.one", None, json!({"n": n, "text": "ü\n\"\u{2028}"}));
     clinic.state(&[fact(1), fact(2)]).await;
     let mut reader = Reader::open(live.addr, &live.staff(), &events(), None).await;
     for header in [
@@ -153,7 +153,7 @@ async fn a_stream_goes_on_across_epochs_and_says_what_a_page_says() {
     clinic.state(&[fact(3)]).await;
     let third = reader.next().await.unwrap();
     println!("committed to heard: {:?}", begun.elapsed());
-    assert_eq!((third.id, third.name.as_str()), (Some(UnitSeq::new(2, 1)), "a.one"));
+    assert_eq!((third.id, third.name.as_str()), (Some(UnitSeq::new(2, 1)), "patients.one"));
     let path = events();
     let page = live.desk.call(Kind::Staff, "GET", &path, &[], None).await;
     let items = page.body["items"].as_array().unwrap();
@@ -173,9 +173,9 @@ async fn a_stream_goes_on_across_epochs_and_says_what_a_page_says() {
 async fn a_cursor_that_names_no_fact_is_told_so() {
     let live = Live::start(Bounds::default()).await;
     let mut clinic = live.clinic();
-    clinic.state(&[Told::new("a.one", None, json!({}))]).await;
+    clinic.state(&[Told::new("patients.one", None, json!({}))]).await;
     clinic.begin_epoch();
-    clinic.state(&[Told::new("a.one", None, json!({}))]).await;
+    clinic.state(&[Told::new("patients.one", None, json!({}))]).await;
     let path = events();
     let stream = |last: &'static str| {
         let headers = [("accept", "text/event-stream"), ("last-event-id", last)];
@@ -215,7 +215,7 @@ async fn a_slow_reader_is_closed_and_goes_on_exactly_where_it_was() {
     let bounds = Bounds { slow_after: Duration::from_secs(1), cut_after, ..Bounds::default() };
     let live = Live::start(bounds).await;
     let clinic = live.clinic();
-    let large = || Told::new("a.one", None, json!({"text": "x".repeat(10_000)}));
+    let large = || Told::new("patients.one", None, json!({"text": "x".repeat(10_000)}));
     let batch: Vec<_> = (0..200).map(|_| large()).collect();
     for _ in 0..6 {
         clinic.state(&batch).await;
@@ -258,7 +258,7 @@ async fn a_slow_reader_is_closed_and_goes_on_exactly_where_it_was() {
 async fn a_stream_ends_with_its_token_and_with_the_gateway() {
     let live = Live::start(Bounds::default()).await;
     let clinic = live.clinic();
-    clinic.state(&[Told::new("a.one", None, json!({}))]).await;
+    clinic.state(&[Told::new("patients.one", None, json!({}))]).await;
     let (unit, now) = (Live::unit(), live.desk.clock.now());
     let ttl = Duration::from_secs(2);
     let short = live.desk.issuer.issue(Kind::Staff, "eva", &[unit], None, ttl, now).unwrap();
@@ -285,7 +285,7 @@ async fn signs_of_life_and_many_streams_and_their_bounds() {
     let live = Live::start(bounds).await;
     live.home(PATIENT).await;
     let clinic = live.clinic();
-    clinic.state(&[Told::new("a.one", None, json!({}))]).await;
+    clinic.state(&[Told::new("patients.one", None, json!({}))]).await;
     let mut readers = Vec::new();
     for _ in 0..40 {
         readers.push(Reader::open(live.addr, &live.staff(), &events(), Some("1-1")).await);
@@ -302,7 +302,7 @@ async fn signs_of_life_and_many_streams_and_their_bounds() {
     assert_eq!(full.problem(), (503, "streams-full"));
     let own = PATIENT.parse().ok();
     let begun = Instant::now();
-    clinic.state(&[Told::new("a.one", own, json!({}))]).await;
+    clinic.state(&[Told::new("patients.one", own, json!({}))]).await;
     for reader in &mut readers {
         assert_eq!(reader.next().await.unwrap().id, Some(UnitSeq::new(1, 2)));
     }

@@ -253,7 +253,8 @@ impl Desk {
             soft: soft.clone(),
         };
         let problems = gateway::problems::kinds().collect();
-        let rest = Arc::new(Rest { verifier, requests, pool, problems });
+        let facts = gateway::network::fact_access();
+        let rest = Arc::new(Rest { verifier, requests, pool, problems, facts });
         let gateway = Gateway { rest, presence: presence.clone(), streams: streams.clone() };
         let app = gateway::table::router(Arc::new(gateway));
         let desk = Self { app, log, book, presence, clock, issuer, streams, soft };

@@ -7,6 +7,9 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+/// How the types of facts begin that speak of one request.
+pub const REQUEST_FACTS: &str = "requests.request_";
+
 /// What is known of a request.
 #[derive(Debug, Clone)]
 pub struct Entry {

@@ -4,6 +4,7 @@ use kit_event::UnitId;
 use kit_policy::Permission;
 use kit_request::ports::Later;
 use kit_store::{Fresh, Row, StoreError};
+use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -25,6 +26,17 @@ pub trait Face: Send + Sync {
 
     /// What a caller must be allowed for to see facts of its types.
     fn reads(&self) -> Permission;
+
+    /// Resources that have a permission of their own: how the types of their facts begin, as
+    /// `scheduling.practitioner_`, and what a caller must be allowed for to see them.
+    fn reads_apart(&self) -> &'static [(&'static str, Permission)] {
+        &[]
+    }
+
+    /// A state among events as the resource shows it at REST: without what it does not show there.
+    fn shown(&self, body: Value) -> Value {
+        body
+    }
 
     /// What its units may answer: name, title, and what the page says.
     fn problems(&self) -> &'static [(&'static str, &'static str, &'static str)];

@@ -12,12 +12,14 @@
 //! | [`command`], [`present`] | the one handler of commands; an outcome as an answer |
 //! | [`headers`] | the headers of the contract |
 //! | [`fields`], [`own`] | fields of a command; what a patient may reach |
+//! | [`facts`] | which facts a caller may see among events |
 //! | [`read`], [`as_of`] | freshness, pages, bodies; what a record said then |
 //! | [`problems`] | what every face may answer |
 
 pub mod as_of;
 pub mod command;
 pub mod face;
+pub mod facts;
 pub mod fields;
 pub mod guard;
 pub mod headers;
@@ -37,6 +39,8 @@ use kit_request::Requests;
 use kit_token::Verifier;
 use sqlx::PgPool;
 
+use crate::facts::FactAccess;
+
 pub use command::{CommandDef, Whose};
 pub use face::Face;
 pub use guard::InUnit;
@@ -52,6 +56,8 @@ pub struct Rest {
     pub pool: PgPool,
     /// Every kind of problem that has a page.
     pub problems: Vec<ProblemKind>,
+    /// Which facts a caller may see.
+    pub facts: FactAccess,
 }
 
 /// State of every handler.

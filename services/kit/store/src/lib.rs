@@ -49,7 +49,9 @@ pub use error::{Act, StoreError};
 pub use migrate::{Step, migrate};
 pub use positions::positions;
 pub use progress::{Advance, HeldRecord};
-pub use projection::{Asked, EPOCH_SEEDED, Entry, Gap, Projection, Seeded, Stale, Unapplied, Work};
+pub use projection::{
+    Asked, EPOCH_SEEDED, Entry, FACT_WITHHELD, Gap, Projection, Seeded, Stale, Unapplied, Work,
+};
 pub use read::{Fresh, Freshness, PAGE_ITEMS_MAX, Page, Row, freshness};
 pub use reading::{HELD_MAX, Hole, Reading, Verdict};
 pub use standing::{Standing, standings};

@@ -19,6 +19,9 @@ pub type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send
 /// The fact that ends the opening of an epoch. Its name is part of the reader rules: what was not
 /// seen in the epoch is withdrawn, in every domain.
 pub const EPOCH_SEEDED: &str = "units.epoch_seeded";
+/// The type of the placeholder that stands in for a fact whose body was withheld; its body names
+/// the type that it stands in for, as `type`.
+pub const FACT_WITHHELD: &str = "units.fact_withheld";
 
 /// The cause of what only Postgres found unfit; its own words may quote the data.
 const REFUSED_BY_POSTGRES: &str = "postgres refused its data";

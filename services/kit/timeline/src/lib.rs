@@ -16,6 +16,7 @@
 //! |---|---|
 //! | [`read_model`] | [`Timeline`], the writer of the table `fact`, and [`events`] |
 //! | [`mod@of_patient`] | what tells a patient something, and whom new facts tell something |
+//! | [`visible`] | which types a reader may see, and its pages |
 //! | [`as_of`] | what a record said at some moment |
 //! | [`repair`] | holes asked for and forks found |
 
@@ -23,7 +24,9 @@ pub mod as_of;
 pub mod of_patient;
 pub mod read_model;
 pub mod repair;
+pub mod visible;
 
 pub use as_of::{EverSaid, Moment, Said, Subject, ever_said, said};
 pub use of_patient::{Concerned, PatientFilter, concerned, of_patient};
 pub use read_model::{EventFilter, Timeline, TimelineRow, events, holds};
+pub use visible::{VisiblePage, VisibleTypes, visible_events};

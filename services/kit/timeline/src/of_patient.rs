@@ -6,14 +6,15 @@ use std::collections::HashSet;
 use kit_event::{UnitId, UnitSeq};
 use kit_store::number::to_columns;
 use kit_store::read::{fresh_items, get, page_limit};
-use kit_store::{Act, Fresh, StoreError};
+use kit_store::{Act, FACT_WITHHELD, Fresh, StoreError};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::read_model::{TimelineRow, distinct, line, line_columns, page_sql};
+use crate::visible::{VisibleTypes, visible_sql};
 
 /// Which facts to show of a patient.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatientFilter {
     /// Whose.
     pub patient_id: Uuid,
@@ -26,6 +27,21 @@ pub struct PatientFilter {
     /// Facts that name nobody and yet speak of this patient. One that names somebody is left out
     /// whoever asks for it.
     pub also: Vec<UnitSeq>,
+    /// Only types that the reader may see: which others the patient has, no number shows.
+    pub visible: VisibleTypes,
+}
+
+/// What a fact is visible by: a placeholder by the type that it stands in for, too.
+macro_rules! visible_fact_sql {
+    () => {
+        concat!(
+            " and ",
+            visible_sql!("f.type", "$11::text[], $12::bool[]"),
+            " and (f.type <> $13 or ",
+            visible_sql!("coalesce(f.body->>'type', '')", "$11::text[], $12::bool[]"),
+            ")"
+        )
+    };
 }
 
 /// Both branches read one index in its own order; `also` is as long as a patient has requests.
@@ -36,8 +52,9 @@ const PAGE: &str = page_sql!(
     " from timeline.fact f
          where f.unit = $1 and f.patient_id = $5
            and (f.epoch, f.seq) > ($2, $3) and (f.epoch, f.seq) <= ($6, $7)
-           and (cardinality($8::text[]) = 0 or f.type = any($8))
-         order by f.epoch, f.seq limit $4)
+           and (cardinality($8::text[]) = 0 or f.type = any($8))",
+    visible_fact_sql!(),
+    " order by f.epoch, f.seq limit $4)
         union all
         (select ",
     line_columns!(),
@@ -45,7 +62,9 @@ const PAGE: &str = page_sql!(
          join timeline.fact f on f.unit = $1 and f.epoch = also.epoch and f.seq = also.seq
          where f.patient_id is null
            and (f.epoch, f.seq) > ($2, $3) and (f.epoch, f.seq) <= ($6, $7)
-           and (cardinality($8::text[]) = 0 or f.type = any($8)))
+           and (cardinality($8::text[]) = 0 or f.type = any($8))",
+    visible_fact_sql!(),
+    ")
      ) f order by f.epoch, f.seq limit $4"
 );
 
@@ -62,6 +81,7 @@ pub async fn of_patient(
     let (after, upto) = (to_columns(filter.after)?, to_columns(filter.upto)?);
     let also: Result<Vec<_>, _> = filter.also.iter().map(|seq| to_columns(*seq)).collect();
     let (epochs, seqs): (Vec<i64>, Vec<i64>) = also?.into_iter().unzip();
+    let (prefixes, shown) = filter.visible.columns();
     let rows = sqlx::query(PAGE)
         .bind(unit.as_str())
         .bind(after.0)
@@ -73,6 +93,9 @@ pub async fn of_patient(
         .bind(distinct(&filter.types))
         .bind(epochs)
         .bind(seqs)
+        .bind(prefixes)
+        .bind(shown)
+        .bind(FACT_WITHHELD)
         .fetch_all(pool)
         .await
         .reading("timeline page of a patient")?;

@@ -40,6 +40,13 @@ impl Face for Scheduling {
         permissions::READ_APPOINTMENTS
     }
 
+    fn reads_apart(&self) -> &'static [(&'static str, Permission)] {
+        &[
+            ("scheduling.practitioner_", permissions::READ_PRACTITIONERS),
+            ("scheduling.working_hours_", permissions::READ_PRACTITIONERS),
+        ]
+    }
+
     fn problems(&self) -> &'static [(&'static str, &'static str, &'static str)] {
         scheduling::PROBLEMS
     }
