@@ -21,6 +21,7 @@ use crate::error::{Act, StationError};
 use crate::failpoints::Step;
 use crate::fit::fitted;
 use crate::ledger::{self, Entry};
+use crate::outbox;
 use crate::present::Batch;
 use crate::publish::PATIENT_FIELD;
 use crate::records::ClinicRecords;
@@ -106,6 +107,10 @@ impl Books {
         let reading = self.spool.begin_reading()?;
         let tx = self.clinic.begin()?;
         self.check_mark(&tx)?;
+        // What was removed a moment ago must not be taken for what stands under its key by now.
+        if outbox::holds_removals(&tx, &self.drained)? {
+            return Err(StationError::Held);
+        }
         let entry = ledger::find(&tx, request_id.as_str())?;
         set_cause(&tx, Some(request_id), traceparent)?;
         let outcome = match word(self, &tx, entry)? {
@@ -240,9 +245,8 @@ impl Books {
         let table = self.installed.tables.iter().find(|table| table.ledger);
         let Some(table) = table else { return Ok(None) };
         let row = self.clinic.read(|conn| ledger::row(conn, table, request_id.as_str()))?;
-        Ok(row
-            .and_then(|(key, image)| self.reader().row_of(table, &key, &image))
-            .map(|row| row.state))
+        let Some((key, image)) = row else { return Ok(None) };
+        Ok(self.reader().row_of(table, &key, &image)?.map(|row| row.state))
     }
 
     /// The number of the fact that holds the record as the outcome shows it. A record that did not

@@ -10,6 +10,7 @@ use crate::drained::Drained;
 use crate::error::{Act, StationError};
 use crate::failpoints::Step;
 use crate::gate;
+use crate::generations;
 use crate::known::Known;
 use crate::mapping::Mapping;
 use crate::nonces::{Fit, Nonces};
@@ -50,6 +51,8 @@ pub struct Books {
     pub(crate) witness: Option<Witness>,
     /// Rows that wait to be held against their images.
     pub(crate) unsure: Unsure,
+    /// Generations of keys begin with another salt once the outbox was read to its end.
+    pub(crate) salt_is_due: bool,
 }
 
 impl Books {
@@ -81,12 +84,28 @@ impl Books {
             drained: known.drained,
             witness: known.witness,
             unsure: Unsure::default(),
+            salt_is_due: true,
         };
+        books.take_generations_back()?;
         books.fit(fit)?;
         books.state_unit()?;
         books.forget_what_is_gone()?;
         books.clinic.wait_no_more()?;
         Ok(books)
+    }
+
+    /// What the outbox holds belongs to the life before, if the clinic was restored; all that comes
+    /// after it does not.
+    fn take_generations_back(&mut self) -> Result<(), StationError> {
+        let waits = self.clinic.read(|conn| outbox::goes_on(conn, &self.drained, i64::MIN))?;
+        let tx = self.spool.begin()?;
+        self.clinic.read(|conn| generations::take_back(&tx, conn))?;
+        if !waits {
+            generations::draw_salt(&tx)?;
+        }
+        tx.commit()?;
+        self.salt_is_due = waits;
+        Ok(())
     }
 
     fn fit(&mut self, fit: Fit) -> Result<(), StationError> {
@@ -121,7 +140,8 @@ impl Books {
 
     /// Reads images of rows.
     pub fn reader(&self) -> RowReader<'_> {
-        RowReader { mapping: &self.mapping, ids: &self.setup.ids }
+        let spool = Some(self.spool.conn());
+        RowReader { mapping: &self.mapping, ids: &self.setup.ids, spool }
     }
 
     /// Refuses to go on with a clinic database that is not as we left it.
@@ -176,6 +196,7 @@ impl Books {
         tx: &Connection,
         clearing: &[(i64, i64)],
     ) -> Result<(), StationError> {
+        generations::copy(self.spool.conn(), tx)?;
         outbox::delete(tx, clearing)?;
         clinic::set_mark(tx, self.nonces.next())
     }

@@ -151,7 +151,7 @@ fn insert(
     run(records, table, &sql, values)?;
     let assigned = records.clinic.last_insert_rowid();
     let key = key_of_new(table, &named, assigned);
-    Ok(remember(records, table, change, key))
+    Ok(remember(records, table, change, key)?)
 }
 
 /// Gives a new row what its key still lacks. Of several columns one may be left open, as the number
@@ -212,18 +212,18 @@ fn remember(
     table: &Table,
     change: &RowChange,
     key: Vec<SqlValue>,
-) -> Uuid {
+) -> Result<Uuid, StationError> {
     let texts: Vec<Value> = key.iter().map(keys::in_image).collect();
     let own = if table.has_id_beside_key() {
         change.record.id
     } else {
-        table.public_id(&records.setup.ids, &texts)
+        records.reader().id_under(table, &texts)?
     };
     let resource = table.resource.clone();
     let mut fresh = records.fresh.borrow_mut();
     fresh.push(Fresh { resource: resource.clone(), id: change.record.id, key: key.clone() });
     fresh.push(Fresh { resource, id: own, key });
-    own
+    Ok(own)
 }
 
 fn update(

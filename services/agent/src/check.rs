@@ -52,7 +52,7 @@ pub fn check(dir: &Path) -> Result<Checked> {
     };
     let clinic = Clinic::open_reader(&dir.join(files::CLINIC))?;
     let ids = Ids::open(config.unit.clone(), &dir.join(files::IDS_SECRET))?;
-    let reader = RowReader { mapping: &mapping, ids: &ids };
+    let reader = RowReader { mapping: &mapping, ids: &ids, spool: None };
     let mut mistakes = Vec::new();
     let installed = triggers::survey(&clinic, &mapping)?;
     for table in mapping.tables.iter().filter(|table| !table.ledger) {
@@ -78,6 +78,16 @@ fn describe(report: &mut String, table: &Table, columns: &Columns) {
     // Writing to a String does not fail.
     let _ = writeln!(report, "\n{} -> {}", table.name, meaning(table));
     let _ = writeln!(report, "  key: {}; {}", table.key.join(", "), writing(table));
+    for key in &table.key {
+        if columns.get(&key.to_ascii_lowercase()).is_some_and(|column| column.comes_again) {
+            let _ = writeln!(
+                report,
+                "  {key} has no AUTOINCREMENT: the number of a removed row comes again; what \
+                 has it then is another {} to the network",
+                table.resource
+            );
+        }
+    }
     for column in &table.columns {
         let _ = writeln!(report, "  {} -> {} ({})", place(column), column.field, details(column));
     }

@@ -20,6 +20,8 @@ const SYSTEM_PREFIX: &str = "sqlite_";
 pub struct Declared {
     /// Whether it is the key, and SQLite gives it to a row that has none.
     pub is_assigned: bool,
+    /// Whether the number of a removed row may come again: it is assigned without AUTOINCREMENT.
+    pub comes_again: bool,
     /// Whether it is computed from others, so that nobody writes it.
     pub is_generated: bool,
 }
@@ -38,13 +40,15 @@ pub fn columns_of(conn: &Connection, table: &str) -> Result<Columns, StationErro
             "SELECT lower(c.name), lower(c.type) = 'integer' AND c.pk = 1
                  AND (SELECT count(*) FROM pragma_table_info(t.name) k WHERE k.pk > 0) = 1
                  AND NOT EXISTS (SELECT 1 FROM pragma_index_list(t.name) i WHERE i.origin = 'pk'),
-                 c.hidden > 1
+                 c.hidden > 1, NOT upper(t.sql) GLOB '*AUTOINCREMENT*'
              FROM sqlite_master t JOIN pragma_table_xinfo(t.name) c
              WHERE t.type = 'table' AND t.name = ?1 COLLATE NOCASE AND c.hidden <> 1
                  AND NOT upper(ltrim(t.sql)) GLOB 'CREATE VIRTUAL *'",
         )?
         .query_map([table], |row| {
-            Ok((row.get(0)?, Declared { is_assigned: row.get(1)?, is_generated: row.get(2)? }))
+            let (is_assigned, is_generated) = (row.get(1)?, row.get(2)?);
+            let comes_again = is_assigned && row.get(3)?;
+            Ok((row.get(0)?, Declared { is_assigned, comes_again, is_generated }))
         })?
         .collect()
     };
@@ -116,6 +120,7 @@ mod tests {
         conn.execute_batch(
             "CREATE TABLE counted (nr INTEGER PRIMARY KEY AUTOINCREMENT, a, b,
                  both AS (a || b), kept AS (a) STORED, UNIQUE (b, a));
+             CREATE TABLE reused (nr INTEGER PRIMARY KEY, a);
              CREATE TABLE given (nr INTEGER PRIMARY KEY, a UNIQUE) WITHOUT ROWID;
              CREATE UNIQUE INDEX some ON counted (a) WHERE a IS NOT NULL;
              CREATE UNIQUE INDEX folded ON counted (lower(b));
@@ -134,7 +139,9 @@ mod tests {
         assert_eq!(columns.len(), 5);
         assert!(columns["nr"].is_assigned && !columns["a"].is_assigned);
         assert!(columns["both"].is_generated && columns["kept"].is_generated);
-        assert!(!columns["a"].is_generated);
+        assert!(!columns["a"].is_generated && !columns["nr"].comes_again);
+        assert!(columns_of(&conn, "reused").unwrap()["nr"].comes_again);
+        assert!(!columns_of(&conn, "given").unwrap()["nr"].comes_again);
         assert!(!columns_of(&conn, "given").unwrap()["nr"].is_assigned);
         assert!(!columns_of(&conn, "pairs").unwrap()["nr"].is_assigned);
     }

@@ -10,6 +10,7 @@ use kit_link::FactFrame;
 use crate::books::Books;
 use crate::error::StationError;
 use crate::failpoints::Step;
+use crate::generations;
 use crate::outbox::{Captured, Change};
 use crate::present::Batch;
 use crate::publish::{Publisher, Source};
@@ -73,12 +74,17 @@ impl Books {
             facts.extend(numbered);
         }
         facts.extend(beside(self, &tx)?);
+        let draws_salt = self.salt_is_due && !batch.more;
+        if draws_salt {
+            generations::draw_salt(&tx)?;
+        }
         let known = self.known_after(&batch.rows);
         known.store(&tx)?;
         self.setup.failpoints.pass(Step::SpoolBeforeCommit)?;
         tx.commit()?;
         self.setup.failpoints.pass(Step::SpoolAfterCommit)?;
         self.now_known(known);
+        self.salt_is_due &= !draws_salt;
         if self.unsure.recorded(batch) {
             self.compare()?;
         }
@@ -101,13 +107,16 @@ impl Books {
         let (image, source) = match &row.change {
             Change::Inserted { image } => (image, Source::MadeOrRemoved),
             Change::Updated { image } => (image, Source::Changed),
-            Change::Deleted => {
-                return publisher.publish(table, &row.key, None, Source::MadeOrRemoved, &cause);
-            }
+            Change::Deleted => return publisher.removed(table, &row.key, &cause),
         };
         let image = self.completed(table, row, image)?;
-        let after = image.and_then(|image| publisher.reader.row_of(table, &row.key, &image));
+        let by_request = source == Source::MadeOrRemoved && cause.request_id.is_some();
+        let (mut facts, after) = match image {
+            Some(image) => publisher.row(table, &row.key, &image, source, by_request)?,
+            None => (Vec::new(), None),
+        };
         // A row that lost its id, or that the practice marked as gone, ends what was said of it.
-        publisher.publish(table, &row.key, after, source, &cause)
+        facts.extend(publisher.publish(table, &row.key, after, source, &cause)?);
+        Ok(facts)
     }
 }

@@ -14,6 +14,7 @@ use units::{EpochOpened, EpochSeeded, UnitAmended};
 
 use crate::books::Books;
 use crate::error::StationError;
+use crate::generations;
 use crate::setup::AGENT_VERSION;
 use crate::spool::{Cause, SpoolTx, cursor_note};
 use crate::walk::{Purpose, Walk};
@@ -47,6 +48,7 @@ impl Books {
         let opened = self.opened(previous, reason)?;
         tx.open_epoch(epoch, opened, self.setup.clock.now())?;
         tx.set_note(UNIT, &self.unit_note()?)?;
+        generations::draw_salt(&tx)?;
         Walk::store(Some(&walk), &tx)?;
         let known = self.known_after(&[]);
         known.store(&tx)?;

@@ -17,6 +17,7 @@ use sha2::Sha256;
 use uuid::Uuid;
 
 use crate::error::StationError;
+use crate::generations::Generation;
 
 /// Bytes of the unit's secret: the size of SHA-256's output, as RFC 2104 advises.
 const SECRET_BYTES: usize = 32;
@@ -79,6 +80,21 @@ impl Ids {
         self.derive(table, &parts)
     }
 
+    /// The public id of a resource that had a key after others ([`crate::generations`]).
+    pub fn of_generation(&self, table: &str, key: &str, generation: &Generation) -> Uuid {
+        let key = key.to_owned();
+        match generation.number {
+            0 => self.derive(table, &[key]),
+            number => self.derive(table, &[key, number.to_string(), generation.salt.clone()]),
+        }
+    }
+
+    /// A word by which the same text of a table is known again, and that tells nothing of it.
+    pub fn proof(&self, table: &str, text: &str) -> String {
+        let parts = ["proof", table, text].map(str::to_owned);
+        self.derive(table, &parts).simple().to_string()
+    }
+
     fn derive(&self, table: &str, key: &[String]) -> Uuid {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret)
             .expect("an HMAC takes a key of any length");
@@ -97,6 +113,12 @@ impl Ids {
 /// A UUID in its usual form of 36 characters; other spellings are texts like any other.
 fn written_uuid(text: &str) -> Option<Uuid> {
     (text.len() == 36).then(|| Uuid::parse_str(text).ok()).flatten()
+}
+
+/// The text of a key's part that another row may have after this one; a UUID names one resource.
+pub fn reusable(part: &Value) -> Option<String> {
+    let text = key_text(part);
+    written_uuid(&text).is_none().then_some(text)
 }
 
 /// The number 5 and the text 5 name the same row, wherever they stand.

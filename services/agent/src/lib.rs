@@ -48,6 +48,7 @@ pub mod failpoints;
 pub mod filters;
 pub mod fit;
 pub mod gate;
+pub mod generations;
 pub mod handshake;
 pub mod hearing;
 pub mod identity;

@@ -22,7 +22,7 @@ use chrono_tz::Tz;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::identity::Ids;
+use crate::identity::{self, Ids};
 pub use crate::mapping::column::{Amount, Code, Column, Currency, Kind, Through};
 pub use crate::mapping::generic::Facts;
 use crate::mapping::tree::Mistake;
@@ -193,6 +193,22 @@ impl Table {
             }
             _ => ids.of_key(&self.ids_of, key),
         }
+    }
+
+    /// The text of a key that may come again for another row, where there are such here.
+    pub fn reusable(&self, key: &[Value]) -> Option<String> {
+        if self.ledger || self.has_id_beside_key() {
+            return None;
+        }
+        let part = match (key, self.column(&self.id)) {
+            ([only], _) => only,
+            (parts, Some(column)) if parts.len() == self.key.len() && column.parts.len() == 1 => {
+                let at = self.key.iter().position(|name| *name == column.parts[0])?;
+                parts.get(at).filter(|part| !part.is_null())?
+            }
+            _ => return None,
+        };
+        identity::reusable(part)
     }
 
     /// Whether the public id stands in a column that is no part of the key.

@@ -182,6 +182,25 @@ pub fn goes_on(conn: &Connection, drained: &Drained, after: i64) -> Result<bool,
     Ok(false)
 }
 
+/// Whether a removal waits that is not drained.
+///
+/// # Errors
+/// The clinic database is busy.
+pub fn holds_removals(conn: &Connection, drained: &Drained) -> Result<bool, StationError> {
+    for gap in drained.gaps(newest_id(conn)?) {
+        let any = conn
+            .prepare_cached(
+                "SELECT 1 FROM arteria_outbox WHERE id BETWEEN ?1 AND ?2 AND op = 'D' LIMIT 1",
+            )
+            .and_then(|mut statement| statement.exists(gap))
+            .clinic("looking for removals in the outbox")?;
+        if any {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn captured_row(row: &Row<'_>) -> rusqlite::Result<Captured> {
     let text = |column: usize| -> rusqlite::Result<Option<String>> {
         Ok(lossy_text(row.get_ref(column)?))

@@ -10,8 +10,9 @@ use uuid::Uuid;
 
 use crate::domains;
 use crate::error::StationError;
+use crate::generations;
 use crate::mapping::{Facts, Table};
-use crate::rows::{Row, RowReader};
+use crate::rows::{Image, Row, RowReader};
 use crate::shadow::{self, Shadow};
 use crate::spool::{Cause, Named, SpoolTx};
 
@@ -42,6 +43,75 @@ pub enum Source {
 }
 
 impl Publisher<'_> {
+    /// The row under a key, of the generation of the key that it is; first the facts that end the
+    /// one before, where the row was replaced by another. `by_request` says whether a request made
+    /// it.
+    ///
+    /// # Errors
+    /// The spool refuses.
+    pub fn row(
+        &self,
+        table: &Table,
+        key: &str,
+        image: &Image,
+        source: Source,
+        by_request: bool,
+    ) -> Result<(Vec<FactFrame>, Option<Row>), StationError> {
+        let spool = self.tx.conn();
+        let row = self.reader.row_of(table, key, image)?;
+        let Some(name) = reusable(table, key) else { return Ok((Vec::new(), row)) };
+        let known = generations::of(spool, &table.ids_of, &name)?;
+        let mut facts = Vec::new();
+        if known.is_empty() || known.iter().any(|it| it.living) {
+            let (Some(row), true) = (&row, source != Source::Changed) else {
+                return Ok((facts, row));
+            };
+            let before = shadow::get(spool, &table.resource, key)?;
+            if before.is_none_or(|it| !generations::is_another(table, &it.state, &row.state)) {
+                return Ok((facts, Some(row.clone())));
+            }
+            facts = self.removed(table, key, &Cause::default())?;
+        }
+        let known = generations::of(spool, &table.ids_of, &name)?;
+        let proof = row.as_ref().and_then(|row| {
+            let proof = generations::proof(self.reader.ids, table, &row.state);
+            proof.filter(|_| !by_request)
+        });
+        let former = known.iter().find(|it| proof.is_some() && it.proof == proof).cloned();
+        let stands = match former {
+            Some(former) => former,
+            None => generations::next(spool, &known)?,
+        };
+        generations::begin(spool, &table.ids_of, &name, stands)?;
+        Ok((facts, self.reader.row_of(table, key, image)?))
+    }
+
+    /// Publishes that a row is gone from the clinic; what comes under its key later is another.
+    ///
+    /// # Errors
+    /// The spool refuses.
+    pub fn removed(
+        &self,
+        table: &Table,
+        key: &str,
+        cause: &Cause,
+    ) -> Result<Vec<FactFrame>, StationError> {
+        self.ended(table, key)?;
+        self.publish(table, key, None, Source::MadeOrRemoved, cause)
+    }
+
+    /// Remembers that what comes under a key later is another, and says nothing.
+    ///
+    /// # Errors
+    /// The spool refuses.
+    pub fn ended(&self, table: &Table, key: &str) -> Result<(), StationError> {
+        let spool = self.tx.conn();
+        let Some(name) = reusable(table, key) else { return Ok(()) };
+        let last = shadow::get(spool, &table.resource, key)?;
+        let proof = last.and_then(|it| generations::proof(self.reader.ids, table, &it.state));
+        generations::end(spool, &table.ids_of, &name, proof)
+    }
+
     /// Publishes what became of a row; `after` is none when it is gone.
     ///
     /// # Errors
@@ -145,6 +215,10 @@ impl Publisher<'_> {
             (old, row) => observed(table, old, row),
         }
     }
+}
+
+fn reusable(table: &Table, key: &str) -> Option<String> {
+    table.reusable(&serde_json::from_str::<Vec<Value>>(key).ok()?)
 }
 
 /// What happened between two states of a row.

@@ -77,6 +77,11 @@ impl ClinicRecords<'_> {
         }
     }
 
+    /// Reads images of rows.
+    pub fn reader(&self) -> RowReader<'_> {
+        RowReader { mapping: self.mapping, ids: &self.setup.ids, spool: Some(self.spool) }
+    }
+
     fn captured(&self, resource: &str) -> Result<&Table, ReadError> {
         self.table(resource).ok_or_else(|| {
             *self.missed.borrow_mut() = Some(resource.to_owned());
@@ -188,13 +193,13 @@ impl ClinicRecords<'_> {
             quoted(&table.name),
             order.join(", ")
         );
-        let reader = RowReader { mapping: self.mapping, ids: &self.setup.ids };
+        let reader = self.reader();
         let mut statement = self.clinic.prepare_cached(&sql)?;
         let mut rows = statement.query(params_from_iter(params.into_iter().flatten()))?;
         let mut read = Vec::new();
         while let Some(row) = rows.next()? {
             let (key, image) = selected_row(table, row)?;
-            read.extend(reader.row_of(table, &key, &image).map(|row| (key, row)));
+            read.extend(reader.row_of(table, &key, &image)?.map(|row| (key, row)));
         }
         Ok(read)
     }

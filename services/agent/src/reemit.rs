@@ -73,6 +73,9 @@ impl Books {
     /// A row as it stands in the clinic; none where it is gone.
     fn row_by_key(&self, table: &Table, key: &str) -> Result<Option<Row>, StationError> {
         let image = self.clinic.read(|conn| row_by_key(conn, table, key))?;
-        Ok(image.and_then(|image| self.reader().row_of(table, key, &image)))
+        match image {
+            Some(image) => self.reader().row_of(table, key, &image),
+            None => Ok(None),
+        }
     }
 }

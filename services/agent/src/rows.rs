@@ -6,13 +6,17 @@
 
 use std::fmt::Write as _;
 
-use rusqlite::Row as SqlRow;
 use rusqlite::types::{Value as SqlValue, ValueRef};
+use rusqlite::{Connection, Row as SqlRow};
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
+use crate::error::StationError;
+use crate::generations::{self, Generation};
 use crate::identity::Ids;
 use crate::keys;
 use crate::mapping::{Column, Gone, Kind, Mapping, Table, Through};
+use crate::shadow;
 use crate::values::{self, Read};
 
 /// A row's mapped columns by name: nulls, whole numbers and texts.
@@ -140,6 +144,8 @@ pub struct RowReader<'a> {
     pub mapping: &'a Mapping,
     /// The unit's ids.
     pub ids: &'a Ids,
+    /// The spool, which knows the generations of keys; none where only a mapping is looked at.
+    pub spool: Option<&'a Connection>,
 }
 
 /// A row as a domain sees it.
@@ -154,70 +160,126 @@ pub struct Row {
 impl RowReader<'_> {
     /// The row that an image shows; none where it has no key or no id, or where the practice says
     /// by a word that it is gone. SQLite lets many rows have the same empty key, so it names none.
-    pub fn row_of(&self, table: &Table, key: &str, image: &Image) -> Option<Row> {
+    ///
+    /// # Errors
+    /// The spool refuses.
+    pub fn row_of(
+        &self,
+        table: &Table,
+        key: &str,
+        image: &Image,
+    ) -> Result<Option<Row>, StationError> {
         if table.key.iter().any(|name| image.get(name).is_none_or(Value::is_null)) {
-            return None;
+            return Ok(None);
         }
         if table.gone.as_ref().is_some_and(|gone| is_gone(gone, image)) {
-            return None;
+            return Ok(None);
         }
         let mut state = Map::new();
         for constant in &table.constants {
             state.insert(constant.name.clone(), constant.value.clone());
         }
         for column in &table.columns {
-            self.read(table, column, image, &mut state);
+            if column.kind == Kind::Uuid {
+                let of = (column.field != table.id).then_some((table, key));
+                let id = self.read_id(column, image, of)?;
+                state.extend(id.map(|id| (column.field.clone(), Value::String(id))));
+            } else {
+                read(table, column, image, &mut state);
+            }
         }
         let id = match table.column(&table.id) {
-            Some(column) => state.get(&column.field)?.as_str()?.to_owned(),
-            None => {
-                let key: Vec<Value> = serde_json::from_str(key).ok()?;
-                let id = table.public_id(self.ids, &key).to_string();
-                state.insert(table.id.clone(), Value::String(id.clone()));
-                id
-            }
+            Some(column) => state.get(&column.field).and_then(Value::as_str).map(str::to_owned),
+            None => match serde_json::from_str::<Vec<Value>>(key) {
+                Ok(key) => {
+                    let id = self.id_under(table, &key)?.to_string();
+                    state.insert(table.id.clone(), Value::String(id.clone()));
+                    Some(id)
+                }
+                Err(_) => None,
+            },
         };
-        Some(Row { id, state: Value::Object(state) })
+        Ok(id.map(|id| Row { id, state: Value::Object(state) }))
     }
 
-    fn read(&self, table: &Table, column: &Column, image: &Image, state: &mut Map<String, Value>) {
-        if column.kind == Kind::Uuid {
-            let id = self.read_id(column, image);
-            state.extend(id.map(|id| (column.field.clone(), Value::String(id))));
-            return;
+    /// The public id of the row that stands under a key, or would stand there next.
+    ///
+    /// # Errors
+    /// The spool refuses.
+    pub fn id_under(&self, table: &Table, key: &[Value]) -> Result<Uuid, StationError> {
+        self.named(table, key, None)
+    }
+
+    /// The public id of what a key names in a field of a row, or that stands under it. What a row
+    /// once said of another stays true when that one is gone and its key names the next.
+    fn named(
+        &self,
+        named: &Table,
+        key: &[Value],
+        by: Option<(&Table, &str, &str)>,
+    ) -> Result<Uuid, StationError> {
+        let (Some(spool), Some(text)) = (self.spool, named.reusable(key)) else {
+            return Ok(named.public_id(self.ids, key));
+        };
+        let known = generations::of(spool, &named.ids_of, &text)?;
+        if known.is_empty() {
+            return Ok(named.public_id(self.ids, key));
         }
-        let (value, raw) = match values::read(column, image) {
-            Read::Value(value) => (Some(value), None),
-            Read::Raw(text) => (values::open_word(column, table, &text), Some(text)),
-            Read::Nothing => return,
-        };
-        state.extend(value.map(|value| (column.field.clone(), value)));
-        state.extend(raw.map(|text| (column.raw_field(), Value::String(text))));
+        let id = |it: &Generation| self.ids.of_generation(&named.ids_of, &text, it);
+        if let Some((table, key, field)) = by
+            && let Some(said) = shadow::get(spool, &table.resource, key)?
+            && let Some(said) = said.state.get(field).and_then(Value::as_str)
+            && let Some(kept) = known.iter().map(id).find(|id| id.to_string() == said)
+        {
+            return Ok(kept);
+        }
+        match known.iter().find(|it| it.living) {
+            Some(living) => Ok(id(living)),
+            None => Ok(id(&generations::next(spool, &known)?)),
+        }
     }
 
-    fn read_id(&self, column: &Column, image: &Image) -> Option<String> {
-        let (Some(resource), true) = (&column.of, column.parts.len() > 1) else {
-            return self.id_of(column.of.as_deref(), image.get(&column.name)?);
-        };
-        let table = self.mapping.by_resource(resource)?;
+    /// The id that a column names; `of` is the row in which it names another.
+    fn read_id(
+        &self,
+        column: &Column,
+        image: &Image,
+        of: Option<(&Table, &str)>,
+    ) -> Result<Option<String>, StationError> {
         let parts: Option<Vec<Value>> = column
             .parts
             .iter()
             .map(|name| image.get(name).filter(|it| !it.is_null()).cloned())
             .collect();
-        Some(table.public_id(self.ids, &parts?).to_string())
+        let parts = match (parts, column.parts.as_slice()) {
+            (Some(parts), [_, _, ..]) => parts,
+            (None, [_, _, ..]) => return Ok(None),
+            // A column that is looked up in another table has its value under its own name.
+            (_, [] | [_]) => match image.get(&column.name) {
+                Some(value) if values::text_of(value).is_some() => vec![value.clone()],
+                Some(_) | None => return Ok(None),
+            },
+        };
+        let Some(resource) = &column.of else {
+            let text = parts.first().and_then(values::text_of);
+            let id = text.and_then(|text| text.parse::<Uuid>().ok());
+            return Ok(id.map(|id| id.to_string()));
+        };
+        let Some(table) = self.mapping.by_resource(resource) else { return Ok(None) };
+        let by = of.map(|(own, key)| (own, key, column.field.as_str()));
+        self.named(table, &parts, by).map(|id| Some(id.to_string()))
     }
+}
 
-    fn id_of(&self, of: Option<&str>, value: &Value) -> Option<String> {
-        let text = values::text_of(value)?;
-        match of {
-            Some(resource) => {
-                let table = self.mapping.by_resource(resource)?;
-                Some(table.public_id(self.ids, std::slice::from_ref(value)).to_string())
-            }
-            None => text.parse::<uuid::Uuid>().ok().map(|id| id.to_string()),
-        }
-    }
+/// Reads a column that is no id.
+fn read(table: &Table, column: &Column, image: &Image, state: &mut Map<String, Value>) {
+    let (value, raw) = match values::read(column, image) {
+        Read::Value(value) => (Some(value), None),
+        Read::Raw(text) => (values::open_word(column, table, &text), Some(text)),
+        Read::Nothing => return,
+    };
+    state.extend(value.map(|value| (column.field.clone(), value)));
+    state.extend(raw.map(|text| (column.raw_field(), Value::String(text))));
 }
 
 fn is_gone(gone: &Gone, image: &Image) -> bool {
@@ -250,9 +312,10 @@ mod tests {
     fn read(resource: &str, key: &str, image: &Value) -> Row {
         let mapping = Mapping::reference().unwrap();
         let ids = Ids::new("hcu-0001".parse().unwrap(), [1; 32]);
-        let reader = RowReader { mapping: &mapping, ids: &ids };
+        let reader = RowReader { mapping: &mapping, ids: &ids, spool: None };
         reader
             .row_of(mapping.by_resource(resource).unwrap(), key, image.as_object().unwrap())
+            .unwrap()
             .unwrap()
     }
 
@@ -297,14 +360,14 @@ mod tests {
     fn a_row_with_an_empty_part_of_its_key_is_none() {
         let mapping = Mapping::reference().unwrap();
         let ids = Ids::new("hcu-0001".parse().unwrap(), [1; 32]);
-        let reader = RowReader { mapping: &mapping, ids: &ids };
+        let reader = RowReader { mapping: &mapping, ids: &ids, spool: None };
         let hours = mapping.by_resource("working_hours").unwrap();
         for image in [
             json!({"practitioner_id": "p", "weekday": null, "starts": "08:00"}),
             json!({"practitioner_id": "p", "starts": "08:00"}),
         ] {
             let key = r#"["p",null,"08:00"]"#;
-            assert_eq!(reader.row_of(hours, key, image.as_object().unwrap()), None);
+            assert_eq!(reader.row_of(hours, key, image.as_object().unwrap()).unwrap(), None);
         }
     }
 

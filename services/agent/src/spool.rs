@@ -21,6 +21,7 @@ use uuid::Uuid;
 use crate::error::{Act, StationError};
 use crate::facts;
 use crate::fit::fitted;
+use crate::generations;
 pub use crate::naming::{Cause, Named};
 use crate::shadow;
 
@@ -80,6 +81,7 @@ impl Spool {
             .spool("setting up the connection")?;
         conn.execute_batch(SCHEMA).spool("making tables")?;
         conn.execute_batch(shadow::TABLE).spool("making the shadow")?;
+        conn.execute_batch(generations::TABLE).spool("making the table of generations")?;
         let last = facts::last(&conn)?;
         Ok(Self { conn, last: Cell::new(last) })
     }

@@ -47,6 +47,8 @@ pub struct Status {
     pub paused: Vec<String>,
     /// Mapped columns that the database lacks.
     pub missing: Vec<String>,
+    /// Keys whose numbers come again after a removal.
+    pub come_again: Vec<String>,
     /// What is wrong with the mapping file, while the last one without mistakes is obeyed.
     pub mapping: Option<String>,
     /// The walk under way.
@@ -71,6 +73,7 @@ impl Default for Status {
             waiting: 0,
             paused: Vec::new(),
             missing: Vec::new(),
+            come_again: Vec::new(),
             mapping: None,
             walk: None,
             fault: None,
@@ -104,6 +107,7 @@ impl Status {
             waiting: station.commands.len() + station.ahead.len(),
             paused: books.installed.paused.iter().map(|(t, why)| format!("{t}: {why}")).collect(),
             missing: books.installed.missing.clone(),
+            come_again: books.installed.come_again.clone(),
             mapping: books.setup.mapping_file.trouble(),
             walk,
             fault: None,
@@ -152,6 +156,7 @@ impl fmt::Display for Status {
         writeln!(f, "waiting here    {}", self.waiting)?;
         writeln!(f, "tables paused   {}", list(&self.paused))?;
         writeln!(f, "columns missing {}", list(&self.missing))?;
+        writeln!(f, "keys reused     {}", list(&self.come_again))?;
         writeln!(f, "mapping trouble {}", or_none(&self.mapping))?;
         writeln!(f, "walk            {}", or_none(&self.walk))?;
         write!(f, "fault           {}", or_none(&self.fault))

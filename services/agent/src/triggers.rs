@@ -1,4 +1,4 @@
-//! What the agent puts into a clinic database: five small tables and three triggers for each mapped
+//! What the agent puts into a clinic database: six small tables and three triggers for each mapped
 //! table.
 //!
 //! Triggers run inside the practice's own transactions, so they may never fail and never be slow:
@@ -11,6 +11,7 @@ use rusqlite::Connection;
 
 use crate::declared::{self, Columns, columns_of};
 use crate::error::{Act, StationError, is_busy};
+use crate::generations;
 use crate::ledger;
 use crate::mapping::{Mapping, NewKey, Table};
 use crate::rows::{image_expression, key_expression, literal, quoted};
@@ -51,6 +52,8 @@ pub struct Installed {
     pub unreadable: BTreeMap<String, String>,
     /// Mapped columns that the database lacks, as `table.column`.
     pub missing: Vec<String>,
+    /// Keys whose numbers SQLite gives again after a removal, as `table.column`.
+    pub come_again: Vec<String>,
     /// Tables whose triggers had to be made: rows may have changed unseen.
     pub renewed: Vec<String>,
 }
@@ -81,7 +84,7 @@ pub fn install(
         .chain([("arteria_outbox_full".to_owned(), FULL_TRIGGER.to_owned())])
         .collect();
     let present = present_triggers(conn)?;
-    let ready = has_tables(conn)? && has_moments(conn)?;
+    let ready = has_tables(conn)? && has_moments(conn)? && has_generations(conn)?;
     if ready && (present == wanted || !capture) {
         return Ok(installed);
     }
@@ -99,6 +102,7 @@ pub fn install(
         )
         .clinic("making the gate")?;
         tx.execute_batch(ledger::TABLE).clinic("making the ledger")?;
+        tx.execute_batch(generations::COPY).clinic("making the table of generations")?;
         installed = survey(&tx, mapping)?;
     }
     if capture {
@@ -137,6 +141,11 @@ pub fn has_tables(conn: &Connection) -> Result<bool, StationError> {
 /// Whether the outbox notes the moment of each change.
 fn has_moments(conn: &Connection) -> Result<bool, StationError> {
     Ok(columns_of(conn, "arteria_outbox")?.contains_key("at"))
+}
+
+/// Whether there is a place for generations of keys.
+fn has_generations(conn: &Connection) -> Result<bool, StationError> {
+    Ok(!columns_of(conn, "arteria_generations")?.is_empty())
 }
 
 fn begin(conn: &Connection) -> Result<rusqlite::Transaction<'_>, StationError> {
@@ -249,6 +258,9 @@ pub fn survey(conn: &Connection, mapping: &Mapping) -> Result<Installed, Station
         }
         let left = table.images.iter().filter(|name| !captured.images.contains(name));
         found.missing.extend(left.map(|name| format!("{}.{name}", table.name)));
+        let comes_again = |name: &&String| columns[&name.to_ascii_lowercase()].comes_again;
+        let again = captured.key.iter().filter(comes_again);
+        found.come_again.extend(again.map(|name| format!("{}.{name}", table.name)));
         captured.new_key.get_or_insert_with(|| new_key(&captured.key, &columns));
         for column in &mut captured.columns {
             let is_generated = |name: &String| columns[&name.to_ascii_lowercase()].is_generated;

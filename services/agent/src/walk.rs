@@ -177,7 +177,7 @@ impl Books {
         let _reading = self.spool.begin_reading()?;
         for (key, image) in rows {
             let said = shadow::get(self.spool.conn(), &table.resource, key)?;
-            let stands = self.reader().row_of(table, key, image);
+            let stands = self.reader().row_of(table, key, image)?;
             if said.map(|said| said.state) != stands.map(|row| row.state) {
                 return Ok(false);
             }
@@ -250,15 +250,13 @@ impl Books {
             Purpose::Compare => Source::Compared,
         };
         let mut facts = Vec::new();
-        let mut publish = |key: &str, after| {
-            publisher
-                .publish(table, key, after, source, &Cause::default())
-                .map(|published| facts.extend(published))
-        };
         match chunk {
             Chunk::Rows(rows, _) => {
                 for (key, image) in rows {
-                    publish(&key, publisher.reader.row_of(table, &key, &image))?;
+                    let (ended, after) = publisher.row(table, &key, &image, source, false)?;
+                    facts.extend(ended);
+                    let cause = Cause::default();
+                    facts.extend(publisher.publish(table, &key, after, source, &cause)?);
                 }
             }
             Chunk::Shadow(rows) => {
@@ -267,12 +265,28 @@ impl Books {
                     if shadow::stands_elsewhere(tx.conn(), &table.resource, &key)? {
                         shadow::delete(tx.conn(), &table.resource, &key)?;
                     } else {
-                        publish(&key, None)?;
+                        facts.extend(self.not_found(&publisher, table, &key, source)?);
                     }
                 }
             }
         }
         Ok(facts)
+    }
+
+    /// Publishes that the clinic does not have a row any more.
+    fn not_found(
+        &self,
+        publisher: &Publisher<'_>,
+        table: &Table,
+        key: &str,
+        source: Source,
+    ) -> Result<Vec<FactFrame>, StationError> {
+        let cause = Cause::default();
+        if source != Source::Seeded {
+            return publisher.removed(table, key, &cause);
+        }
+        publisher.ended(table, key)?;
+        publisher.publish(table, key, None, source, &cause)
     }
 
     fn finish_walk(

@@ -3,8 +3,8 @@
 //! A fact whose schema is away or unknown holds the facts behind it back and nobody else's: the
 //! unit's ACK waits, an alarm says so, and the fact is tried again after growing pauses. A fact
 //! that its schema refuses, or that cannot be carried as it came ([`crate::numbered`]), is parked,
-//! and then a placeholder goes in its place ([`crate::withheld`]). A broker that does not confirm ends the link, because what follows must
-//! not be acknowledged over a hole.
+//! and then a placeholder goes in its place ([`crate::withheld`]). A broker that does not confirm
+//! ends the link, because what follows must not be acknowledged over a hole.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -10,7 +10,7 @@ use crate::check::database;
 use crate::domains;
 use crate::mapping::tree::{Mistake, shown};
 use crate::mapping::{Column, Kind, Table};
-use crate::rows::{Image, Row, RowReader, quoted, selected_row};
+use crate::rows::{Image, Row, RowReader, lossy_text, quoted, selected_row};
 use crate::values;
 
 /// Rows shown of each table.
@@ -60,7 +60,7 @@ pub fn show(
     let mut counts = Counts::default();
     while let Some(row) = rows.next().with_context(reading)? {
         let (key, image) = selected_row(table, row).with_context(reading)?;
-        let row = reader.row_of(table, &key, &image);
+        let row = reader.row_of(table, &key, &image)?;
         if counts.read < SAMPLE_ROWS {
             let _ = match &row {
                 Some(row) => writeln!(report, "    {}", row.state),
@@ -74,11 +74,43 @@ pub fn show(
         let key = table.key.join(", ");
         let _ = writeln!(report, "  nothing in the database keeps {key} from standing twice");
     }
+    if let [key] = table.key.as_slice() {
+        tell_alike(report, clinic, table, key).with_context(reading)?;
+    }
     if counts.refused > 0 {
         let (rows, first) = (counts.refused, counts.first_refused);
         let problem =
             format!("{rows} rows do not read as {}, the first of them {first}", table.resource);
         mistakes.push(Mistake { line: table.line, problem });
+    }
+    Ok(())
+}
+
+/// Keys that people take for one: as UUIDs they name one resource with several rows.
+fn tell_alike(
+    report: &mut String,
+    clinic: &Connection,
+    table: &Table,
+    key: &str,
+) -> rusqlite::Result<()> {
+    let column = quoted(key);
+    let sql = format!(
+        "SELECT count(*), min(one) FROM (
+             SELECT min({column}) AS one FROM {} WHERE typeof({column}) = 'text'
+             GROUP BY lower({column}) HAVING count(DISTINCT {column} COLLATE BINARY) > 1)",
+        quoted(&table.name)
+    );
+    let (groups, first): (u64, Option<String>) =
+        clinic.query_row(&sql, [], |row| Ok((row.get(0)?, lossy_text(row.get_ref(1)?))))?;
+    if let Some(first) = first {
+        let first = shown(&first);
+        // Writing to a String does not fail.
+        let _ = writeln!(
+            report,
+            "  {groups} keys stand in several rows that differ only in capitals, as {first}: \
+             UUIDs among them are one {} to the network, others are several",
+            table.resource
+        );
     }
     Ok(())
 }

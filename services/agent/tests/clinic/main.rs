@@ -9,6 +9,7 @@ mod desk;
 mod edge;
 mod epochs;
 mod foreign;
+mod generations;
 mod generic;
 mod hostile;
 mod link;

@@ -52,6 +52,13 @@ impl Domain for Patients {
         &[Patient::RESOURCE]
     }
 
+    fn identifying(&self, resource: &str) -> &'static [&'static str] {
+        match resource {
+            Patient::RESOURCE => &["family_name", "given_name", "birth_date"],
+            _ => &[],
+        }
+    }
+
     fn observe(
         &self,
         resource: &str,

@@ -65,6 +65,14 @@ impl Domain for Scheduling {
         &[Practitioner::RESOURCE, WorkingHours::RESOURCE, Appointment::RESOURCE]
     }
 
+    fn identifying(&self, resource: &str) -> &'static [&'static str] {
+        match resource {
+            Appointment::RESOURCE => &["patient_id", "practitioner_id", "starts_at"],
+            Practitioner::RESOURCE => &["family_name", "given_name"],
+            _ => &[],
+        }
+    }
+
     fn observe(
         &self,
         resource: &str,

@@ -20,6 +20,13 @@ pub trait Domain: Sync {
     /// The things whose rows it observes, as the mapping file names them (`appointment`).
     fn resources(&self) -> &'static [&'static str];
 
+    /// Fields by which a row of a resource is known again after it was removed and made anew; none
+    /// where only all of them together tell.
+    fn identifying(&self, resource: &str) -> &'static [&'static str] {
+        let _ = resource;
+        &[]
+    }
+
     /// Names what happened to a thing between two versions of its row, oldest first; mostly one
     /// fact, none where nothing that the domain knows has changed.
     ///
