@@ -54,8 +54,8 @@ CREATE TABLE IF NOT EXISTS appointments (
     modality        TEXT,
     reason          TEXT
 );
-CREATE INDEX IF NOT EXISTS appointments_by_practitioner
-    ON appointments (practitioner_id, starts_at);
+CREATE INDEX IF NOT EXISTS appointments_by_practitioner_and_time
+    ON appointments (practitioner_id, starts_at, ends_at);
 CREATE INDEX IF NOT EXISTS appointments_by_patient ON appointments (patient_id);
 
 CREATE TABLE IF NOT EXISTS invoices (

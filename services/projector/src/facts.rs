@@ -27,6 +27,11 @@ use crate::sheet::Sheet;
 const CHANNEL_RECORDS: usize = 2_000;
 /// How long the broker holds an idle fetch; a record ends it at once.
 const FETCH_WAIT_MS: u32 = 500;
+/// How long the broker gathers requests before it answers a fetch, and with how many bytes it
+/// answers at once. Who waits for a request waits for its outcome, which comes by another topic; a
+/// request and its outcome that are read together are one commit.
+const REQUESTS_WAIT_MS: u32 = 50;
+const REQUESTS_BYTES_MIN: u32 = 64 * 1024;
 /// How often a domain that got no seat asks again: the others may still be catching up.
 const ASK_AGAIN_MS: u64 = 1_000;
 
@@ -37,6 +42,15 @@ pub(crate) fn reader_options() -> ReaderOptions {
         channel_records: CHANNEL_RECORDS,
         end_of_partition: true,
         ..ReaderOptions::default()
+    }
+}
+
+/// How requests are read: in gathered fetches.
+pub(crate) fn requests_options() -> ReaderOptions {
+    ReaderOptions {
+        fetch_wait_ms: REQUESTS_WAIT_MS,
+        fetch_bytes_min: REQUESTS_BYTES_MIN,
+        ..reader_options()
     }
 }
 

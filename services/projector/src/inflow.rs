@@ -11,9 +11,10 @@ use tokio::time::Instant;
 
 use crate::copyist::Positions;
 use crate::error::SessionError;
-use crate::facts::{Facts, Met, reader_options};
+use crate::facts::{Facts, Met, requests_options};
 use crate::feed::{Feed, Next};
 use crate::sheet::Sheet;
+use crate::spacing::Spacing;
 
 /// Records of one batch. UNNEST gains little above a thousand rows, and a longer transaction makes
 /// the first of them wait.
@@ -23,18 +24,9 @@ const BATCH_RECORDS_MAX: usize = 1_000;
 const CATCHING_UP_RECORDS_MAX: usize = 4_000;
 /// Bytes of one batch: what is held in memory for each domain, about three times over.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// How long a batch waits for more. A booking is a request and two facts within a millisecond or
-/// two: one commit for all of them costs a third of three, and on a busy machine those commits are
-/// what the next booking waits for.
-const BATCH_GATHER_MS: u64 = 3;
-/// The same while catching up: the log gives what it has in chunks, with moments between them.
+/// How long a batch waits for more while catching up: the log gives what it has in chunks, with
+/// moments between them.
 const CATCHING_UP_GATHER_MS: u64 = 50;
-/// Time from one live batch to the next: what comes after a quiet moment is written at once, while
-/// under load a commit takes whatever came in these milliseconds.
-const BATCH_SPACING_MS: u64 = 25;
-/// The same where nothing in the batch is for this domain to read: it only moves the numbers on,
-/// which nobody looks at but a reader who asks this domain for another domain's write.
-const PASSING_SPACING_MS: u64 = 100;
 /// What one batch brings.
 #[derive(Default)]
 pub(crate) struct Inbatch {
@@ -69,8 +61,8 @@ pub(crate) struct Inflow {
     /// What was taken off the readers and not yet given out. It stands here and not in a local, so
     /// that whoever drops [`Inflow::gather`] half-way loses no record.
     pending: Inbatch,
-    /// When the last batch was given out.
-    given_at: Instant,
+    /// How promptly batches are given out.
+    spacing: Spacing,
 }
 
 impl Inflow {
@@ -88,7 +80,7 @@ impl Inflow {
         let requests = if asked.is_empty() {
             None
         } else {
-            let reader = bus.reader(&format!("projector-{name}-requests"), reader_options())?;
+            let reader = bus.reader(&format!("projector-{name}-requests"), requests_options())?;
             reader.assign(Topic::Requests, asked.into_iter().collect()).await?;
             Some(reader)
         };
@@ -100,7 +92,7 @@ impl Inflow {
             wanted: offsets.len(),
             at_end: HashSet::new(),
             pending: Inbatch::default(),
-            given_at: Instant::now(),
+            spacing: Spacing::new(Instant::now()),
         })
     }
 
@@ -147,7 +139,7 @@ impl Inflow {
             let Some(polled) = more else { break };
             self.take(polled)?;
         }
-        self.given_at = Instant::now();
+        self.spacing.given(Instant::now(), self.pending.concerns);
         Ok(std::mem::take(&mut self.pending))
     }
 
@@ -156,9 +148,7 @@ impl Inflow {
         if is_catching_up {
             return begun + Duration::from_millis(CATCHING_UP_GATHER_MS);
         }
-        let gathered = begun + Duration::from_millis(BATCH_GATHER_MS);
-        let spacing_ms = if self.pending.concerns { BATCH_SPACING_MS } else { PASSING_SPACING_MS };
-        gathered.max(self.given_at + Duration::from_millis(spacing_ms))
+        self.spacing.until(begun, self.pending.concerns)
     }
 
     async fn next(&mut self) -> Result<Came, SessionError> {

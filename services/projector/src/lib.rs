@@ -49,6 +49,7 @@ pub mod rebuild;
 mod repair;
 mod session;
 mod sheet;
+mod spacing;
 mod standing;
 mod traced;
 
