@@ -15,11 +15,15 @@ fn main() -> io::Result<()> {
     let mut code = String::from("pub const PROMISES: &[(&str, &str)] = &[\n");
     for file in files {
         let name = file.strip_prefix(&root).map_err(io::Error::other)?;
-        let _ = writeln!(code, "    ({name:?}, include_str!({file:?})),");
+        let _ = writeln!(code, "    ({:?}, include_str!({:?})),", utf8(name)?, utf8(&file)?);
     }
     code.push_str("];\n");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?);
     fs::write(out.join("promises.rs"), code)
+}
+
+fn utf8(path: &Path) -> io::Result<&str> {
+    path.to_str().ok_or_else(|| io::ErrorKind::InvalidFilename.into())
 }
 
 fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {

@@ -330,7 +330,7 @@ fn write_all(
             Err(cause) => {
                 run("ROLLBACK TO arteria_changes", "taking a refused write back")?;
                 run("RELEASE arteria_changes", "taking a refused write back")?;
-                return Ok(Err(rejection_of(cause)));
+                return Ok(Err(rejection_of(&cause)));
             }
         }
     }
@@ -339,9 +339,9 @@ fn write_all(
 }
 
 /// What who asked is told of a change that was not written.
-fn rejection_of(cause: changes::ChangeError) -> Rejection {
+fn rejection_of(cause: &changes::ChangeError) -> Rejection {
     // SQLite's own words may quote a row, so only its code is told.
-    let code = match &cause {
+    let code = match cause {
         changes::ChangeError::Refused(refused) => return refused.clone().into(),
         changes::ChangeError::Write { source, .. } => source.sqlite_error_code(),
         changes::ChangeError::NotOneRow { .. } | changes::ChangeError::LookUp(_) => None,

@@ -14,7 +14,7 @@ use crate::setup::files;
 use crate::triggers;
 
 /// A person waits for this command, so it waits longer for the database than the agent does.
-const BUSY_WAIT: Duration = Duration::from_secs(60);
+const BUSY_WAIT: Duration = Duration::from_mins(1);
 
 /// What to do with capture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

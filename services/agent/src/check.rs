@@ -146,7 +146,8 @@ fn details(column: &Column) -> String {
     let mut details = vec![column.kind.word().to_owned()];
     details.extend(column.of.as_ref().map(|of| format!("of {of}")));
     details.extend(column.format.as_ref().map(|format| format!("as {format}")));
-    let is_absolute = column.format.as_ref().is_some_and(|format| format.is_absolute());
+    let is_absolute =
+        column.format.as_ref().is_some_and(super::mapping::format::Format::is_absolute);
     details.extend(column.zone.filter(|_| !is_absolute).map(|zone| format!("in {zone}")));
     details.extend(column.amount.as_ref().map(|amount| match &amount.currency {
         Currency::Always(code) => format!("in {code}"),

@@ -46,6 +46,7 @@ fn passed_over(order: &'static str) {
 
 impl Command {
     /// Where a frame of the edge belongs: in the log's order, ahead of it, or nowhere here.
+    #[must_use]
     pub fn of(frame: FromEdge) -> Option<Result<Self, Ahead>> {
         let placed = |position: Option<i64>, ahead| match position {
             Some(position) => Some(Ok(Self::Placed(position, ahead))),

@@ -45,6 +45,7 @@ pub struct Traces {
 
 impl Traces {
     /// The part of the traces that begin here which is recorded.
+    #[must_use]
     pub fn ratio(&self) -> Option<f64> {
         self.one_in.map(|many| 1.0 / f64::from(many.get()))
     }

@@ -78,6 +78,7 @@ pub fn unfit(conn: &Connection, table: &str) -> Result<Option<&'static str>, Sta
 }
 
 /// Whether a name is one of a rowid.
+#[must_use]
 pub fn is_rowid(column: &str) -> bool {
     ROWIDS.iter().any(|name| column.eq_ignore_ascii_case(name))
 }

@@ -54,38 +54,44 @@ impl Disk {
     }
 
     /// Whether commits go into a write-ahead log.
+    #[must_use]
     pub fn has_wal(&self) -> bool {
         self.header().get(WRITE_VERSION_AT) == Some(&WAL_VERSION)
     }
 
     /// The change counters as they stand.
+    #[must_use]
     pub fn stamp(&self) -> Stamp {
         let index = kept(&self.beside("-shm")).map(|file| beginning(&file, INDEX_BYTES));
         Stamp { header: self.header(), index: index.unwrap_or_default() }
     }
 
     /// The database's header.
+    #[must_use]
     pub fn header(&self) -> Vec<u8> {
         beginning(&self.database, HEADER_BYTES)
     }
 
     /// Whether another program stands in a transaction that a commit of ours would hurt: it would
     /// refuse to write after what it read, or find the file locked.
+    #[must_use]
     pub fn is_held(&self) -> bool {
         if !self.has_wal() {
-            return is_locked(&self.database, ROLLBACK_LOCKS, libc::F_WRLCK);
+            return is_locked(&self.database, ROLLBACK_LOCKS, WRITE_LOCK);
         }
         let Ok(shared) = kept(&self.beside("-shm")) else { return false };
-        is_locked(&shared, WAL_READERS, libc::F_WRLCK)
-            || is_locked(&shared, (WAL_WRITER, 1), libc::F_WRLCK)
+        is_locked(&shared, WAL_READERS, WRITE_LOCK)
+            || is_locked(&shared, (WAL_WRITER, 1), WRITE_LOCK)
     }
 
     /// Whether another program writes into a database without a write-ahead log, or is about to.
+    #[must_use]
     pub fn is_written(&self) -> bool {
-        is_locked(&self.database, ROLLBACK_LOCKS, libc::F_RDLCK)
+        is_locked(&self.database, ROLLBACK_LOCKS, READ_LOCK)
     }
 
     /// Whether a journal stands that a commit has not ended.
+    #[must_use]
     pub fn has_journal(&self) -> bool {
         let journal = File::open(self.beside("-journal"));
         journal.is_ok_and(|file| beginning(&file, 1).first().is_some_and(|byte| *byte != 0))
@@ -143,15 +149,18 @@ fn beginning(file: &File, bytes: usize) -> Vec<u8> {
     buffer
 }
 
+/// The kinds of locks and the start of a file, in the width that the call takes.
+#[expect(clippy::cast_possible_truncation, reason = "0, 1 and 2 in every libc")]
+const READ_LOCK: libc::c_short = libc::F_RDLCK as libc::c_short;
+#[expect(clippy::cast_possible_truncation, reason = "0, 1 and 2 in every libc")]
+const WRITE_LOCK: libc::c_short = libc::F_WRLCK as libc::c_short;
+#[expect(clippy::cast_possible_truncation, reason = "0, 1 and 2 in every libc")]
+const WHENCE: libc::c_short = libc::SEEK_SET as libc::c_short;
+
 /// Whether another process holds a lock on these bytes that excludes one of `kind`.
-fn is_locked(file: &File, (start, bytes): (i64, i64), kind: i32) -> bool {
-    let mut asked = libc::flock {
-        l_type: kind as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: start,
-        l_len: bytes,
-        l_pid: 0,
-    };
+fn is_locked(file: &File, (start, bytes): (i64, i64), kind: libc::c_short) -> bool {
+    let mut asked =
+        libc::flock { l_type: kind, l_whence: WHENCE, l_start: start, l_len: bytes, l_pid: 0 };
     let told = fcntl(file, FcntlArg::F_GETLK(&mut asked));
     told.is_ok() && i32::from(asked.l_type) != libc::F_UNLCK
 }

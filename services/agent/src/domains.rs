@@ -13,7 +13,7 @@ pub fn of_resource(resource: &str) -> Option<&'static dyn Domain> {
 
 /// Every thing that a domain knows.
 pub fn resources() -> impl Iterator<Item = &'static str> {
-    ALL.into_iter().flat_map(|domain| domain.resources()).copied()
+    ALL.into_iter().flat_map(kit_event::Domain::resources).copied()
 }
 
 /// What a domain expects in a field.
@@ -54,6 +54,7 @@ impl Promised {
 }
 
 /// The fields of a thing, as its domain's snapshot promises them; none where it promises nothing.
+#[must_use]
 pub fn fields_of(resource: &str) -> Option<BTreeMap<String, Promised>> {
     let domain = of_resource(resource)?;
     let snapshot = format!("{}.{resource}_snapshot", domain.name());

@@ -48,26 +48,31 @@ impl Drained {
     }
 
     /// Whether the number is in the set.
+    #[must_use]
     pub fn contains(&self, id: i64) -> bool {
         self.0.range(..=id).next_back().is_some_and(|(_, last)| *last >= id)
     }
 
     /// Whether there is none.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// How many there are.
+    #[must_use]
     pub fn len(&self) -> i64 {
         self.0.iter().map(|(first, last)| last - first + 1).sum()
     }
 
     /// The greatest.
+    #[must_use]
     pub fn last(&self) -> Option<i64> {
         self.0.last_key_value().map(|(_, last)| *last)
     }
 
     /// The lowest numbers, `limit` at most, as stretches.
+    #[must_use]
     pub fn lowest(&self, limit: i64) -> Vec<(i64, i64)> {
         let mut left = limit;
         let mut taken = Vec::new();
@@ -83,6 +88,7 @@ impl Drained {
     }
 
     /// The stretches up to `up_to` that are not in the set, in order.
+    #[must_use]
     pub fn gaps(&self, up_to: i64) -> Vec<(i64, i64)> {
         let mut next = i64::MIN;
         let mut gaps = Vec::with_capacity(self.0.len() + 1);

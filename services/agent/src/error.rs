@@ -90,6 +90,7 @@ pub enum StationError {
 
 impl StationError {
     /// Whether another program holds the clinic database just now: nothing is wrong, try again.
+    #[must_use]
     pub fn is_busy(&self) -> bool {
         match self {
             Self::Clinic { source, .. } => is_busy(source),
@@ -99,17 +100,20 @@ impl StationError {
     }
 
     /// Whether only a write has to wait: another program reads, and reading beside it is free.
+    #[must_use]
     pub fn is_held(&self) -> bool {
         matches!(self, Self::Held)
     }
 
     /// Whether the clinic side must be opened again from its files.
+    #[must_use]
     pub fn wants_reopening(&self) -> bool {
         matches!(self, Self::ClinicReplaced | Self::ClinicWentBack)
     }
 }
 
 /// Whether SQLite says that another connection holds the file.
+#[must_use]
 pub fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
@@ -118,6 +122,7 @@ pub fn is_busy(error: &rusqlite::Error) -> bool {
 }
 
 /// Whether SQLite would say the same at the next try, while nothing is wrong with the computer.
+#[must_use]
 pub fn is_lasting(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{
         CannotOpen, DiskFull, NotADatabase, OperationInterrupted, OutOfMemory, PermissionDenied,

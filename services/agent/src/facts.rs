@@ -28,7 +28,16 @@ impl Spool {
                      WHERE (epoch, seq) > (?1, ?2) AND (epoch, seq) <= (?3, ?4)
                      ORDER BY epoch, seq LIMIT ?5"
                 ))?
-                .query_map((after.epoch, after.seq, to.epoch, to.seq, limit as i64), fact_frame)?
+                .query_map(
+                    (
+                        after.epoch,
+                        after.seq,
+                        to.epoch,
+                        to.seq,
+                        i64::try_from(limit).unwrap_or(i64::MAX),
+                    ),
+                    fact_frame,
+                )?
                 .collect()
         };
         read().spool("reading facts")

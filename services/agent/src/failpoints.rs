@@ -58,11 +58,13 @@ struct Armed {
 
 impl Failpoints {
     /// Nothing is armed.
+    #[must_use]
     pub fn none() -> Self {
         Self(None)
     }
 
     /// Stops at `step` after it was passed `passes` times.
+    #[must_use]
     pub fn stop_at(step: Step, passes: u32) -> Self {
         Self(Some(Arc::new(Armed { step, passes_left: AtomicU32::new(passes) })))
     }

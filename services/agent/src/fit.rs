@@ -18,6 +18,7 @@ const CUT_MARK: &str = "…";
 /// The body and its text: as it is where it fits, else with its longest texts cut, wherever they
 /// stand in it. A text that is JSON itself (a field `<name>_json`: the record in an outcome) stays
 /// JSON, its own texts cut; one that is none is left out, because half of it would say nothing.
+#[must_use]
 pub fn fitted(body: Value) -> (Value, String) {
     let mut body = body;
     let mut text = body.to_string();

@@ -30,6 +30,7 @@ pub enum Closed {
 
 impl Closed {
     /// The word in the gate's row.
+    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OutboxFull => "outbox-full",
@@ -58,6 +59,7 @@ pub struct Gate {
 
 impl Gate {
     /// Whether triggers should stand in the practice's tables.
+    #[must_use]
     pub fn wants_triggers(self) -> bool {
         self.closed != Some(Closed::Removed)
     }
@@ -111,6 +113,7 @@ pub fn comparing(conn: &Connection) -> Result<(), StationError> {
 }
 
 /// Free bytes on the disk that holds `dir`, for programs like ours; none where it cannot be told.
+#[must_use]
 pub fn disk_free_bytes(dir: &Path) -> Option<u64> {
     let disk = nix::sys::statvfs::statvfs(dir).ok()?;
     Some(disk.blocks_available() as u64 * disk.fragment_size() as u64)

@@ -43,7 +43,7 @@ CREATE INDEX IF NOT EXISTS arteria_generations_by_change ON arteria_generations 
 ";
 /// Rows copied in one transaction of ours: twice as many as outbox rows that it may clear, for each
 /// of those changes at most two.
-const COPIED_AT_ONCE: usize = 1_000;
+const COPIED_AT_ONCE: u32 = 1_000;
 /// The note with the salt of generations that begin.
 const SALT: &str = "generation_salt";
 /// Fields that must be there before and after, to say that nothing of a row has stayed.
@@ -154,6 +154,7 @@ fn store(spool: &Connection, space: &str, key: &str, it: &Generation) -> Result<
 }
 
 /// By what a row is known again after it was removed; none where too little identifies it.
+#[must_use]
 pub fn proof(ids: &Ids, table: &Table, state: &Value) -> Option<String> {
     let fields = identifying(table);
     let words = if fields.is_empty() {
@@ -168,6 +169,7 @@ pub fn proof(ids: &Ids, table: &Table, state: &Value) -> Option<String> {
 }
 
 /// Whether nothing that identifies a row has stayed between two states.
+#[must_use]
 pub fn is_another(table: &Table, before: &Value, after: &Value) -> bool {
     let both = identifying(table)
         .iter()
@@ -222,7 +224,7 @@ pub fn copy(spool: &Connection, clinic: &Connection) -> Result<(), StationError>
                 "SELECT space, key, number, salt, proof, living, change
                  FROM generations WHERE change > ?1 ORDER BY change LIMIT ?2",
             )?
-            .query_map((known, COPIED_AT_ONCE as i64), copied)?
+            .query_map((known, COPIED_AT_ONCE), copied)?
             .collect()
     };
     for row in read().spool("reading generations")? {

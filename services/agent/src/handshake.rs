@@ -29,7 +29,7 @@ pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// Name, TCP, TLS and upgrade together: a slow satellite link, and no longer.
 const CONNECT_WITHIN: Duration = Duration::from_secs(15);
 /// WELCOME takes a scan of the log at the edge, which may stand in a queue after a storm.
-const WELCOME_WITHIN: Duration = Duration::from_secs(60);
+const WELCOME_WITHIN: Duration = Duration::from_mins(1);
 /// The clinic thread says where it stands between two pieces of work. Well under the time in which
 /// the edge wants HELLO.
 const STANDING_WITHIN: Duration = Duration::from_secs(3);
@@ -139,6 +139,7 @@ async fn welcome(socket: &mut Socket) -> Result<Welcome, Ended> {
 }
 
 /// The address of the upgrade at an edge: the protocol's path, where none is given.
+#[must_use]
 pub fn upgrade_url(edge: &str) -> String {
     let bare = edge.trim_end_matches('/');
     let has_path = bare.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));

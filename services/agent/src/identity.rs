@@ -1,8 +1,8 @@
 //! Public ids of things: the UUID that stands in the row, or one derived from what stands there.
 //!
 //! A practice may number its patients 1, 2, 3. Outside the unit such a number would name nobody, so
-//! it becomes a UUIDv8 of an HMAC under the unit's own secret: always the same one, and no way back
-//! for anybody who lacks the secret.
+//! it becomes a `UUIDv8` of an HMAC under the unit's own secret: always the same one, and no way
+//! back for anybody who lacks the secret.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read, Write};
@@ -31,6 +31,7 @@ pub struct Ids {
 
 impl Ids {
     /// Ids of `unit` under `secret`.
+    #[must_use]
     pub fn new(unit: UnitId, secret: [u8; SECRET_BYTES]) -> Self {
         Self { unit, secret }
     }
@@ -44,6 +45,7 @@ impl Ids {
         let mut secret = [0; SECRET_BYTES];
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
             Ok(mut file) => {
+                #[expect(clippy::disallowed_methods, reason = "a secret, drawn once for a unit")]
                 rand::rng().fill_bytes(&mut secret);
                 file.write_all(&secret).and_then(|()| file.sync_all()).map_err(failed)?;
             }
@@ -57,11 +59,13 @@ impl Ids {
     }
 
     /// The unit.
+    #[must_use]
     pub fn unit(&self) -> &UnitId {
         &self.unit
     }
 
     /// The public id of what `text` names in the rows of `table`.
+    #[must_use]
     pub fn of_text(&self, table: &str, text: &str) -> Uuid {
         match written_uuid(text) {
             Some(id) => id,
@@ -70,6 +74,7 @@ impl Ids {
     }
 
     /// The public id of what one part of a key names in the rows of `table`.
+    #[must_use]
     pub fn of_part(&self, table: &str, part: &Value) -> Uuid {
         self.of_text(table, &key_text(part))
     }
@@ -81,6 +86,7 @@ impl Ids {
     }
 
     /// The public id of a resource that had a key after others ([`crate::generations`]).
+    #[must_use]
     pub fn of_generation(&self, table: &str, key: &str, generation: &Generation) -> Uuid {
         let key = key.to_owned();
         match generation.number {
@@ -116,6 +122,7 @@ fn written_uuid(text: &str) -> Option<Uuid> {
 }
 
 /// The text of a key's part that another row may have after this one; a UUID names one resource.
+#[must_use]
 pub fn reusable(part: &Value) -> Option<String> {
     let text = key_text(part);
     written_uuid(&text).is_none().then_some(text)

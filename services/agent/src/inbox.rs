@@ -70,11 +70,13 @@ pub struct Waits {
 
 impl LastSeq {
     /// The last number.
+    #[must_use]
     pub fn get(&self) -> UnitSeq {
         self.told().seq
     }
 
     /// What waits; none before the clinic thread looked.
+    #[must_use]
     pub fn waiting(&self) -> Option<Waits> {
         self.told().waits
     }
@@ -96,6 +98,7 @@ impl LastSeq {
 }
 
 /// A bounded way into the clinic thread.
+#[must_use]
 pub fn inbox() -> (SyncSender<Inbox>, Receiver<Inbox>) {
     sync_channel(INBOX_MAX)
 }

@@ -89,6 +89,7 @@ impl TextRange {
 
     /// Conditions that part a column's texts into those within the range, and those of odd forms
     /// below and above all digits; no text is in two of them. An index on the column serves each.
+    #[must_use]
     pub fn parts(&self, column: &Column) -> Option<[String; 3]> {
         let [name] = column.parts.as_slice() else { return None };
         if column.format.is_some() {

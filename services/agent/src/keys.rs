@@ -34,6 +34,7 @@ impl KeyPart {
     }
 
     /// The value, where it is one that a request may name.
+    #[must_use]
     pub fn plain(self) -> Option<SqlValue> {
         match self {
             Self::Plain(value) => Some(value),
@@ -53,6 +54,7 @@ impl ToSql for KeyPart {
 
 /// SQL for one column, quoted, as an image holds it. JSON refuses blobs, and not every JSON reader
 /// takes what SQLite prints for the ends of the real numbers.
+#[must_use]
 pub fn expression(c: &str) -> String {
     let is_marked = |mark: &str| {
         let (chars, rest) = (mark.len(), mark.len() + 1);
@@ -71,6 +73,7 @@ pub fn expression(c: &str) -> String {
 }
 
 /// A text that [`expression`] gave, in an image.
+#[must_use]
 pub fn text_in_image(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
@@ -79,6 +82,7 @@ pub fn text_in_image(bytes: &[u8]) -> String {
 }
 
 /// A value of a row as [`expression`] gives it.
+#[must_use]
 pub fn in_image(value: &SqlValue) -> Value {
     match value {
         SqlValue::Null => Value::Null,
@@ -93,6 +97,7 @@ pub fn in_image(value: &SqlValue) -> Value {
 }
 
 /// A text of an image as people read it.
+#[must_use]
 pub fn shown(text: &str) -> String {
     match text.strip_prefix(TEXT_MARK).and_then(|digits| hex::decode(digits).ok()) {
         Some(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
@@ -110,6 +115,7 @@ pub fn part(value: &Value) -> KeyPart {
 }
 
 /// JSON that SQLite wrote, in which strings may be no UTF-8: those are marked.
+#[must_use]
 pub fn json(bytes: &[u8]) -> String {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return text.to_owned();
@@ -128,6 +134,7 @@ pub fn json(bytes: &[u8]) -> String {
 }
 
 /// The same of a cell; of one that SQLite's own JSON did not write, whatever it shows.
+#[must_use]
 pub fn json_of(value: ValueRef<'_>) -> String {
     match value {
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => json(bytes),
@@ -179,6 +186,7 @@ fn unmarked(text: &str) -> Option<Marked> {
 }
 
 /// A place in the order of a table's keys, exactly: kinds of values are kept apart.
+#[must_use]
 pub fn place(values: &[ValueRef<'_>]) -> String {
     let parts: Vec<String> = values
         .iter()
@@ -194,6 +202,7 @@ pub fn place(values: &[ValueRef<'_>]) -> String {
 }
 
 /// A place as [`place`] wrote it; none for another text.
+#[must_use]
 pub fn read_place(text: &str) -> Option<Vec<KeyPart>> {
     text.split(',')
         .map(|part| {

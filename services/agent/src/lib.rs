@@ -27,6 +27,16 @@
 //! | [`config`], [`setup`], [`init`], [`run`], [`cli`], [`logs`], [`traced`] | the program |
 //! | [`capture`], [`check`], [`status`], [`waiting`] | what people ask it beside its run |
 
+#![cfg_attr(
+    test,
+    expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        reason = "numbers of a test are small"
+    )
+)]
+
 pub mod apply;
 pub mod books;
 pub mod capture;

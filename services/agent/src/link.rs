@@ -110,8 +110,9 @@ impl Link {
         );
         let (out, frames) = mpsc::channel(OUTGOING_FRAMES_MAX);
         let answers = out.downgrade();
-        let heartbeat_ms = welcome.heartbeat_ms.min(HEARTBEAT_MS_MAX) as f64 * SILENCE_FACTOR;
-        let silence_ms = heartbeat_ms as u64 + HEARTBEAT_GRACE_MS;
+        let silence = Duration::from_millis(welcome.heartbeat_ms.min(HEARTBEAT_MS_MAX))
+            .mul_f64(SILENCE_FACTOR)
+            + Duration::from_millis(HEARTBEAT_GRACE_MS);
         let applied_next = match welcome.resume {
             Resume::Gap { to, .. } => Some(to),
             Resume::Exact => cursor.map(|cursor| cursor.next),
@@ -122,7 +123,7 @@ impl Link {
             socket,
             out: frames,
             answers,
-            silence_max: Duration::from_millis(silence_ms),
+            silence_max: silence,
             applied_next,
         };
         Box::pin(session.live()).await

@@ -157,11 +157,13 @@ impl Mapping {
     }
 
     /// The table of this name; SQLite minds no case in names.
+    #[must_use]
     pub fn by_name(&self, name: &str) -> Option<&Table> {
         self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name))
     }
 
     /// The table whose rows are this thing.
+    #[must_use]
     pub fn by_resource(&self, resource: &str) -> Option<&Table> {
         self.tables.iter().find(|table| table.resource == resource)
     }
@@ -169,17 +171,20 @@ impl Mapping {
 
 impl Table {
     /// The column that holds a domain field.
+    #[must_use]
     pub fn column(&self, field: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.field == field)
     }
 
     /// The word before the `/` in a fact's subject.
+    #[must_use]
     pub fn subject_word(&self) -> &str {
         self.facts.as_ref().map_or(&self.resource, |facts| &facts.word)
     }
 
     /// The public id of the row under a key: the key itself where it is mapped as the id and is a
     /// UUID, else one that is made of it.
+    #[must_use]
     pub fn public_id(&self, ids: &Ids, key: &[Value]) -> Uuid {
         match (key, self.column(&self.id)) {
             ([only], Some(_)) => ids.of_part(&self.ids_of, only),
@@ -196,6 +201,7 @@ impl Table {
     }
 
     /// The text of a key that may come again for another row, where there are such here.
+    #[must_use]
     pub fn reusable(&self, key: &[Value]) -> Option<String> {
         if self.ledger || self.has_id_beside_key() {
             return None;
@@ -212,6 +218,7 @@ impl Table {
     }
 
     /// Whether the public id stands in a column that is no part of the key.
+    #[must_use]
     pub fn has_id_beside_key(&self) -> bool {
         let beside = |column: &Column| column.parts.iter().all(|part| !self.key.contains(part));
         self.column(&self.id).is_some_and(beside)
@@ -223,6 +230,7 @@ impl Table {
     }
 
     /// Columns of its own that must be there, in lower case: SQLite minds no case in names.
+    #[must_use]
     pub fn needed(&self) -> BTreeSet<String> {
         let optional = |name: &str| {
             let mut using = self.columns.iter().filter(|column| column.uses(name)).peekable();
@@ -233,6 +241,7 @@ impl Table {
     }
 
     /// The same table without the optional columns that `present`, in lower case, does not hold.
+    #[must_use]
     pub fn narrowed(&self, present: &BTreeSet<String>) -> Self {
         let mut narrowed = self.clone();
         let stands = |name: &str| present.contains(&name.to_ascii_lowercase());
@@ -241,6 +250,7 @@ impl Table {
     }
 
     /// The same table without a field.
+    #[must_use]
     pub fn without(&self, field: &str) -> Self {
         let mut narrowed = self.clone();
         narrowed.columns.retain(|column| column.field != field);
@@ -248,6 +258,7 @@ impl Table {
     }
 
     /// Works out what follows from the columns.
+    #[must_use]
     pub fn finished(mut self) -> Self {
         let mut images = self.key.clone();
         let own = self.columns.iter().flat_map(Column::own);

@@ -28,6 +28,7 @@ pub enum Fit {
 
 impl Nonces {
     /// Holds those of the spool against the clinic database's mark.
+    #[must_use]
     pub fn held_against(known: Option<Self>, mark: Option<&str>) -> (Self, Fit) {
         let Some(known) = known else { return (Self::fresh(mark), Fit::NewSpool) };
         let next_is_written = mark == Some(known.next.as_str());
@@ -37,6 +38,7 @@ impl Nonces {
     }
 
     /// As the spool keeps them.
+    #[must_use]
     pub fn kept(previous: Option<String>, next: String) -> Self {
         Self { previous, next, next_is_written: false }
     }
@@ -48,11 +50,13 @@ impl Nonces {
     }
 
     /// What the clinic database must hold now.
+    #[must_use]
     pub fn expected(&self) -> Option<&str> {
         if self.next_is_written { Some(&self.next) } else { self.previous.as_deref() }
     }
 
     /// What our next transaction on the clinic database leaves in it.
+    #[must_use]
     pub fn next(&self) -> &str {
         &self.next
     }
@@ -63,16 +67,19 @@ impl Nonces {
     }
 
     /// Whether the spool should hear that the next one was written.
+    #[must_use]
     pub fn wants_turning(&self) -> bool {
         self.next_is_written
     }
 
     /// What the spool's next transaction makes of them.
+    #[must_use]
     pub fn turned(&self) -> Self {
         if self.next_is_written { Self::fresh(Some(&self.next)) } else { self.clone() }
     }
 
     /// The one before, and the next one.
+    #[must_use]
     pub fn as_kept(&self) -> (Option<&str>, &str) {
         (self.previous.as_deref(), &self.next)
     }

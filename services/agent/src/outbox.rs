@@ -43,6 +43,7 @@ pub struct Captured {
 
 impl Captured {
     /// A row as it stands, which no trigger told.
+    #[must_use]
     pub fn standing(table: &str, key: &str, change: Change) -> Self {
         Self {
             id: 0,
@@ -57,6 +58,7 @@ impl Captured {
     }
 
     /// How large it is, about.
+    #[must_use]
     pub fn bytes(&self) -> usize {
         let image = match &self.change {
             Change::Inserted { image } | Change::Updated { image } => image.len(),
@@ -95,6 +97,7 @@ pub struct Witness {
 
 impl Witness {
     /// The witness that a captured row is.
+    #[must_use]
     pub fn of(row: &Captured) -> Self {
         let words = format!("{:?} {} {}", row.at_ms, row.table, row.key);
         let hash = hex::encode(&Sha256::digest(words.as_bytes())[..8]);
@@ -148,7 +151,7 @@ fn between(
             "SELECT id, op, tbl, key, image, request_id, traceparent, at FROM arteria_outbox
              WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3",
         )?;
-        let mut rows = statement.query((first, last, limit as i64))?;
+        let mut rows = statement.query((first, last, i64::try_from(limit).unwrap_or(i64::MAX)))?;
         let mut captured: Vec<Captured> = Vec::new();
         let mut bytes = 0;
         while let Some(row) = rows.next()?

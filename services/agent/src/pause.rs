@@ -11,16 +11,16 @@ use rand::Rng;
 /// The first pause is drawn from zero to this.
 const BASE: Duration = Duration::from_secs(1);
 /// No pause is drawn from further than this.
-const MAX: Duration = Duration::from_secs(60);
+const MAX: Duration = Duration::from_mins(1);
 /// After a close that people must look at: a try every few minutes, so that nobody need come by
 /// once it is mended.
-const STOPPED: Duration = Duration::from_secs(180);
+const STOPPED: Duration = Duration::from_mins(3);
 /// After a close that means nothing is wrong.
 const AT_ONCE: Duration = Duration::from_secs(1);
 /// What an edge may tell is bounded, so that a slip of a digit does not silence a unit for a day.
-const TOLD_MAX: Duration = Duration::from_secs(15 * 60);
+const TOLD_MAX: Duration = Duration::from_mins(15);
 /// A link that stood this long begins the row anew.
-const STOOD: Duration = Duration::from_secs(60);
+const STOOD: Duration = Duration::from_mins(1);
 
 /// Why a link ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,7 @@ impl Pauses {
         if since.is_some_and(|since| since.elapsed() >= STOOD) {
             self.failures = 0;
         }
+        #[expect(clippy::disallowed_methods, reason = "drawn at the border")]
         let draw = |from_zero_to: Duration| from_zero_to.mul_f64(rand::rng().random());
         match (ended.obey, ended.retry_after) {
             (Obey::Stop, _) => STOPPED / 2 + draw(STOPPED),
@@ -90,7 +91,7 @@ mod tests {
     #[test]
     fn what_the_edge_told_is_obeyed() {
         let mut pauses = Pauses::default();
-        let told = Duration::from_millis(5_000);
+        let told = Duration::from_secs(5);
         let ended = Ended { retry_after: Some(told), ..Ended::lost("overloaded") };
         let pause = pauses.after(&ended, None);
         assert!(pause >= told && pause <= told + told / 10);

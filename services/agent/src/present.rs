@@ -44,6 +44,7 @@ pub struct Batch {
 
 impl Batch {
     /// Whether there is nothing in it.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty() && self.standing.is_empty()
     }

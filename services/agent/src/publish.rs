@@ -153,7 +153,7 @@ impl Publisher<'_> {
         now: Option<Row>,
     ) -> Result<Vec<FactFrame>, StationError> {
         let named = match (&now, last) {
-            (Some(row), _) => snapshot(table, row.state.clone(), &row.id),
+            (Some(row), _) => snapshot(table, &row.state, &row.id),
             (None, Some(last)) => ended(table, last),
             (None, None) => Vec::new(),
         };
@@ -197,7 +197,7 @@ impl Publisher<'_> {
             (None, None) => Vec::new(),
             // What a row was before nobody knows: its state is stated, nothing is said to happen.
             (None, Some(row)) if seeded || source == Source::Changed => {
-                snapshot(table, row.state.clone(), &row.id)
+                snapshot(table, &row.state, &row.id)
             }
             // This epoch has spoken of it already.
             (Some(old), Some(row))
@@ -208,7 +208,7 @@ impl Publisher<'_> {
                 Vec::new()
             }
             (Some(old), Some(row)) if seeded && (old.state == row.state || !table.ledger) => {
-                snapshot(table, row.state.clone(), &row.id)
+                snapshot(table, &row.state, &row.id)
             }
             // Readers withdraw by themselves what a new epoch does not state.
             (Some(_), None) if seeded => Vec::new(),
@@ -252,12 +252,12 @@ fn observed(table: &Table, old: Option<&Shadow>, row: Option<&Row>) -> Vec<Named
 }
 
 /// The present state, of which nothing is said to have happened.
-fn snapshot(table: &Table, state: Value, id: &str) -> Vec<Named> {
+fn snapshot(table: &Table, state: &Value, id: &str) -> Vec<Named> {
     if let Some(facts) = &table.facts {
-        return generic(facts, facts.stated(), &state, id).into_iter().collect();
+        return generic(facts, facts.stated(), state, id).into_iter().collect();
     }
     let Some(domain) = domains::of_resource(&table.resource) else { return Vec::new() };
-    read_or_none(table, domain.snapshot(&table.resource, &state).map(|it| vec![it.into()]))
+    read_or_none(table, domain.snapshot(&table.resource, state).map(|it| vec![it.into()]))
 }
 
 /// The end of a row of which only the last state is known.

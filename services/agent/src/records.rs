@@ -68,12 +68,11 @@ impl ClinicRecords<'_> {
     /// Why there are no rows of a thing.
     pub fn absence(&self, resource: &str) -> RequestRejection {
         let resource = resource.to_owned();
-        match self.mapping.by_resource(&resource) {
-            Some(_) => RequestRejection::TablePaused { resource },
-            None => {
-                let why = "the unit keeps no such records";
-                RequestRejection::NotWritable { resource, field: String::new(), why }
-            }
+        if self.mapping.by_resource(&resource).is_some() {
+            RequestRejection::TablePaused { resource }
+        } else {
+            let why = "the unit keeps no such records";
+            RequestRejection::NotWritable { resource, field: String::new(), why }
         }
     }
 

@@ -21,7 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Between two looks at the gate and the disk.
 const GATE_EVERY: Duration = Duration::from_secs(5);
 /// Between two looks at whether it is night, and two prunings by day.
-const NIGHT_LOOK_EVERY: Duration = Duration::from_secs(60);
+const NIGHT_LOOK_EVERY: Duration = Duration::from_mins(1);
 /// The hour of the unit's night at which rows are compared: no desk is open.
 const NIGHT_HOUR: u32 = 3;
 

@@ -23,27 +23,32 @@ use crate::values::{self, Read};
 pub type Image = Map<String, Value>;
 
 /// A name as SQL quotes it.
+#[must_use]
 pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// A text as SQL quotes it.
+#[must_use]
 pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
 /// SQL for one column as an image holds it ([`keys::expression`]).
+#[must_use]
 pub fn image_value(row: &str, column: &str) -> String {
     keys::expression(&format!("{row}{}", quoted(column)))
 }
 
 /// SQL for the key of a row; `row` is empty, `NEW.` or `OLD.`.
+#[must_use]
 pub fn key_expression(table: &Table, row: &str) -> String {
     let parts: Vec<String> = table.key.iter().map(|name| image_value(row, name)).collect();
     format!("json_array({})", parts.join(", "))
 }
 
 /// SQL for the image of a row: its mapped columns as one JSON object.
+#[must_use]
 pub fn image_expression(table: &Table, row: &str) -> String {
     let mut sql = String::from("json_object(");
     for (n, name) in table.images.iter().enumerate() {
@@ -55,6 +60,7 @@ pub fn image_expression(table: &Table, row: &str) -> String {
 }
 
 /// SQL for the key of a row and each of its mapped columns, as [`selected_row`] reads them.
+#[must_use]
 pub fn selected_expression(table: &Table) -> String {
     let mut sql = key_expression(table, "");
     for name in &table.images {
@@ -78,6 +84,7 @@ fn lookup(through: &Through, own: &str) -> String {
 }
 
 /// SQL that looks a value up in another table as it stands there, for comparing.
+#[must_use]
 pub fn lookup_plain(through: &Through, own_table: &str) -> String {
     format!(
         "SELECT arteria_other.{} FROM {} AS arteria_other WHERE arteria_other.{} = {own_table}.{} \
@@ -90,6 +97,7 @@ pub fn lookup_plain(through: &Through, own_table: &str) -> String {
 }
 
 /// SQL that looks a value up in another table by its parameter, the naming column's value.
+#[must_use]
 pub fn lookup_by_value(through: &Through) -> String {
     format!(
         "SELECT {} FROM {} AS arteria_other WHERE arteria_other.{} = ?1 LIMIT 1",
@@ -127,6 +135,7 @@ pub fn image_part(value: ValueRef<'_>) -> Value {
 }
 
 /// Text of a clinic as it stands; bytes that are no UTF-8 show as U+FFFD.
+#[must_use]
 pub fn lossy_text(value: ValueRef<'_>) -> Option<String> {
     match value {
         ValueRef::Null => None,
@@ -289,6 +298,7 @@ fn is_gone(gone: &Gone, image: &Image) -> bool {
 }
 
 /// A domain's value as a column holds it; ids that name rows are looked up before.
+#[must_use]
 pub fn sql_value(value: &Value) -> SqlValue {
     match value {
         Value::Null => SqlValue::Null,

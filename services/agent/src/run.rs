@@ -62,7 +62,7 @@ pub fn run(dir: &Path) -> Result<()> {
         .build()
         .context("starting the runtime")?;
     runtime.block_on(live(setup, upgrade_url(&config.edge), key))?;
-    runtime.shutdown_timeout(STOP_WITHIN - THREADS_WITHIN);
+    runtime.shutdown_timeout(STOP_WITHIN.checked_sub(THREADS_WITHIN).unwrap());
     info!(target: "close", "the agent ends");
     Ok(())
 }
@@ -70,8 +70,10 @@ pub fn run(dir: &Path) -> Result<()> {
 /// Traces as the environment says, else as the settings do; their end sends the last steps.
 fn begin_traces(settings: Option<&crate::config::Traces>) -> Result<Traces> {
     let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
-    let wanted = TraceSettings::read(variable)?
-        .or_endpoint(settings.map(|it| it.endpoint.as_str()), settings.and_then(|it| it.ratio()));
+    let wanted = TraceSettings::read(variable)?.or_endpoint(
+        settings.map(|it| it.endpoint.as_str()),
+        settings.and_then(super::config::Traces::ratio),
+    );
     Ok(Traces::begin("arteria-agent", AGENT_VERSION, &wanted)?)
 }
 
@@ -114,7 +116,7 @@ async fn live(setup: Arc<Setup>, url: String, key: AgentKey) -> Result<()> {
     };
     stop.send_replace(true);
     leave(inbox, station).await;
-    let _ = tokio::time::timeout(STOP_WITHIN - THREADS_WITHIN, link).await;
+    let _ = tokio::time::timeout(STOP_WITHIN.checked_sub(THREADS_WITHIN).unwrap(), link).await;
     if died {
         bail!("the clinic thread ended by itself");
     }

@@ -126,6 +126,7 @@ pub struct NetworkClock(Arc<RwLock<Clock>>);
 
 impl NetworkClock {
     /// Begins with `clock`.
+    #[must_use]
     pub fn new(clock: Clock) -> Self {
         Self(Arc::new(RwLock::new(clock)))
     }
@@ -136,6 +137,7 @@ impl NetworkClock {
     }
 
     /// A moment of the machine's own clock as the network's; never later than now. None is now.
+    #[must_use]
     pub fn of_machine(&self, at_ms: Option<i64>) -> Timestamp {
         let now = self.now();
         let Some(at_ms) = at_ms else { return now };

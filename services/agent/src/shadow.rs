@@ -87,7 +87,7 @@ pub fn after(
             "SELECT key, public_id, epoch, seq, state FROM shadow
              WHERE thing = ?1 AND key > ?2 ORDER BY key LIMIT ?3",
         )?
-        .query_map((resource, after, limit as i64), shadow)?
+        .query_map((resource, after, i64::try_from(limit).unwrap_or(i64::MAX)), shadow)?
         .collect()
     };
     read().spool("walking the shadow")

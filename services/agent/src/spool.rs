@@ -328,11 +328,13 @@ pub fn read_note(conn: &Connection, name: &str) -> Result<Option<String>, Statio
 }
 
 /// A log's identity and a position, as a note holds them.
+#[must_use]
 pub fn cursor_note(log: &LogIdentity, next: i64) -> String {
     format!("{next} {}", log.0)
 }
 
 /// Reads [`cursor_note`] back.
+#[must_use]
 pub fn read_cursor_note(note: &str) -> Option<(LogIdentity, i64)> {
     let (next, log) = note.split_once(' ')?;
     Some((LogIdentity(log.to_owned()), next.parse().ok()?))

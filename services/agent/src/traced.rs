@@ -50,6 +50,7 @@ pub fn spoken(step: &mut Step, reply: &mut Reply) {
 
 /// A change leaves the outbox. One that a request caused goes on with the request's step; any other
 /// begins a trace, where traces are recorded.
+#[must_use]
 pub fn capturing(unit: &UnitId, row: &Captured) -> Step {
     if row.request_id.is_some() || row.traceparent.is_some() || !kit_telemetry::are_exported() {
         return Step::carried(row.traceparent.as_deref());

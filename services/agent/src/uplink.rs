@@ -33,12 +33,14 @@ pub struct LinkFull;
 
 impl Uplink {
     /// A connection that goes on after `sent`.
+    #[must_use]
     pub fn new(out: mpsc::Sender<FromAgent>, credits: u32, sent: UnitSeq) -> Self {
         let credits = usize::try_from(credits).unwrap_or(CREDITS_MAX).clamp(1, CREDITS_MAX);
         Self { out, credits, in_flight: VecDeque::new(), sent, resend: None }
     }
 
     /// The last fact given to the connection.
+    #[must_use]
     pub fn sent(&self) -> UnitSeq {
         self.sent
     }
@@ -116,6 +118,7 @@ impl Uplink {
     }
 
     /// Whether facts that were asked for again wait.
+    #[must_use]
     pub fn is_resending(&self) -> bool {
         self.resend.is_some()
     }

@@ -36,6 +36,7 @@ pub struct Unwritable(pub &'static str);
 const MINUTE_MS: i64 = 60_000;
 
 /// The text of one value of an image.
+#[must_use]
 pub fn text_of(value: &Value) -> Option<String> {
     let text = match value {
         Value::Null => return None,
@@ -77,6 +78,7 @@ pub fn read(column: &Column, image: &Image) -> Read {
 }
 
 /// The text of a column, or of the several that make one; none where the first is empty.
+#[must_use]
 pub fn text_in(column: &Column, image: &Image) -> Option<String> {
     if column.parts.len() < 2 {
         return text_of(image.get(&column.name).or_else(|| image.get(column.parts.first()?))?);
@@ -97,6 +99,7 @@ pub fn joined(mut parts: impl Iterator<Item = Option<String>>) -> Option<String>
 /// A word that is in no code list is shown where the domain expects one, as open words are, unless
 /// it would pass for a word of the domain that the list gives another meaning. A generic type's
 /// schema says itself which words it knows, so there it is raw only.
+#[must_use]
 pub fn open_word(column: &Column, table: &Table, text: &str) -> Option<Value> {
     let is_open = column.kind == Kind::Text && table.facts.is_none();
     let is_taken = column.words_for(&Value::from(text)).next().is_some();
@@ -119,6 +122,7 @@ fn read_time(column: &Column, text: &str) -> Option<String> {
 
 /// The instant that a text of a column of this form tells. RFC 3339 says its offset itself,
 /// whatever form the column usually has.
+#[must_use]
 pub fn instant(format: Option<&Format>, zone: Tz, text: &str) -> Option<Timestamp> {
     if let Ok(at) = text.trim().parse() {
         return Some(at);
@@ -193,6 +197,7 @@ pub fn written(
 }
 
 /// A code word; one that is a number is written as one, for columns that keep numbers.
+#[must_use]
 pub fn word_value(word: &str) -> SqlValue {
     match word.parse::<i64>() {
         Ok(number) if number.to_string() == word => SqlValue::Integer(number),
@@ -229,7 +234,7 @@ fn written_time(column: &Column, text: &str) -> Result<Vec<SqlValue>, Unwritable
 
 /// The practice's wall time of an instant, unless that wall time would be read as another one.
 fn wall_of(column: &Column, at: Timestamp) -> Result<NaiveDateTime, Unwritable> {
-    if column.format.as_ref().is_some_and(|format| format.is_absolute()) {
+    if column.format.as_ref().is_some_and(super::mapping::format::Format::is_absolute) {
         return Ok(at.to_utc().naive_utc());
     }
     let zone = column.zone.unwrap_or(Tz::UTC);

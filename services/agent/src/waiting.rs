@@ -37,7 +37,8 @@ fn lines(clinic: &Connection, condition: &str) -> rusqlite::Result<String> {
     let mut rows = statement.query([SHOWN_MAX])?;
     let mut text = String::new();
     while let Some(row) = rows.next()? {
-        let column = |n| row.get::<_, Option<String>>(n).map(|text| text.unwrap_or_default());
+        let column =
+            |n| row.get::<_, Option<String>>(n).map(std::option::Option::unwrap_or_default);
         let words = [column(0)?, column(1)?, column(2)?, column(3)?, column(4)?];
         let words: Vec<&str> = words.iter().map(String::as_str).filter(|w| !w.is_empty()).collect();
         text.push_str(&format!("  {}\n", words.join("  ")));

@@ -113,7 +113,7 @@ impl Books {
     pub fn compare(&mut self) -> Result<(), StationError> {
         let walk = match self.walk.clone() {
             // It states every row anyway; tables that came meanwhile are walked at its end.
-            Some(seed) if seed.purpose == Purpose::Seed => self.with_new_tables(seed)?,
+            Some(seed) if seed.purpose == Purpose::Seed => self.with_new_tables(seed),
             Some(_) | None => {
                 let opening = self.new_tables()?;
                 Walk { opening, ..Walk::new(Purpose::Compare, &self.installed.tables) }
@@ -130,14 +130,14 @@ impl Books {
     pub fn walk_on(&mut self) -> Result<Vec<FactFrame>, StationError> {
         let Some(walk) = self.walk.clone() else { return Ok(Vec::new()) };
         let Some(table) = walk.tables.first().and_then(|name| self.captured_table(name)) else {
-            return self.pass_over_table(walk);
+            return self.pass_over_table(&walk);
         };
         let (captured, chunk) = match self.read_chunk(&walk, &table) {
             Err(StationError::Unreadable { table, source }) => {
                 let cause = format!("it cannot be read: {source}");
                 warn!(target: "error", table, cause, "a table is not captured");
                 self.installed.pause_unreadable(&table, cause);
-                return self.pass_over_table(walk);
+                return self.pass_over_table(&walk);
             }
             read => read?,
         };
@@ -205,7 +205,7 @@ impl Books {
     }
 
     /// A table that is gone or paused is not walked, and so is not stated as whole.
-    fn pass_over_table(&mut self, walk: Walk) -> Result<Vec<FactFrame>, StationError> {
+    fn pass_over_table(&mut self, walk: &Walk) -> Result<Vec<FactFrame>, StationError> {
         let mut next = Walk { shadow: false, after: None, ..walk.clone() };
         next.tables = next.tables.into_iter().skip(1).collect();
         let next = (!next.tables.is_empty()).then_some(next);
@@ -213,7 +213,7 @@ impl Books {
             Walk::store(next.as_ref(), tx)?;
             match next {
                 Some(_) => Ok(Vec::new()),
-                None => books.finish_walk(tx, &walk, walk.done.clone()),
+                None => books.finish_walk(tx, walk, walk.done.clone()),
             }
         })?;
         self.walk = next;
@@ -265,7 +265,7 @@ impl Books {
                     if shadow::stands_elsewhere(tx.conn(), &table.resource, &key)? {
                         shadow::delete(tx.conn(), &table.resource, &key)?;
                     } else {
-                        facts.extend(self.not_found(&publisher, table, &key, source)?);
+                        facts.extend(Self::not_found(&publisher, table, &key, source)?);
                     }
                 }
             }
@@ -275,7 +275,6 @@ impl Books {
 
     /// Publishes that the clinic does not have a row any more.
     fn not_found(
-        &self,
         publisher: &Publisher<'_>,
         table: &Table,
         key: &str,

@@ -27,6 +27,7 @@ struct Flags {
 
 impl Watched {
     /// Whether the system tells of changes.
+    #[must_use]
     pub fn works(&self) -> bool {
         self.0.works.load(Ordering::Relaxed)
     }

@@ -125,6 +125,7 @@ fn names_the_impossible(frame: &FromEdge) -> bool {
 }
 
 /// Whether a number can be one of a unit's facts: there is always one more.
+#[must_use]
 pub fn is_possible(seq: UnitSeq) -> bool {
     seq.epoch < EPOCH_END && seq.seq < POSITION_END.unsigned_abs()
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::Subcommand;
 use kit_event::UnitId;
 
-/// Exit status of an import that could not read everything (BSD's EX_DATAERR).
+/// Exit status of an import that could not read everything (BSD's `EX_DATAERR`).
 const EXIT_UNREADABLE: u8 = 65;
 
 #[derive(Subcommand)]
@@ -47,18 +47,15 @@ pub fn run(act: &Act) -> Result<ExitCode> {
 /// The unit whose folder this is: as its agent is told, else by the folder's own name.
 fn unit_of(unit_dir: &Path) -> Result<UnitId> {
     let settings = unit_dir.join("agent.toml");
-    let name = match std::fs::read_to_string(&settings) {
-        Ok(text) => {
-            let read: toml::Table =
-                text.parse().with_context(|| format!("reading {}", settings.display()))?;
-            read.get("unit").and_then(toml::Value::as_str).unwrap_or_default().to_owned()
-        }
-        Err(_) => {
-            let folder = unit_dir.canonicalize();
-            let folder =
-                folder.with_context(|| format!("opening the clinic {}", unit_dir.display()))?;
-            folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
-        }
+    let name = if let Ok(text) = std::fs::read_to_string(&settings) {
+        let read: toml::Table =
+            text.parse().with_context(|| format!("reading {}", settings.display()))?;
+        read.get("unit").and_then(toml::Value::as_str).unwrap_or_default().to_owned()
+    } else {
+        let folder = unit_dir.canonicalize();
+        let folder =
+            folder.with_context(|| format!("opening the clinic {}", unit_dir.display()))?;
+        folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
     };
     name.parse().with_context(|| format!("{} names no unit", unit_dir.display()))
 }

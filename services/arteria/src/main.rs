@@ -33,7 +33,7 @@ use kit_telemetry::{TraceSettings, Traces};
 #[global_allocator]
 static MEMORY: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Exit status of a process that was told something unreadable (BSD's EX_CONFIG).
+/// Exit status of a process that was told something unreadable (BSD's `EX_CONFIG`).
 const EXIT_CONFIG: u8 = 78;
 
 fn main() -> ExitCode {

@@ -20,11 +20,11 @@ use crate::rest::App;
 use crate::{schemas, topics};
 
 /// A role with a cold read model catches up within this on a developer's machine.
-const ROLE_READY_WITHIN: Duration = Duration::from_secs(60);
+const ROLE_READY_WITHIN: Duration = Duration::from_mins(1);
 /// How long a role or an agent may drain before it is killed; its own deadline is shorter.
 const ROLE_GRACE: Duration = Duration::from_secs(7);
 /// Freshly seeded clinics send thousands of facts before they are quiet.
-const CLINICS_WITHIN: Duration = Duration::from_secs(300);
+const CLINICS_WITHIN: Duration = Duration::from_mins(5);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Clinics whose folders are made at the same time; each is a short burst of disk and CPU.
 const UNITS_PREPARED_AT_ONCE: usize = 2;

@@ -79,7 +79,7 @@ impl Line {
         let data_schema = record.header(headers::DATA_SCHEMA).and_then(DataSchema::parse);
         Self {
             at_ms: record.timestamp_ms,
-            unit: record.key.as_deref().map(shown).unwrap_or_else(|| "-".to_owned()),
+            unit: record.key.as_deref().map_or_else(|| "-".to_owned(), shown),
             seq: record.unit_seq(),
             type_name: header(headers::TYPE).unwrap_or_else(|| "-".to_owned()),
             version: data_schema.map(|named| named.version),
@@ -202,15 +202,14 @@ pub async fn reemit(args: &Again, settings: &Settings) -> Result<String> {
     let (unit, seq) = (&args.unit, args.seq);
     check_known(unit, settings).await?;
     let bus = Bus::connect(&bus_config(settings)).await?;
-    let subject = match &args.subject {
-        Some(subject) => Some(subject.clone()),
-        None => {
-            let found = find(&bus, unit, seq).await?;
-            let found = found.with_context(|| {
-                format!("nothing of {unit} {seq} is parked; name the thing with --subject THING/ID")
-            })?;
-            found.subject
-        }
+    let subject = if let Some(subject) = &args.subject {
+        Some(subject.clone())
+    } else {
+        let found = find(&bus, unit, seq).await?;
+        let found = found.with_context(|| {
+            format!("nothing of {unit} {seq} is parked; name the thing with --subject THING/ID")
+        })?;
+        found.subject
     };
     let about = subject.clone().unwrap_or_else(|| "what it spoke of".to_owned());
     let placed = bus.publish_request(&control(unit, seq, subject, &Clock::system())?).await?;

@@ -18,7 +18,7 @@ const RESERVED: [&str; 5] = ["control", "cloud", "arteria", "audit", name::PUBLI
 
 #[derive(clap::Args)]
 pub struct Register {
-    /// Avro schemas; the record arteria.voip.CallEnded is the type voip.call_ended.
+    /// Avro schemas; the record arteria.voip.CallEnded is the type `voip.call_ended`.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// The version that the one file is believed to be; the next one where nothing is said.

@@ -16,7 +16,7 @@ use kit_token::{Issuer, Kind};
 use crate::network::Network;
 
 /// A token of the shared network lives as long as the longest test run.
-const TOKEN_TTL: std::time::Duration = std::time::Duration::from_secs(3 * 3600);
+const TOKEN_TTL: std::time::Duration = std::time::Duration::from_hours(3);
 /// One seeded clinic for whoever needs no unit of their own (the benchmark).
 const UNITS: u32 = 1;
 

@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn a_lifetime_is_a_number_and_a_unit() {
         assert_eq!(read_ttl("90s").unwrap(), Duration::from_secs(90));
-        assert_eq!(read_ttl("1h").unwrap(), Duration::from_secs(3600));
+        assert_eq!(read_ttl("1h").unwrap(), Duration::from_hours(1));
         for bad in ["", "1", "h", "1d", "-1h", "1é", "99999999999999999999h"] {
             assert!(read_ttl(bad).is_err(), "{bad}");
         }

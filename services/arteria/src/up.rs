@@ -20,7 +20,7 @@ use nix::unistd::Pid;
 use crate::network::{Network, beside_us};
 
 /// The first start fetches jars and fills clinics; later ones take seconds.
-const UP_WITHIN: Duration = Duration::from_secs(600);
+const UP_WITHIN: Duration = Duration::from_mins(10);
 /// The supervisor ends everything within ten seconds; what is left after that is a fault.
 const DOWN_WITHIN: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(50);

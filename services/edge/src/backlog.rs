@@ -36,12 +36,14 @@ pub enum BacklogError {
 
 impl BacklogError {
     /// Whether the place asked for is not on the log.
+    #[must_use]
     pub fn is_out_of_range(&self) -> bool {
         matches!(self, Self::Scan { source: ScanError::OutOfRange { .. }, .. })
     }
 }
 
 /// What a record is to its unit, by its headers alone.
+#[must_use]
 pub fn letter(record: Arc<RawRecord>) -> Letter<Arc<RawRecord>> {
     let is_control = record.ce_type().is_some_and(|name| name.starts_with("control."));
     let is_query = record.header(DELIVERY) == Some(Delivery::Query.as_str());
@@ -54,12 +56,14 @@ pub fn letter(record: Arc<RawRecord>) -> Letter<Arc<RawRecord>> {
 }
 
 /// Whether a query's deadline lies ahead.
+#[must_use]
 pub fn is_alive(record: &RawRecord, now: Timestamp) -> bool {
     let expires_at = record.header(EXPIRY_TIME).and_then(|text| text.parse::<Timestamp>().ok());
     expires_at.is_some_and(|at| at > now)
 }
 
 /// For how long after it was written a query is of use, by the clock of the gateway that wrote it.
+#[must_use]
 pub fn lifetime(record: &RawRecord) -> Duration {
     let expires_at = record.header(EXPIRY_TIME).and_then(|text| text.parse::<Timestamp>().ok());
     let ms = expires_at.map_or(0, |at| at.unix_ms().saturating_sub(record.timestamp_ms));

@@ -71,7 +71,7 @@ impl UnitBudget {
     }
 
     fn buckets(&self) -> MutexGuard<'_, Buckets> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// The unit connects.
@@ -118,7 +118,7 @@ pub struct Budgets(Mutex<HashMap<UnitId, Arc<UnitBudget>>>);
 impl Budgets {
     /// The budget of a unit.
     pub fn of(&self, unit: &UnitId, now: Instant) -> Arc<UnitBudget> {
-        let mut kept = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut kept = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(budget) = kept.get(unit) {
             return budget.clone();
         }

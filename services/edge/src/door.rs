@@ -71,7 +71,7 @@ async fn admit(
     let service = service_fn(|request| {
         let first = !is_asked.swap(true, Ordering::SeqCst);
         let newcomer = first.then(|| newcomer.clone());
-        std::future::ready(answer(request, newcomer, &places, &edge, &life))
+        std::future::ready(Ok::<_, Infallible>(answer(request, newcomer, &places, &edge, &life)))
     });
     // The whole of it has one deadline: a head that drips, or an answer that nobody reads.
     let within = Duration::from_millis(UPGRADE_WITHIN_MS);
@@ -99,10 +99,10 @@ fn answer(
     places: &Places,
     edge: &Arc<Edge>,
     life: &Lifecycle,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Response<Full<Bytes>> {
     let upgrade = match upgrade_response(&request) {
         Ok(response) => response,
-        Err((status, detail)) => return Ok(problem(status, detail)),
+        Err((status, detail)) => return problem(status, detail),
     };
     // Agents make their tokens by it, so it is the network's time and not this machine's.
     let mut upgrade = upgrade;
@@ -110,7 +110,7 @@ fn answer(
         upgrade.headers_mut().insert(DATE, date);
     }
     let Some(newcomer) = newcomer else {
-        return Ok(problem(StatusCode::BAD_REQUEST, "a socket carries one upgrade"));
+        return problem(StatusCode::BAD_REQUEST, "a socket carries one upgrade");
     };
     let upgraded = hyper::upgrade::on(&mut request);
     let (places, edge, soft) = (places.clone(), edge.clone(), life.clone());
@@ -120,7 +120,7 @@ fn answer(
             greeting::greet(stream, part, newcomer, places, edge, soft).await;
         }
     });
-    Ok(upgrade)
+    upgrade
 }
 
 /// A time as HTTP writes it.

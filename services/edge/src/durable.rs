@@ -22,6 +22,7 @@ pub struct DurableScan {
 
 impl DurableScan {
     /// A scan that begins where `known` is the last fact, or where nothing is known.
+    #[must_use]
     pub fn after(known: Option<OnLog>) -> Self {
         Self { last: known, ahead: BTreeMap::new() }
     }
@@ -59,6 +60,7 @@ impl DurableScan {
     }
 
     /// The unit's last durable fact.
+    #[must_use]
     pub fn last(&self) -> Option<OnLog> {
         self.last
     }

@@ -51,28 +51,35 @@ pub struct Edge {
 }
 
 /// Names an edge.
+#[must_use]
 pub fn edge_id(name: Option<&str>) -> String {
+    #[expect(clippy::disallowed_methods, reason = "drawn at the border")]
     let drawn: u32 = rand::rng().random();
     format!("{}-{drawn:08x}", name.unwrap_or("edge"))
 }
 
 /// A pause for an agent that is sent away, drawn so that those sent away together do not return
 /// together.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "drawn at the border")]
 pub fn pause_ms() -> u64 {
     rand::rng().random_range(PAUSE_MS_MIN..=PAUSE_MS_MAX)
 }
 
 /// The end of a link for which there is no place.
+#[must_use]
 pub fn overloaded(detail: &str) -> Fault {
     Fault::new(kit_link::CloseCode::Overloaded, detail).retry_after_ms(pause_ms())
 }
 
 /// The end of a link while the log cannot be read or written.
+#[must_use]
 pub fn log_unavailable(detail: &str) -> Fault {
     Fault::new(kit_link::CloseCode::LogUnavailable, detail).retry_after_ms(pause_ms())
 }
 
 /// The end of a link when the edge goes away.
+#[must_use]
 pub fn draining() -> Fault {
     Fault::new(kit_link::CloseCode::Draining, "the edge is going away")
 }

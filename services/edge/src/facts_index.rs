@@ -136,7 +136,7 @@ struct Partition {
 
 impl Partition {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -152,12 +152,14 @@ pub struct FactsIndex {
 
 impl FactsIndex {
     /// An index that knows nothing yet.
+    #[must_use]
     pub fn new(bus: Bus, whereabouts: Whereabouts) -> Self {
         let scans = bus.scans(PASSES_MAX);
         Self { bus, scans, whereabouts, partitions: Arc::default(), records_read: Arc::default() }
     }
 
     /// Records that passes have read so far.
+    #[must_use]
     pub fn records_read(&self) -> u64 {
         self.records_read.load(Ordering::Relaxed)
     }
@@ -213,7 +215,8 @@ impl FactsIndex {
     }
 
     fn partition(&self, partition: i32, from: i64) -> Arc<Partition> {
-        let mut partitions = self.partitions.lock().unwrap_or_else(|lock| lock.into_inner());
+        let mut partitions =
+            self.partitions.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let entry = partitions.entry(partition).or_insert_with(|| {
             let pass = Pass::begin(from);
             let state = State { pass, generation: 0, there: from..from, is_running: false };

@@ -52,11 +52,13 @@ impl Fault {
     }
 
     /// The error frame that goes ahead of the close, where a detail is not cut.
+    #[must_use]
     pub fn frame(&self) -> ErrorFrame {
         ErrorFrame { problem: self.code.slug().to_owned(), detail: self.detail.clone() }
     }
 
     /// The close reason: JSON within [`CLOSE_REASON_BYTES_MAX`], its detail cut where it must be.
+    #[must_use]
     pub fn reason(&self) -> String {
         let mut detail = self.detail.as_str();
         loop {

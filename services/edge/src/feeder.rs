@@ -115,6 +115,7 @@ pub struct Feeder<R> {
 
 impl<R: Clone> Feeder<R> {
     /// A feeder for a unit that is done with everything below `next`.
+    #[must_use]
     pub fn new(next: i64) -> Self {
         Self {
             stage: Stage::Lost,
@@ -263,6 +264,7 @@ impl<R: Clone> Feeder<R> {
     }
 
     /// Whether everything that the tail gave has gone down.
+    #[must_use]
     pub fn is_settled(&self) -> bool {
         self.stage == Stage::Live
             && self.forgotten_from.is_none()

@@ -184,7 +184,7 @@ async fn verify(edge: &Edge, hello: &Hello) -> Result<UnitId, Fault> {
     let verified = verified.map_err(|_| overloaded("the keys of agents do not answer"))?;
     let verified = verified.map_err(|refused| {
         tracing::info!(refused = %refused, "a token was refused");
-        bad(&told(&refused))
+        bad(&told(refused))
     })?;
     let unit = verified.units.into_iter().next();
     unit.ok_or_else(|| bad("the token names no unit"))
@@ -192,7 +192,7 @@ async fn verify(edge: &Edge, hello: &Hello) -> Result<UnitId, Fault> {
 
 /// What a stranger is told of a refused token. Whether a unit is enrolled here is told to nobody
 /// who does not hold its key, so an unknown key and a wrong signature are one rejection.
-fn told(refused: &InvalidToken) -> String {
+fn told(refused: InvalidToken) -> String {
     match refused {
         InvalidToken::Key | InvalidToken::Signature => {
             "the token is not signed with the key of an enrolled unit".to_owned()
@@ -276,15 +276,12 @@ async fn admit(
 /// The end of a link for whose unit it is not known what is durable.
 fn not_found(unit: &UnitId, error: &OnLogError) -> Fault {
     let error_text = chain(error);
-    match error.retry_after_ms() {
-        Some(pause_ms) => {
-            tracing::info!(%unit, error = error_text, "a unit waits for what is durable");
-            overloaded("what is durable of the unit is being looked for").retry_after_ms(pause_ms)
-        }
-        None => {
-            tracing::warn!(%unit, error = error_text, "what is durable could not be found");
-            log_unavailable("the log of facts cannot be read")
-        }
+    if let Some(pause_ms) = error.retry_after_ms() {
+        tracing::info!(%unit, error = error_text, "a unit waits for what is durable");
+        overloaded("what is durable of the unit is being looked for").retry_after_ms(pause_ms)
+    } else {
+        tracing::warn!(%unit, error = error_text, "what is durable could not be found");
+        log_unavailable("the log of facts cannot be read")
     }
 }
 
@@ -361,8 +358,8 @@ mod tests {
 
     #[test]
     fn an_unknown_key_and_a_wrong_signature_are_one_refusal() {
-        assert_eq!(told(&InvalidToken::Key), told(&InvalidToken::Signature));
-        assert_ne!(told(&InvalidToken::Key), told(&InvalidToken::Expired));
+        assert_eq!(told(InvalidToken::Key), told(InvalidToken::Signature));
+        assert_ne!(told(InvalidToken::Key), told(InvalidToken::Expired));
     }
 
     #[test]

@@ -31,6 +31,17 @@
 //! | [`vitals`], [`figures`], [`lag`] | what a unit tells of itself; what the edge tells |
 //! | [`limits`] | every number |
 
+#![cfg_attr(
+    test,
+    expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::needless_pass_by_value,
+        reason = "numbers of a test are small"
+    )
+)]
+
 pub mod backlog;
 pub mod budget;
 pub mod door;

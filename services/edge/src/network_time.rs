@@ -54,6 +54,7 @@ pub struct NetworkTime {
 
 impl NetworkTime {
     /// Begins with the time of this machine, `own`.
+    #[must_use]
     pub fn new(own: Clock) -> Self {
         let network = Clock::shifted(own.clone());
         Self { own, network, known: Mutex::default() }
@@ -77,7 +78,7 @@ impl NetworkTime {
     }
 
     fn learn(&self, what: impl FnOnce(&mut Others)) {
-        let mut known = self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         what(&mut known.others);
         let (off, before) = (known.others.middle(), known.shown);
         if (off - before).abs() < CLOCK_STEP_MS_MIN {

@@ -36,6 +36,7 @@ struct Members {
 
 /// Reads what can be read of the fact in `text`, whose frame does not read as a whole. None where
 /// not even its number does.
+#[must_use]
 pub fn in_part(text: &str, unit: &UnitId, now: Timestamp) -> Option<FactFrame> {
     let mut members = Members::default();
     // Whatever breaks off the reading, a later member or the end, what came before it was read.
@@ -57,6 +58,7 @@ pub fn in_part(text: &str, unit: &UnitId, now: Timestamp) -> Option<FactFrame> {
 }
 
 /// Why a fact cannot be carried under its own headers.
+#[must_use]
 pub fn uncarriable(fact: &FactFrame, unit: &UnitId) -> Option<String> {
     if let Err(error) = type_name::split(&fact.type_name) {
         return Some(format!("type: {error}").chars().filter(|c| !c.is_control()).collect());

@@ -46,6 +46,7 @@ pub enum OnLogError {
 
 impl OnLogError {
     /// How long the agent should stay away where only time is wanted.
+    #[must_use]
     pub fn retry_after_ms(&self) -> Option<u64> {
         match self {
             Self::Learn { source: LearnError::Underway { next, to }, .. } => {

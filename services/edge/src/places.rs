@@ -34,17 +34,20 @@ impl Default for Places {
 
 impl Places {
     /// Places for so many links, and for so many sockets before their token is verified.
+    #[must_use]
     pub fn of(links: usize, newcomers: usize) -> Self {
         let newcomers = Newcomers { pool: Arc::default(), places: newcomers.max(1) };
         Self { links: Arc::new(Semaphore::new(links)), newcomers }
     }
 
     /// A place for a socket from `peer` until its agent is known.
+    #[must_use]
     pub fn newcomer(&self, peer: IpAddr) -> Newcomer {
         self.newcomers.enter(peer)
     }
 
     /// A place for a link, whose agent is known; none when all are taken.
+    #[must_use]
     pub fn link(&self) -> Option<Place> {
         let permit = self.links.clone().try_acquire_owned().ok()?;
         Some(Place { _permit: permit })
@@ -91,7 +94,7 @@ struct Newcomers {
 
 impl Newcomers {
     fn pool(&self) -> MutexGuard<'_, Pool> {
-        self.pool.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.pool.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn enter(&self, peer: IpAddr) -> Newcomer {

@@ -31,10 +31,11 @@ struct Seen {
 
 impl Whereabouts {
     fn map(&self) -> MutexGuard<'_, PresenceMap> {
-        self.0.map.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.0.map.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// The topic holds `presence` at `offset`; gives the number of the connection that it is of.
+    #[must_use]
     pub fn saw(&self, offset: i64, presence: Presence, now: Timestamp) -> i64 {
         let conn_epoch = presence.conn_epoch.unwrap_or(offset);
         self.map().apply(PresenceRecord::Unit(presence), offset, now);
@@ -62,12 +63,14 @@ impl Whereabouts {
     }
 
     /// The connection that holds a unit, on whatever edge.
+    #[must_use]
     pub fn conn_epoch(&self, unit: &UnitId) -> Option<i64> {
         self.map().holder(unit).map(|holder| holder.conn_epoch)
     }
 
     /// What of a unit was durable when its presence was last written, where the network's logs are
     /// still those that the record speaks of.
+    #[must_use]
     pub fn on_log(&self, unit: &UnitId, requests_log: &str) -> Option<OnLog> {
         let map = self.map();
         let presence = map.presence(unit)?;
@@ -183,7 +186,7 @@ mod tests {
     #[test]
     fn what_was_durable_on_another_log_is_not_believed() {
         let (seen, now) = (Whereabouts::default(), Timestamp::from_unix_ms(0));
-        seen.saw(12, presence(None, 70), now);
+        let _ = seen.saw(12, presence(None, 70), now);
         assert_eq!(seen.on_log(&"hcu-0001".parse().unwrap(), "d/unit.requests/3"), None);
     }
 }

@@ -36,6 +36,7 @@ pub struct Pulse {
 impl Pulse {
     /// A link that begins now. `jitter` between 0 and 1 spreads the pings of links that began
     /// together a fifth to either side.
+    #[must_use]
     pub fn new(now: Instant, jitter: f64) -> Self {
         let spread = |ms| Duration::from_millis(ms).mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0));
         let (idle, ping_by) = (spread(HEARTBEAT_MS), now + spread(FIRST_PING_AFTER_MS));
@@ -61,17 +62,18 @@ impl Pulse {
     }
 
     /// When [`Pulse::beat`] has something to say at the earliest.
+    #[must_use]
     pub fn due_at(&self) -> Instant {
-        match self.unanswered_since {
-            Some(since) => since + Duration::from_millis(HEARTBEAT_GRACE_MS),
-            None => {
-                let idle = self.heard_at.min(self.sent_at) + self.idle;
-                idle.min(self.ping_by)
-            }
+        if let Some(since) = self.unanswered_since {
+            since + Duration::from_millis(HEARTBEAT_GRACE_MS)
+        } else {
+            let idle = self.heard_at.min(self.sent_at) + self.idle;
+            idle.min(self.ping_by)
         }
     }
 
     /// What is to be done now.
+    #[must_use]
     pub fn beat(&self, now: Instant) -> Beat {
         match self.unanswered_since {
             _ if now < self.due_at() => Beat::Rest,

@@ -50,10 +50,11 @@ pub struct Seat {
 
 impl Roster {
     fn claims(&self) -> MutexGuard<'_, HashMap<UnitId, Arc<Claim>>> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Seats a connection; an older one of the same unit is told, a newer one tells this one.
+    #[must_use]
     pub fn enter(&self, unit: UnitId, conn_epoch: i64) -> Seat {
         let claim = Arc::new(Claim {
             conn_epoch,
@@ -89,11 +90,13 @@ impl Roster {
     }
 
     /// How many units are connected here.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.claims().len()
     }
 
     /// Whether nobody is connected here.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.claims().is_empty()
     }
@@ -101,11 +104,13 @@ impl Roster {
 
 impl Seat {
     /// The connection's number.
+    #[must_use]
     pub fn conn_epoch(&self) -> i64 {
         self.claim.conn_epoch
     }
 
     /// Whether a newer connection took over.
+    #[must_use]
     pub fn superseded_by(&self) -> Option<i64> {
         let by = self.claim.superseded_by.load(Ordering::SeqCst);
         (by > self.claim.conn_epoch).then_some(by)

@@ -72,6 +72,7 @@ pub struct Session {
 
 impl Session {
     /// A link of `unit` that goes on after the fact `durable` and at the request position `next`.
+    #[must_use]
     pub fn new(unit: UnitId, reply_partitions: i32, durable: Option<OnLog>, next: i64) -> Self {
         Self {
             unit,
@@ -88,26 +89,31 @@ impl Session {
     }
 
     /// The unit that the credential named.
+    #[must_use]
     pub fn unit(&self) -> &UnitId {
         &self.unit
     }
 
     /// The position below which the unit is done with everything.
+    #[must_use]
     pub fn applied_next(&self) -> i64 {
         self.applied_next
     }
 
     /// The unit's last fact that the broker confirmed.
+    #[must_use]
     pub fn durable(&self) -> Option<OnLog> {
         self.durable
     }
 
     /// Facts that the broker has not confirmed yet.
+    #[must_use]
     pub fn facts_under_way(&self) -> usize {
         self.under_way.len()
     }
 
     /// How many more requests the unit may be sent.
+    #[must_use]
     pub fn credits(&self) -> usize {
         (limits::CREDITS as usize).saturating_sub(self.unapplied.len())
     }
@@ -261,6 +267,7 @@ impl Session {
     }
 
     /// The position that a ping may carry when nothing newer is known.
+    #[must_use]
     pub fn told_next(&self) -> i64 {
         self.told_next
     }

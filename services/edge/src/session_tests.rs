@@ -177,7 +177,7 @@ fn an_outcome_goes_once_to_who_asked_on_this_link_and_nowhere_else() {
     assert!(!heard(&mut link, 1, 2), "once for each time it was asked");
     assert!(!heard(&mut link, 2, 0), "nobody waits for it");
     assert!(!heard(&mut link, 3, 0), "it was never asked");
-    for number in 10..10 + ASKED_MAX + 1 {
+    for number in 10..=(10 + ASKED_MAX) {
         link.asks(id(number), Some(0));
     }
     assert!(!heard(&mut link, 10, 0), "so much was asked since that nobody waits any more");

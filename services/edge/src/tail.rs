@@ -51,7 +51,7 @@ struct Shared {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -97,6 +97,7 @@ impl Tail {
     }
 
     /// The tailed partitions, each with the position below which everything was handed out.
+    #[must_use]
     pub fn places(&self) -> Vec<(i32, i64)> {
         let state = self.0.state();
         let tailed = state.partitions.iter().filter(|(_, place)| place.assigned);
@@ -276,6 +277,7 @@ async fn until(at: Option<Instant>) {
 impl Subscription {
     /// Everything of the unit below this has been put into `records`. None once the tail puts
     /// nothing there any more: the link was cut off, or a newer one of the unit took its place.
+    #[must_use]
     pub fn tail_next(&self) -> Option<i64> {
         let state = self.shared.state();
         let place = state.partitions.get(&self.partition)?;
@@ -284,6 +286,7 @@ impl Subscription {
     }
 
     /// Whether the tail lost its place on the log.
+    #[must_use]
     pub fn is_lost(&self) -> bool {
         self.lost.load(Ordering::SeqCst)
     }

@@ -43,6 +43,7 @@ impl Publishing {
 }
 
 /// A reply or an answer goes to whoever waits.
+#[must_use]
 pub fn replying(unit: &UnitId, request: &RequestId, parent: Option<&str>) -> Step {
     let mut step = Step::begin(Side::Producer, "reply publish", parent);
     step.says(Field::Unit, unit);
@@ -51,6 +52,7 @@ pub fn replying(unit: &UnitId, request: &RequestId, parent: Option<&str>) -> Ste
 }
 
 /// The headers of a reply: what it answers, and its step.
+#[must_use]
 pub fn reply_headers(request: &RequestId, step: &Step) -> Vec<(String, String)> {
     let cause = (headers::CAUSATION_ID.to_owned(), request.to_string());
     let trace = step.handed_on().map(|own| (headers::TRACEPARENT.to_owned(), own));

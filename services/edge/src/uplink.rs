@@ -24,6 +24,7 @@ use crate::limits::{
 use crate::withheld::{self, BODY_REFUSED, FACT_UNCARRIABLE, Withheld};
 
 /// Pauses between tries of something that waits for the registry, without an end.
+#[must_use]
 pub fn registry_pauses() -> ExponentialBackoff {
     pauses(REGISTRY_PAUSE_MS_MIN, REGISTRY_PAUSE_MS_MAX).with_jitter().build()
 }
@@ -110,6 +111,7 @@ pub struct Uplink {
 
 impl Uplink {
     /// An uplink without facts.
+    #[must_use]
     pub fn new(bus: Bus) -> Self {
         Self {
             bus,

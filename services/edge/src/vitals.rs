@@ -17,6 +17,7 @@ pub struct Vitals {
 
 impl Vitals {
     /// A unit that has told nothing yet, and costs nothing until it does.
+    #[must_use]
     pub fn of(unit: UnitId) -> Self {
         Self { unit, has_told: false }
     }

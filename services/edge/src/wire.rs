@@ -157,7 +157,10 @@ impl Wire {
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), WsError> {
         while !self.outbox.is_empty() {
             match Pin::new(&mut self.socket).poll_ready(cx)? {
-                Poll::Pending => return self.stall(),
+                Poll::Pending => {
+                    self.stall();
+                    return Ok(());
+                }
                 Poll::Ready(()) => {}
             }
             if let Some(message) = self.outbox.pop_front() {
@@ -171,7 +174,10 @@ impl Wire {
         }
         if !self.flushed {
             match Pin::new(&mut self.socket).poll_flush(cx)? {
-                Poll::Pending => return self.stall(),
+                Poll::Pending => {
+                    self.stall();
+                    return Ok(());
+                }
                 Poll::Ready(()) => self.flushed = true,
             }
         }
@@ -180,9 +186,8 @@ impl Wire {
     }
 
     /// The socket takes no more for now, which is no fault yet.
-    fn stall(&mut self) -> Result<(), WsError> {
+    fn stall(&mut self) {
         self.stalled_since.get_or_insert_with(Instant::now);
-        Ok(())
     }
 
     /// Tells the agent why, closes, and waits a little for its end of the close.

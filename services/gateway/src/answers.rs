@@ -65,6 +65,7 @@ const PROBLEMS: &[(&str, &str, &str, &[&str])] = &[
 ];
 
 /// Adds what answers share to the components.
+#[must_use]
 pub fn shared(components: ComponentsBuilder) -> ComponentsBuilder {
     let text = || ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).build();
     let components = HEADERS.iter().fold(components, |all, (name, says)| {
@@ -79,6 +80,7 @@ pub fn shared(components: ComponentsBuilder) -> ComponentsBuilder {
 }
 
 /// The errors of an operation, by status.
+#[must_use]
 pub fn problems(route: &Route) -> Vec<(&'static str, RefOr<Response>)> {
     let mut given: Vec<&str> = match route.doc.gives {
         Gives::Document { .. } => vec![],

@@ -63,6 +63,7 @@ pub type App = Arc<Gateway>;
 
 impl Gateway {
     /// How units are asked.
+    #[must_use]
     pub fn requests(&self) -> &Requests {
         &self.rest.requests
     }

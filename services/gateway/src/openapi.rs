@@ -35,6 +35,7 @@ const ABOUT: &str = "Reads are answered from read models and say how fresh they 
     `type` is a page.";
 
 /// The document as pretty JSON, for `arteria schemas write`.
+#[must_use]
 pub fn openapi() -> String {
     let mut paths: BTreeMap<&str, PathItem> = BTreeMap::new();
     let mut schemas: BTreeMap<String, RefOr<Schema>> = BTreeMap::new();

@@ -23,21 +23,25 @@ pub struct PresenceView(Arc<RwLock<PresenceMap>>);
 
 impl PresenceView {
     /// Whether a message to the unit would reach its agent now.
+    #[must_use]
     pub fn is_online(&self, unit: &UnitId, now: Timestamp) -> bool {
         self.read().is_online(unit, now)
     }
 
     /// Whether the unit was ever connected.
+    #[must_use]
     pub fn knows(&self, unit: &UnitId) -> bool {
         self.read().presence(unit).is_some()
     }
 
     /// What the last presence record says of the unit.
+    #[must_use]
     pub fn of(&self, unit: &UnitId) -> Option<units::Presence> {
         self.read().presence(unit).cloned()
     }
 
     /// Every unit that was ever connected, in no order.
+    #[must_use]
     pub fn all(&self) -> Vec<units::Presence> {
         self.read().units().cloned().collect()
     }

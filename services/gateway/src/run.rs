@@ -128,7 +128,7 @@ async fn reach(pool: &PgPool, life: &Lifecycle) -> bool {
         match sqlx::query("select 1").execute(pool).await {
             Ok(_) => return true,
             Err(error) => {
-                tracing::warn!(error = %kit_request::chain(&error), "waiting for Postgres")
+                tracing::warn!(error = %kit_request::chain(&error), "waiting for Postgres");
             }
         }
         tokio::select! {
@@ -165,6 +165,7 @@ fn bus_config(settings: &Settings) -> BusConfig {
 /// Any partition will do, because replies that nobody awaits are ignored; one of its own only
 /// spares two gateways each other's replies.
 fn reply_partition(settings: &Settings, partitions: i32) -> i32 {
+    #[expect(clippy::disallowed_methods, reason = "drawn at the border")]
     let drawn = || rand::rng().random_range(0..partitions.max(1));
     settings.reply_partition.map_or_else(drawn, |named| named.rem_euclid(partitions.max(1)))
 }

@@ -39,6 +39,7 @@ impl Over {
         [Self::ClientLeft, Self::TooSlow, Self::TokenExpired, Self::Draining, Self::Unavailable];
 
     /// Its name on the wire and in metrics.
+    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ClientLeft => "client-left",
@@ -58,12 +59,14 @@ pub struct Chunk {
 
 impl Chunk {
     /// The first words of a stream.
+    #[must_use]
     pub fn opening() -> Self {
         Self { text: format!("retry: {RETRY_MS}\n\n") }
     }
 
     /// The last words of a stream whose reader has everything up to `after`. A reader that is sent
     /// away together with all others is told when to come back.
+    #[must_use]
     pub fn closing(over: Over, after: UnitSeq, retry_ms: Option<u64>) -> Self {
         let mut chunk = Self::default();
         if let Some(retry_ms) = retry_ms {
@@ -110,11 +113,13 @@ impl Chunk {
     }
 
     /// Whether nothing was added.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
 
     /// The bytes to write.
+    #[must_use]
     pub fn into_bytes(self) -> bytes::Bytes {
         self.text.into_bytes().into()
     }

@@ -49,7 +49,7 @@ const BEHIND_LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Pause before a page is asked for again that Postgres did not give.
 const PAGE_AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// Without Postgres for so long, a stream ends, so that its reader can try another gateway.
-const AWAY_MAX: Duration = Duration::from_secs(60);
+const AWAY_MAX: Duration = Duration::from_mins(1);
 /// Overdue requests of one patient that are told.
 const OVERDUE_MAX: u32 = 100;
 /// Readers of a gateway that goes away come back spread over so long after the first second.
@@ -193,7 +193,9 @@ async fn live(
     let retry_ms = match over {
         Over::Draining => {
             let (least, spread) = DRAINED_RETRY_MS;
-            Some(least + rand::rng().random_range(0..spread))
+            #[expect(clippy::disallowed_methods, reason = "drawn at the border")]
+            let more = rand::rng().random_range(0..spread);
+            Some(least + more)
         }
         Over::ClientLeft | Over::TooSlow | Over::TokenExpired | Over::Unavailable => None,
     };

@@ -111,12 +111,14 @@ impl Default for Streams {
 
 impl Streams {
     /// No stream yet.
+    #[must_use]
     pub fn bounded(bounds: Bounds) -> Self {
         let (table, came) = (Mutex::default(), Notify::new());
         Self(Arc::new(Inner { bounds, table, came, pages: Semaphore::new(PAGES_AT_ONCE) }))
     }
 
     /// What bounds them.
+    #[must_use]
     pub fn bounds(&self) -> &Bounds {
         &self.0.bounds
     }
@@ -159,6 +161,7 @@ impl Streams {
     }
 
     /// How many streams are open, of whole units and of patients.
+    #[must_use]
     pub fn open_places(&self) -> (usize, usize) {
         let table = self.table();
         let whole = table.units.values().filter_map(|l| Some(l.whole.as_ref()?.streams)).sum();

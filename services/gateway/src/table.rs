@@ -19,6 +19,7 @@ use crate::units_routes::{self as units_at, Unit};
 use crate::{openapi, problems, requests_routes as requests_at};
 
 /// Every route of the gateway.
+#[must_use]
 pub fn routes() -> Vec<Route> {
     [all_rest::routes(), requests(), network(), timeline(), pages()].into_iter().flatten().collect()
 }

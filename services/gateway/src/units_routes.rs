@@ -56,21 +56,21 @@ pub struct Unit {
 }
 
 impl Unit {
-    fn of(app: &App, unit: UnitId, row: Option<UnitRow>, last: Option<Freshness>) -> Self {
+    fn of(app: &App, unit: UnitId, row: Option<&UnitRow>, last: Option<Freshness>) -> Self {
         let presence = app.presence.of(&unit);
         let online = app.presence.is_online(&unit, app.requests().clock.now());
         let told = presence.as_ref();
         Self {
-            time_zone: row.as_ref().map(|row| row.time_zone.clone()),
+            time_zone: row.map(|row| row.time_zone.clone()),
             agent_version: told
                 .and_then(|at| at.agent_version.clone())
-                .or_else(|| row.as_ref().map(|row| row.agent_version.clone())),
+                .or_else(|| row.map(|row| row.agent_version.clone())),
             online,
             since: told.map(|at| at.since),
             unit_seq: last.map(|at| at.seq),
             as_of: last.map(|at| at.as_of),
             durable_seq: told.and_then(|at| at.durable_seq),
-            seeded: row.as_ref().map(|row| row.seeded),
+            seeded: row.map(|row| row.seeded),
             unit_id: unit,
         }
     }
@@ -97,7 +97,7 @@ pub async fn list(
     let found = found.map_err(|error| app.rest.store_problem(&error))?;
     let list = List::of(found, |row| {
         let (unit, last) = (row.unit.clone(), row.last);
-        Unit::of(&app, unit, Some(row), last)
+        Unit::of(&app, unit, Some(&row), last)
     });
     Ok(Json(list).into_response())
 }
@@ -119,7 +119,7 @@ pub async fn one(
         Ok(Fresh { freshness: value.as_ref().and_then(|row| row.last), value })
     };
     let Fresh { freshness, value } = app.rest.fresh(unit, SCHEMA, &headers, read).await?;
-    let shown = Unit::of(&app, unit.clone(), value, freshness);
+    let shown = Unit::of(&app, unit.clone(), value.as_ref(), freshness);
     let mut response = Json(shown).into_response();
     app.rest.put_fresh(response.headers_mut(), unit, freshness);
     Ok(response)

@@ -59,6 +59,7 @@ pub struct Watcher {
 
 impl Watcher {
     /// A watcher for `streams`.
+    #[must_use]
     pub fn new(streams: Streams, pool: PgPool, clock: Clock) -> Self {
         Self { streams, pool, clock, told: HashMap::new(), deadlines_at: Instant::now() }
     }

@@ -84,9 +84,7 @@ async fn a_foreign_unit_does_not_exist_and_a_missing_permission_is_no_address() 
             }
         });
     }
-    for done in all.join_all().await {
-        done
-    }
+    all.join_all().await;
 }
 
 async fn as_kind(route: &Route, kind: Kind) {

@@ -42,6 +42,7 @@ impl Desk {
     }
 
     /// The same desk, keeping the unit's wall time.
+    #[must_use]
     pub fn in_zone(self, time_zone: Tz) -> Self {
         Self { time_zone, ..self }
     }

@@ -30,16 +30,19 @@ pub struct Interval {
 
 impl Interval {
     /// From one instant to another.
+    #[must_use]
     pub fn new(starts_at: Timestamp, ends_at: Timestamp) -> Self {
         Self { starts_at, ends_at }
     }
 
     /// `minutes` from an instant on.
+    #[must_use]
     pub fn minutes(starts_at: Timestamp, minutes: u32) -> Self {
         Self { starts_at, ends_at: starts_at.plus_ms(i64::from(minutes) * MINUTE_MS) }
     }
 
     /// Whether the two share an instant.
+    #[must_use]
     pub fn overlaps(self, other: Self) -> bool {
         self.starts_at < other.ends_at && other.starts_at < self.ends_at
     }

@@ -45,6 +45,7 @@ pub struct Patient {
 
 impl Patient {
     /// An active patient with a name, a random id and nothing else, for a test to fill.
+    #[must_use]
     pub fn named(given_name: &str, family_name: &str) -> Self {
         Self {
             patient_id: Uuid::new_v4(),

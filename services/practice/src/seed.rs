@@ -45,12 +45,14 @@ impl Default for Population {
 
 impl Population {
     /// A clinic of `patients` in `time_zone`, otherwise as usual.
+    #[must_use]
     pub fn of(patients: u32, time_zone: Tz) -> Self {
         Self { patients, time_zone, ..Self::default() }
     }
 
     /// A register of `patients` in `time_zone` and little else: two practitioners and a few days of
     /// diary. Networks that grow by thousands of clinics are made of these.
+    #[must_use]
     pub fn register(patients: u32, time_zone: Tz) -> Self {
         let (past_days, coming_days) = (REGISTER_DAYS, REGISTER_DAYS);
         Self { practitioners: Some(2), past_days, coming_days, ..Self::of(patients, time_zone) }
@@ -83,10 +85,11 @@ pub enum Seeded {
 }
 
 /// How long a practice's program waits for a lock that another program holds.
-pub(crate) const BUSY_WAIT: Duration = Duration::from_secs(60);
+pub(crate) const BUSY_WAIT: Duration = Duration::from_mins(1);
 
 /// A seed that follows from the unit's name, so that a clinic is born the same everywhere (FNV-1a,
 /// which no library version changes).
+#[must_use]
 pub fn seed_of(unit: &UnitId) -> u64 {
     unit.as_str().bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -195,7 +198,7 @@ fn fill(
             appointments += 1;
         }
     }
-    let practitioners = count as u32;
+    let practitioners = u32::try_from(count).unwrap_or(u32::MAX);
     Ok(Seeded::Filled { patients: population.patients, practitioners, appointments })
 }
 

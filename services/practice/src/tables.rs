@@ -40,6 +40,7 @@ impl Table {
     ];
 
     /// Its name in SQL.
+    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Patients => "patients",
@@ -52,6 +53,7 @@ impl Table {
     }
 
     /// Its columns in the schema's order; the key comes first.
+    #[must_use]
     pub const fn columns(self) -> &'static [&'static str] {
         match self {
             Self::Patients => &[
@@ -106,6 +108,7 @@ impl Table {
     }
 
     /// The column that names a row; of working hours, whose they are.
+    #[must_use]
     pub const fn key(self) -> &'static str {
         self.columns()[0]
     }
@@ -184,6 +187,7 @@ fn instant(text: &str) -> Option<String> {
 /// How what REST shows differs from the clinic's row, one line a field; nothing where they agree.
 ///
 /// Only the table's own fields are compared: REST may show more. Null, empty and absent are one.
+#[must_use]
 pub fn differences(table: Table, row: &Row, rest: &Value) -> Vec<String> {
     let filled = |value: Option<&Value>| match value {
         None | Some(Value::Null) => None,

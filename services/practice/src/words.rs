@@ -320,6 +320,7 @@ pub const LANDS: &[Land] = &[
 ];
 
 /// The land whose clinics keep this zone.
+#[must_use]
 pub fn land_of(zone: Tz) -> &'static Land {
     LANDS.iter().find(|land| land.zones.contains(&zone)).unwrap_or(&LANDS[0])
 }

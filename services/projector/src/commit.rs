@@ -101,11 +101,7 @@ impl Writer<'_> {
 
     /// Reads what waits in `held` and is due now. It is this process's own, so it may be read
     /// before the transaction that takes it away.
-    async fn resolve<'a>(
-        &mut self,
-        work: &mut Work<'a>,
-        steps: Vec<Step>,
-    ) -> Result<(), SessionError> {
+    async fn resolve(&mut self, work: &mut Work<'_>, steps: Vec<Step>) -> Result<(), SessionError> {
         let mut held = self.read_held(&work.gone).await?;
         for (unit, last) in &work.plan.touched {
             let time = match last {
@@ -130,7 +126,7 @@ impl Writer<'_> {
                         }
                         // It opened when it was held, so this is no fault of the record alone.
                         Looked::Unreadable { sheet, cause, .. } => {
-                            work.parks.push((sheet, Cause { kind: "unreadable", text: cause }))
+                            work.parks.push((sheet, Cause { kind: "unreadable", text: cause }));
                         }
                     }
                 }

@@ -172,16 +172,15 @@ impl Facts {
                 };
                 self.polled(polled.ok_or(SessionError::ReaderEnded)?)?;
             }
-            Way::Joined(seat) => match seat.chunks.recv().await {
-                Some(chunk) => {
+            Way::Joined(seat) => {
+                if let Some(chunk) = seat.chunks.recv().await {
                     self.waiting.extend(chunk.sheets.iter().cloned().map(Met::Sheet));
                     self.waiting.extend(chunk.ends.iter().map(|(at, next)| Met::End(*at, *next)));
-                }
-                None => {
+                } else {
                     self.way = Way::Lost;
                     self.tell(false);
                 }
-            },
+            }
         }
         Ok(())
     }

@@ -50,6 +50,7 @@ struct Past {
 
 impl Host {
     /// A host on this log and this database. The URL may hold a password, and is never printed.
+    #[must_use]
     pub fn new(bus: Bus, postgres_url: String, clock: Clock) -> Self {
         let (pace, standing, feed) = (Pace::default(), Standing::default(), Feed::default());
         Self { bus, postgres_url, clock, pace, standing, feed }
@@ -110,7 +111,7 @@ impl Host {
             }
             let pause = pauses.next().unwrap_or(Duration::from_millis(PAUSE_MS_MAX));
             let chain = format!("{:#}", anyhow::Error::new(error));
-            let pause_ms = pause.as_millis() as u64;
+            let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
             tracing::error!(domain, error = chain, pause_ms, "the session ended; another begins");
             crate::measures::SESSIONS_FAILED.of([domain]).increment(1);
             tokio::select! {

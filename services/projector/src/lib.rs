@@ -33,6 +33,15 @@
 //! | `traced` | steps of traces |
 //! | `alarm` | what people must look at |
 
+#![cfg_attr(
+    test,
+    expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        reason = "numbers of a test are small"
+    )
+)]
+
 mod alarm;
 mod commit;
 mod copyist;

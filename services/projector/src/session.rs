@@ -21,7 +21,7 @@ use crate::measures::Measures;
 use crate::repair::Repairs;
 
 /// A domain that repairs nothing has no use for a tick; this one only keeps the loop simple.
-const IDLE_TICK: Duration = Duration::from_secs(60);
+const IDLE_TICK: Duration = Duration::from_mins(1);
 /// How often a quiet domain looks whether its copy is still the live one; a busy one finds out with
 /// its next commit.
 const LOOK_MS: u64 = 2_000;

@@ -84,12 +84,11 @@ impl Store {
         let mut waiting = Vec::new();
         while incoming.recv_many(&mut waiting, usize::MAX).await > 0 {
             let within = Duration::from_secs(STALLED_AFTER_S);
-            match tokio::time::timeout(within, self.store(&waiting)).await {
-                Ok(stored) => stored?,
-                Err(_) => {
-                    let act = "storing checkpoints";
-                    return Err(SessionError::Stalled { act, within_s: STALLED_AFTER_S });
-                }
+            if let Ok(stored) = tokio::time::timeout(within, self.store(&waiting)).await {
+                stored?;
+            } else {
+                let act = "storing checkpoints";
+                return Err(SessionError::Stalled { act, within_s: STALLED_AFTER_S });
             }
             self.failpoints.pass(Failpoint::AfterCommit);
             for checkpoint in waiting.drain(..) {

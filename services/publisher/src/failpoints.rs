@@ -65,6 +65,7 @@ struct Armed {
 
 impl Failpoints {
     /// Nothing is armed.
+    #[must_use]
     pub fn none() -> Self {
         Self(None)
     }

@@ -111,21 +111,20 @@ impl Forms {
     }
 
     async fn of_schema(&self, fact: &Fact) -> Result<Told, Away> {
-        let generic = match self.held(&fact.type_name, fact.version) {
-            Some(generic) => generic,
-            None => {
-                let form = self.bus.schemas().public_form(&fact.type_name, fact.version).await;
-                let form = form.map_err(|source| schema_away(fact, source))?;
-                let named = match form {
-                    None => None,
-                    Some(schema) => match fact.domain().parse() {
-                        Ok(namespace) => Some((namespace, schema)),
-                        Err(error) => return Ok(Told::Unfit(Unfit::Namespace(error))),
-                    },
-                };
-                self.hold(&fact.type_name, fact.version, named.clone());
-                named
-            }
+        let generic = if let Some(generic) = self.held(&fact.type_name, fact.version) {
+            generic
+        } else {
+            let form = self.bus.schemas().public_form(&fact.type_name, fact.version).await;
+            let form = form.map_err(|source| schema_away(fact, source))?;
+            let named = match form {
+                None => None,
+                Some(schema) => match fact.domain().parse() {
+                    Ok(namespace) => Some((namespace, schema)),
+                    Err(error) => return Ok(Told::Unfit(Unfit::Namespace(error))),
+                },
+            };
+            self.hold(&fact.type_name, fact.version, named.clone());
+            named
         };
         let Some((namespace, schema)) = generic else { return Ok(Told::Private) };
         let body = schema.schema.project(&fact.body);

@@ -39,6 +39,7 @@ pub struct Host {
 impl Host {
     /// A host on this log, whose producer must be gapless, and this database. The URL may hold a
     /// password, and is never printed.
+    #[must_use]
     pub fn new(bus: Bus, postgres_url: String, replicas: i32, clock: Clock) -> Self {
         let failpoints = Failpoints::none();
         let forms = Arc::new(Forms::new(bus.clone(), replicas, failpoints.clone()));
@@ -81,7 +82,8 @@ impl Host {
                 pauses = self::pauses();
             }
             let pause = pauses.next().unwrap_or(Duration::from_millis(PAUSE_MS_MAX));
-            let (error, pause_ms) = (chain(&error), pause.as_millis() as u64);
+            let (error, pause_ms) =
+                (chain(&error), u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
             tracing::error!(error, pause_ms, "the session ended; another begins");
             crate::gauges::SESSIONS_FAILED.get().increment(1);
             tokio::select! {

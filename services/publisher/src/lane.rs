@@ -174,17 +174,18 @@ impl Lane {
         for step in std::mem::take(&mut plan.steps) {
             let fact = match step.what {
                 What::Fresh(fact) => fact,
-                What::Held(unit, seq) => match self.held(&unit, seq).await? {
-                    Some(fact) => fact,
-                    None => {
+                What::Held(unit, seq) => {
+                    if let Some(fact) = self.held(&unit, seq).await? {
+                        fact
+                    } else {
                         plan.skip(Skipped::Unreadable);
                         continue;
                     }
-                },
+                }
             };
             match self.told(&fact).await? {
                 Told::Private => plan.skip(Skipped::Private),
-                Told::Unfit(unfit) => self.leave_out(plan, &fact, &unfit),
+                Told::Unfit(unfit) => Self::leave_out(plan, &fact, &unfit),
                 Told::Event(event) => {
                     if self.sent.take(event.namespace, &fact) {
                         plan.skip(Skipped::AlreadySent);
@@ -238,7 +239,7 @@ impl Lane {
         let sealed = match self.shared.bus.seal_public(fact, &form) {
             Ok(sealed) => sealed,
             Err(error) => {
-                self.leave_out(plan, fact, &Unfit::Form(error));
+                Self::leave_out(plan, fact, &Unfit::Form(error));
                 return Ok(());
             }
         };
@@ -261,7 +262,7 @@ impl Lane {
         Ok(())
     }
 
-    fn leave_out(&self, plan: &mut Plan, fact: &Fact, unfit: &Unfit) {
+    fn leave_out(plan: &mut Plan, fact: &Fact, unfit: &Unfit) {
         alarm::unfit(fact, &chain(unfit));
         plan.skip(Skipped::Unfit);
     }

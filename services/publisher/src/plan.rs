@@ -99,12 +99,11 @@ impl Plan {
         self.steps.push(Step { source_offset, what: What::Fresh(fact) });
         while let Some((seq, _)) = reading.next_held() {
             let key = (unit.clone(), seq);
-            let what = match self.holds.remove(&key) {
-                Some(held) => What::Fresh(held.fact),
-                None => {
-                    self.gone.push(key);
-                    What::Held(unit.clone(), seq)
-                }
+            let what = if let Some(held) = self.holds.remove(&key) {
+                What::Fresh(held.fact)
+            } else {
+                self.gone.push(key);
+                What::Held(unit.clone(), seq)
             };
             self.steps.push(Step { source_offset, what });
         }

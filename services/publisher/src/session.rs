@@ -85,7 +85,8 @@ impl Session {
         let reads = kit_store::writer(&host.postgres_url, SCHEMA).await?;
         let standing = standing(host, &mut connection).await?;
         host.failpoints.pass(Failpoint::TailsRead);
-        let (checkpoints, incoming) = mpsc::channel(host.bus.partitions() as usize);
+        let (checkpoints, incoming) =
+            mpsc::channel(usize::try_from(host.bus.partitions()).unwrap_or(1));
         let topic = Topic::Facts.name(&host.topic_prefix());
         let (holder, failpoints) = (host.holder, host.failpoints.clone());
         let store = Store { connection, topic, holder, failpoints: failpoints.clone() };
@@ -166,7 +167,7 @@ impl Session {
                     // It ends by itself only with an error.
                     return ended.unwrap_or(Ok(())).and(Err(SessionError::TaskEnded));
                 }
-                Some(ended) = self.running.join_next() => self.ended(ended).await?,
+                Some(ended) = self.running.join_next() => Self::ended(ended)?,
                 _ = look.tick() => self.take_back().await?,
                 polled = self.reader.next() => {
                     self.take(polled.ok_or(SessionError::ReaderEnded)?).await?;
@@ -234,8 +235,8 @@ impl Session {
         Ok(())
     }
 
-    async fn ended(
-        &mut self,
+    #[expect(clippy::result_large_err, reason = "a session ends with it once")]
+    fn ended(
         ended: Result<(i32, Result<(), LaneError>), tokio::task::JoinError>,
     ) -> Result<(), SessionError> {
         let (_, outcome) = ended.map_err(|_| SessionError::TaskEnded)?;
@@ -269,9 +270,10 @@ impl Session {
         self.measure.abort();
         let _ = (&mut self.measure).await;
         drop(self.shared);
-        let of_store = match self.has_store_ended {
-            true => Ok(()),
-            false => self.store.await.unwrap_or(Err(SessionError::TaskEnded)),
+        let of_store = if self.has_store_ended {
+            Ok(())
+        } else {
+            self.store.await.unwrap_or(Err(SessionError::TaskEnded))
         };
         of_store.and(of_lane).and(outcome)
     }

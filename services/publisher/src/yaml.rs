@@ -56,9 +56,10 @@ fn block(tree: &Tree, depth: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 fn entry(name: &str, member: &Tree, depth: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    match is_plain(name) {
-        true => f.write_str(name)?,
-        false => write!(f, "{}", Value::from(name))?,
+    if is_plain(name) {
+        f.write_str(name)?;
+    } else {
+        write!(f, "{}", Value::from(name))?;
     }
     f.write_str(":")?;
     after(member, depth, f)

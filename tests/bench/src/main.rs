@@ -9,6 +9,17 @@
 //!
 //! This program must never share code with the roles it measures: it is an outsider with a token.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::disallowed_methods,
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps,
+    clippy::unused_self,
+    reason = "a test says what it expects and goes on, and its numbers are small"
+)]
+
 mod booking;
 mod clinics;
 mod figures;

@@ -15,6 +15,15 @@
 //! | [`gate`] | a server that goes away for one network |
 //! | [`eventually`] | waiting for what must come |
 
+#![expect(
+    clippy::must_use_candidate,
+    clippy::return_self_not_must_use,
+    clippy::disallowed_methods,
+    clippy::unused_async,
+    clippy::unused_self,
+    reason = "a test says what it expects and goes on; its clients wait as long as it does"
+)]
+
 pub mod collector;
 pub mod eventually;
 pub mod gate;

@@ -16,7 +16,7 @@ use crate::rest::Rest;
 use crate::{Unit, eventually};
 
 /// A token of a test lives longer than the test.
-const TOKEN_TTL: Duration = Duration::from_secs(3600);
+const TOKEN_TTL: Duration = Duration::from_hours(1);
 /// Partitions of a prefix's own topics: few, since each test that kills roles makes a set.
 const OWN_PARTITIONS: i32 = 4;
 /// Partitions of the shared network's topics, the default of the product.

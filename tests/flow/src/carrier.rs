@@ -21,6 +21,7 @@ fn schemas() -> &'static HashMap<(&'static str, u32), BodySchema> {
 }
 
 /// The body as it comes out at the other end, which must be the body that went in.
+#[must_use]
 pub fn carried(type_name: &str, version: u32, body: &Value) -> Value {
     let schema = schemas().iter().find(|((name, of), _)| *name == type_name && *of == version);
     let Some((_, schema)) = schema else { panic!("{type_name} v{version} has no schema") };

@@ -38,10 +38,11 @@ pub struct Clinic {
 
 impl Clinic {
     /// A clinic as `init` and a seed make it.
+    #[must_use]
     pub fn open(seed: u64) -> Self {
         let home = tempfile::tempdir().expect("a folder");
         let unit: UnitId = "hcu-0001".parse().expect("a unit's name");
-        let time_zone = ZONES[(seed % ZONES.len() as u64) as usize];
+        let time_zone = ZONES[usize::try_from(seed).expect("64 bits") % ZONES.len()];
         let dir = home.path().join("units").join(unit.as_str());
         init(&Init {
             dir: dir.clone(),

@@ -134,7 +134,7 @@ impl Asking<'_> {
     fn insist(&mut self, body: &mut Value, subject: &str) {
         if chance(self.rng, 30) {
             let versions = self.facts.about(subject);
-            let back = if chance(self.rng, 70) { 0 } else { 1 };
+            let back = usize::from(!chance(self.rng, 70));
             if let Some(seq) = versions.iter().rev().nth(back) {
                 body["if_match"] = json!(seq);
             }

@@ -90,6 +90,7 @@ struct Day {
 ///
 /// # Panics
 /// Something that must hold does not.
+#[must_use]
 pub fn live(seed: u64, weather: Weather, steps: u32) -> Told {
     let _named = Named(seed);
     let mut day = Day::begin(seed, weather);

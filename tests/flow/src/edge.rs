@@ -364,7 +364,7 @@ impl Edge {
         }
         if let (true, Some(agent)) = (ack, &self.agent) {
             line.unacked = 0;
-            let facts_offset = self.facts.records.len() as i64;
+            let facts_offset = i64::try_from(self.facts.records.len()).expect("a log of a test");
             let ack = Ack { durable: line.last, facts_offset };
             agent.tell(Inbox::Frame(Box::new(FromEdge::Ack(ack))));
         }

@@ -30,6 +30,7 @@ pub enum Letter {
 
 impl Letter {
     /// The frame in its place.
+    #[must_use]
     pub fn in_place(&self) -> FromEdge {
         match self.clone() {
             Self::Request(request) => FromEdge::Request(*request),
@@ -40,6 +41,7 @@ impl Letter {
     }
 
     /// The frame that goes ahead, for what goes ahead.
+    #[must_use]
     pub fn ahead(&self) -> Option<FromEdge> {
         match self.clone() {
             Self::Request(_) => None,
@@ -89,11 +91,13 @@ pub struct RequestLog {
 
 impl RequestLog {
     /// Which log it is.
+    #[must_use]
     pub fn identity() -> LogIdentity {
         LogIdentity(LOG.to_owned())
     }
 
     /// The next position that will be written.
+    #[must_use]
     pub fn head(&self) -> i64 {
         self.head
     }
@@ -111,6 +115,7 @@ impl RequestLog {
     }
 
     /// The position of the letter that stands `back` letters before a position.
+    #[must_use]
     pub fn before(&self, position: i64, back: usize) -> i64 {
         let earlier = self.letters.range(..position).rev().nth(back);
         earlier.map_or(position, |(at, _)| *at)
@@ -141,17 +146,20 @@ impl FactLog {
     }
 
     /// The last fact.
+    #[must_use]
     pub fn last(&self) -> Option<Durable> {
         self.nth_last(0)
     }
 
     /// The fact `back` before the last.
+    #[must_use]
     pub fn nth_last(&self, back: usize) -> Option<Durable> {
         let fact = self.facts.values().nth_back(back)?;
         Some(Durable { seq: fact.seq, id: fact.id })
     }
 
     /// The numbers of the facts about a thing, oldest first.
+    #[must_use]
     pub fn about(&self, subject: &str) -> Vec<UnitSeq> {
         let about = self.facts.values().filter(|fact| fact.subject.as_deref() == Some(subject));
         about.map(|fact| fact.seq).collect()

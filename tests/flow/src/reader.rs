@@ -101,6 +101,7 @@ impl Reader {
     }
 
     /// The facts to ask for again.
+    #[must_use]
     pub fn hole(&self) -> Option<(UnitSeq, UnitSeq)> {
         self.reading.holes().pop().map(|hole| (hole.from, hole.to))
     }
@@ -116,11 +117,13 @@ impl Reader {
     }
 
     /// The last number applied.
+    #[must_use]
     pub fn applied(&self) -> UnitSeq {
         self.reading.applied()
     }
 
     /// The rows that are there.
+    #[must_use]
     pub fn shown(&self) -> BTreeMap<&str, &Held> {
         let rows = self.rows.iter().filter(|(_, row)| row.stands);
         rows.map(|(subject, row)| (subject.as_str(), row)).collect()

@@ -25,6 +25,7 @@ impl Till {
     }
 
     /// What is wrong with a payment that a request has just made.
+    #[must_use]
     pub fn objects(&self, cause: &RequestId, payment: &Value) -> Option<String> {
         let amount = payment["amount_minor"].as_i64()?;
         if amount < 0 {
@@ -38,6 +39,7 @@ impl Till {
     }
 
     /// Whether a command to pay could have been granted.
+    #[must_use]
     pub fn fits(&self, command: &Value) -> bool {
         let amount = command["amount_minor"].as_i64();
         self.owed(command).zip(amount).is_some_and(|(owed, amount)| amount <= owed)

@@ -69,5 +69,5 @@ fn the_same_seed_gives_the_same_day() {
 /// obeyed before any command (unit.v1, section 4).
 #[test]
 fn a_request_that_arrives_after_its_cancel_is_not_made() {
-    live(12, Weather { controls_at_once: true, ..Weather::CALM }, STEPS);
+    let _ = live(12, Weather { controls_at_once: true, ..Weather::CALM }, STEPS);
 }

@@ -47,6 +47,7 @@ const UNFINISHED: [&str; 3] = ["todo", "unimplemented", "dbg"];
 ///
 /// # Panics
 /// The file is no Rust.
+#[must_use]
 pub fn violations(path: &str, text: &str) -> Vec<Violation> {
     let tokens: TokenStream = text.parse().unwrap_or_else(|error| panic!("{path}: {error}"));
     let paths = if path.starts_with("services/domains/") {

@@ -29,6 +29,7 @@ pub enum Room {
 
 impl Room {
     /// The room of a crate's folder, where it lies in one.
+    #[must_use]
     pub fn of(folder: &str) -> Option<Self> {
         match folder.split('/').collect::<Vec<_>>()[..] {
             ["services", "kit", _] => Some(Self::Kit),
@@ -91,6 +92,7 @@ const INPUT_OUTPUT: &[&str] =
 const NOT_AT_CLINICS: &[&str] = &["apache-avro", "rdkafka", "sqlx", "sqlx-core"];
 
 /// Every arrow that points the wrong way.
+#[must_use]
 pub fn violations(members: &[Member]) -> Vec<Violation> {
     let rooms: BTreeMap<_, _> = members.iter().map(|m| (m.name.as_str(), &m.room)).collect();
     let mut found = Vec::new();
@@ -206,6 +208,7 @@ fn never_linked(member: &Member) -> Vec<(&'static [&'static str], &'static str)>
 ///
 /// # Panics
 /// `cargo metadata` fails; its message says why.
+#[must_use]
 pub fn members() -> Vec<Member> {
     let metadata = MetadataCommand::new()
         .manifest_path(root().join("Cargo.toml"))

@@ -17,6 +17,7 @@ pub const DENIED: [&str; 2] =
 ///
 /// # Panics
 /// The file is no Rust.
+#[must_use]
 pub fn wildcard_arms(path: &str, text: &str) -> Vec<Violation> {
     let file = syn::parse_file(text).unwrap_or_else(|error| panic!("{path}: {error}"));
     let mut matches = Matches { path, within_fact: false, found: Vec::new() };
@@ -28,6 +29,7 @@ pub fn wildcard_arms(path: &str, text: &str) -> Vec<Violation> {
 ///
 /// # Panics
 /// The file is no Rust.
+#[must_use]
 pub fn missing_denials(path: &str, text: &str) -> Vec<Violation> {
     let file = syn::parse_file(text).unwrap_or_else(|error| panic!("{path}: {error}"));
     let denied =

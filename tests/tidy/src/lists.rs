@@ -19,6 +19,7 @@ const WORDS_MAX: usize = 2;
 ///
 /// # Panics
 /// The file is no Rust.
+#[must_use]
 pub fn violations(path: &str, text: &str, nouns: &BTreeSet<String>) -> Vec<Violation> {
     if path.starts_with(LISTS) {
         return Vec::new();

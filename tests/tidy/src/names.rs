@@ -11,6 +11,7 @@ const DRAWERS: [&str; 7] = ["common", "helper", "helpers", "shared", "util", "ut
 pub const ESSAY_LINES_MIN: usize = 3;
 
 /// A crate named as a drawer.
+#[must_use]
 pub fn crate_named_as_drawer(name: &str) -> Option<Violation> {
     let word = name.split(['-', '_']).find(|word| DRAWERS.contains(word))?;
     Some(Violation::new(name, format!("a crate named {word}: name what it is for")))
@@ -20,6 +21,7 @@ pub fn crate_named_as_drawer(name: &str) -> Option<Violation> {
 ///
 /// # Panics
 /// The file is no Rust.
+#[must_use]
 pub fn modules_named_as_drawers(path: &str, text: &str) -> Vec<Violation> {
     let drawer = |name: &str| DRAWERS.contains(&name);
     let of_path = path.trim_end_matches(".rs").split('/').filter(|part| drawer(part));
@@ -45,6 +47,7 @@ impl<'ast> Visit<'ast> for Modules {
 }
 
 /// A crate's root without its essay.
+#[must_use]
 pub fn missing_essay(path: &str, text: &str) -> Option<Violation> {
     let lines = text.lines().take_while(|line| line.starts_with("//!")).count();
     (lines < ESSAY_LINES_MIN).then(|| {

@@ -27,6 +27,7 @@ pub type Ratchet = BTreeMap<String, usize>;
 ///
 /// # Panics
 /// A file is no Rust.
+#[must_use]
 pub fn too_long(files: &[TextFile]) -> Ratchet {
     let mut found = Ratchet::new();
     for TextFile { path, text } in files {
@@ -79,6 +80,7 @@ impl<'ast> Visit<'ast> for Functions {
 }
 
 /// What the list does not allow: a new offender, or a listed one that grew.
+#[must_use]
 pub fn beyond(present: &Ratchet, listed: &Ratchet) -> Vec<Violation> {
     let mut found = Vec::new();
     for (name, lines) in present {
@@ -102,6 +104,7 @@ pub fn beyond(present: &Ratchet, listed: &Ratchet) -> Vec<Violation> {
 
 /// The list after an update: what shrank is lower, what is gone is gone. Only when told to `raise`
 /// does it take in what is new or grew.
+#[must_use]
 pub fn updated(present: &Ratchet, listed: &Ratchet, raise: bool) -> Ratchet {
     let allowed = |name: &String, lines: usize| {
         if raise { Some(lines) } else { listed.get(name).map(|allowed| lines.min(*allowed)) }
@@ -114,6 +117,7 @@ pub fn updated(present: &Ratchet, listed: &Ratchet, raise: bool) -> Ratchet {
 ///
 /// # Panics
 /// A line has no number.
+#[must_use]
 pub fn read(text: &str) -> Ratchet {
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let entry = |line: &str| {
@@ -126,6 +130,7 @@ pub fn read(text: &str) -> Ratchet {
 }
 
 /// Writes what [`read`] reads.
+#[must_use]
 pub fn write(ratchet: &Ratchet) -> String {
     let head = "# Functions and files that are longer than they may be, with their lines. A listed \
                 one may\n# shrink and never grows. After shrinking: UPDATE_RATCHET=1 cargo test -p \
@@ -139,6 +144,7 @@ pub fn write(ratchet: &Ratchet) -> String {
 ///
 /// # Panics
 /// The file is no Rust.
+#[must_use]
 pub fn too_wide(path: &str, text: &str) -> Vec<Violation> {
     let wide: Vec<_> = text
         .lines()

@@ -53,6 +53,7 @@ pub struct Traffic {
 }
 
 /// The variants of `enum Topic` in the sources of kit-bus.
+#[must_use]
 pub fn topics(bus: &[TextFile]) -> Vec<String> {
     let items = bus.iter().filter_map(|file| syn::parse_file(&file.text).ok());
     let topic = items.flat_map(|file| file.items).find_map(|item| match item {
@@ -79,6 +80,7 @@ pub fn together(roles: impl IntoIterator<Item = Traffic>) -> Traffic {
 }
 
 /// Topics without a writer or a reader, and exceptions that are none any more.
+#[must_use]
 pub fn violations(topics: &[String], traffic: &Traffic) -> Vec<Violation> {
     let mut found = Vec::new();
     for topic in topics {
@@ -100,13 +102,14 @@ pub fn violations(topics: &[String], traffic: &Traffic) -> Vec<Violation> {
 ///
 /// # Panics
 /// A file is no Rust.
+#[must_use]
 pub fn traffic(files: &[TextFile]) -> Traffic {
     let mut traffic = Traffic::default();
     for TextFile { path, text } in files {
         let file = syn::parse_file(text).unwrap_or_else(|error| panic!("{path}: {error}"));
         let mut bodies = Bodies::default();
         bodies.visit_file(&file);
-        let whole = bodies.words.iter().fold(Words::default(), |all, words| all.with(words));
+        let whole = bodies.words.iter().fold(Words::default(), Words::with);
         for words in &bodies.words {
             words.count(&whole, &bodies.constants, &mut traffic);
         }

@@ -15,12 +15,14 @@ pub struct TextFile {
 }
 
 /// The root of the workspace.
+#[must_use]
 pub fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.ancestors().nth(2).expect("tests/tidy lies two folders below the root").to_owned()
 }
 
 /// Every text file of the tree, in order; hidden folders other than `.ci` are local state.
+#[must_use]
 pub fn text_files() -> Vec<TextFile> {
     let mut found = Vec::new();
     walk(&root(), &root(), &mut found);
@@ -29,11 +31,16 @@ pub fn text_files() -> Vec<TextFile> {
 }
 
 /// Every Rust source file of the tree, in order.
+#[must_use]
 pub fn rust_files() -> Vec<TextFile> {
-    text_files().into_iter().filter(|file| file.path.ends_with(".rs")).collect()
+    text_files()
+        .into_iter()
+        .filter(|file| Path::new(&file.path).extension().is_some_and(|end| end == "rs"))
+        .collect()
 }
 
 /// Every folder that holds a crate, from the root.
+#[must_use]
 pub fn crate_folders() -> Vec<String> {
     let manifests = text_files()
         .into_iter()

@@ -17,6 +17,7 @@ const BANNED: &[(&str, &str)] = &[
 const GENERATED: [&str; 1] = ["Cargo.lock"];
 
 /// The banned words of one file.
+#[must_use]
 pub fn violations(path: &str, text: &str) -> Vec<Violation> {
     if GENERATED.contains(&path) {
         return Vec::new();

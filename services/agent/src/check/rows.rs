@@ -142,7 +142,7 @@ impl<'t> Counts<'t> {
         let domain = domains::of_resource(&table.resource).filter(|_| table.facts.is_none());
         if domain.is_some_and(|domain| domain.snapshot(&table.resource, &row.state).is_err()) {
             if self.refused == 0 {
-                self.first_refused = key.to_owned();
+                key.clone_into(&mut self.first_refused);
             }
             self.refused += 1;
         }

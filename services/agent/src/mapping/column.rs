@@ -74,6 +74,7 @@ impl Kind {
 
     /// Whether what a column of this kind says is what a domain expects. A text may be made of
     /// anything that is written as one.
+    #[must_use]
     pub fn gives(self, promised: Promised) -> bool {
         match promised {
             Promised::Text => !matches!(self, Self::Bool | Self::Integer | Self::Money),
@@ -87,6 +88,7 @@ impl Kind {
     }
 
     /// The kinds that give what a domain expects, in words.
+    #[must_use]
     pub fn words_for(promised: Promised) -> String {
         let fitting = Self::WORDS.iter().filter(|(_, kind)| kind.gives(promised));
         let words: Vec<&str> = fitting.map(|(word, _)| *word).collect();
@@ -94,6 +96,7 @@ impl Kind {
     }
 
     /// The word in the file.
+    #[must_use]
     pub fn word(self) -> &'static str {
         Self::WORDS.into_iter().find(|(_, kind)| *kind == self).map_or("", |(word, _)| word)
     }
@@ -153,16 +156,19 @@ impl Column {
     }
 
     /// Whether it needs this column of its table.
+    #[must_use]
     pub fn uses(&self, name: &str) -> bool {
         self.own().any(|own| own == name)
     }
 
     /// The field for text that does not read as its kind.
+    #[must_use]
     pub fn raw_field(&self) -> String {
         format!("{}_raw", self.field)
     }
 
     /// The domain's value for a word of the practice.
+    #[must_use]
     pub fn decoded(&self, word: &str) -> Option<&Value> {
         let bare = word.trim();
         let whole = bare.strip_suffix(".0").unwrap_or(bare);

@@ -80,7 +80,9 @@ fn kind(word: &str, at: usize, mistakes: &Mistakes) -> Option<Kind> {
 /// Where the value stands: in several columns, in another table, or under the name itself.
 fn places(column: &mut Column, part: &Part<'_, '_>, mistakes: &Mistakes) {
     if let Some((columns, at)) = part.texts("columns") {
-        columns.iter().for_each(|name| check_name(name, at, mistakes));
+        for name in &columns {
+            check_name(name, at, mistakes);
+        }
         if columns.is_empty() {
             mistakes.at(at, "columns names at least one");
         }
@@ -181,7 +183,7 @@ fn amount(column: &mut Column, part: &Part<'_, '_>, mistakes: &Mistakes) {
         }
         return;
     }
-    let signs = signs(point, thousands, mistakes);
+    let signs = signs(point.as_ref(), thousands, mistakes);
     let Some(found) = currency else {
         mistakes.at(part.at, "an amount says its currency");
         return;
@@ -209,11 +211,11 @@ fn amount(column: &mut Column, part: &Part<'_, '_>, mistakes: &Mistakes) {
 
 /// The signs before the decimals and between the thousands of an amount.
 fn signs(
-    point: Option<(String, usize)>,
+    point: Option<&(String, usize)>,
     thousands: Option<(String, usize)>,
     mistakes: &Mistakes,
 ) -> Signs {
-    let point = match point.as_ref().map(|(sign, at)| (sign.as_str(), *at)) {
+    let point = match point.map(|(sign, at)| (sign.as_str(), *at)) {
         None | Some((".", _)) => '.',
         Some((",", _)) => ',',
         Some((_, at)) => {

@@ -99,6 +99,7 @@ impl Format {
     }
 
     /// The day and the time of day that a text tells; what the format lacks is 1970 or midnight.
+    #[must_use]
     pub fn read(&self, text: &str) -> Option<NaiveDateTime> {
         let text = text.trim();
         match self {
@@ -120,11 +121,13 @@ impl Format {
     }
 
     /// Whether the text tells an instant by itself, whatever zone the practice is in.
+    #[must_use]
     pub const fn is_absolute(&self) -> bool {
         matches!(self, Self::UnixSeconds | Self::UnixMs)
     }
 
     /// Whether seconds are kept.
+    #[must_use]
     pub fn keeps_seconds(&self) -> bool {
         match self {
             Self::Pattern(tokens) => tokens.contains(&Token::Second),
@@ -134,6 +137,7 @@ impl Format {
     }
 
     /// A day and a time of day as the format has them.
+    #[must_use]
     pub fn write(&self, at: NaiveDateTime) -> String {
         match self {
             Self::Pattern(tokens) => write_pattern(tokens, at),
@@ -144,6 +148,7 @@ impl Format {
     }
 
     /// Characters of a text in this format; none where numbers vary.
+    #[must_use]
     pub fn width(&self) -> Option<usize> {
         match self {
             Self::Pattern(tokens) => Some(tokens.iter().map(|token| token.digits()).sum()),
@@ -152,6 +157,7 @@ impl Format {
     }
 
     /// Where year, month and day stand in a text of full width, from 1 as SQL counts.
+    #[must_use]
     pub fn date_places(&self) -> Option<[usize; 3]> {
         let Self::Pattern(tokens) = self else { return None };
         let place = |wanted| {

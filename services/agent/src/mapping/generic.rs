@@ -24,6 +24,7 @@ pub struct Facts {
 
 impl Facts {
     /// The type that states a row as it is.
+    #[must_use]
     pub fn stated(&self) -> Option<&str> {
         self.changed.as_deref().or(self.inserted.as_deref())
     }
@@ -102,12 +103,13 @@ pub fn read(
 
 fn version(named: &Part<'_, '_>, mistakes: &Mistakes) -> u32 {
     let Some(found) = named.take("version") else { return 1 };
-    match found.integer().and_then(|number| u32::try_from(number).ok()).filter(|&it| it > 0) {
-        Some(version) => version,
-        None => {
-            mistakes.at(found.at, "version is a whole number from 1");
-            1
-        }
+    if let Some(version) =
+        found.integer().and_then(|number| u32::try_from(number).ok()).filter(|&it| it > 0)
+    {
+        version
+    } else {
+        mistakes.at(found.at, "version is a whole number from 1");
+        1
     }
 }
 

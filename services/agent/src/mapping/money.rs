@@ -44,6 +44,7 @@ const HUNDREDTHS: &str = "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BG
 const AMOUNT_CHARS_MAX: usize = 40;
 
 /// Decimals of a currency; none where the code is no currency in use.
+#[must_use]
 pub fn exponent(currency: &str) -> Option<u32> {
     let odd = EXPONENTS.iter().find(|(code, _)| *code == currency);
     match odd {
@@ -66,6 +67,7 @@ pub struct Signs {
 
 /// The minor units that a text tells; none where it is no number, or has more decimals than the
 /// currency: rounding money is nobody's here.
+#[must_use]
 pub fn minor_units(text: &str, signs: Signs, exponent: u32) -> Option<i64> {
     let text = text.trim();
     if text.len() > AMOUNT_CHARS_MAX {
@@ -114,6 +116,7 @@ fn ungrouped(whole: &str, thousands: Option<char>) -> Option<String> {
 }
 
 /// Minor units as a text with the currency's decimals.
+#[must_use]
 pub fn amount_text(minor: i64, signs: Signs, exponent: u32) -> String {
     let amount = Decimal::from_i128_with_scale(i128::from(minor), exponent).to_string();
     let (whole, decimals) = match amount.split_once('.') {

@@ -42,6 +42,7 @@ struct Stamp {
 
 impl MappingFile {
     /// The file of the folder `dir`, or the one that its settings name.
+    #[must_use]
     pub fn of(dir: &Path, named: Option<&Path>, time_zone: &str) -> Self {
         Self {
             // A path of the settings is as seen from the clinic's folder.
@@ -78,7 +79,7 @@ impl MappingFile {
         let bytes = std::fs::read(&self.path).map_err(failed)?;
         String::from_utf8(bytes).map(Some).map_err(|error| {
             let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let line = 1 + good.iter().filter(|&&byte| byte == b'\n').count();
+            let line = good.split(|&byte| byte == b'\n').count();
             let problem = "the file is no UTF-8 text from here on".to_owned();
             MappingError::Mistakes(vec![Mistake { line, problem }])
         })

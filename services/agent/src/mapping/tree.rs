@@ -25,6 +25,7 @@ impl std::fmt::Display for Mistake {
 const QUOTED_CHARS_MAX: usize = 60;
 
 /// A piece of the file inside a mistake.
+#[must_use]
 pub fn shown(text: &str) -> String {
     let mut shown: String = text.chars().take(QUOTED_CHARS_MAX).collect();
     if shown.len() < text.len() {
@@ -43,6 +44,7 @@ pub struct Mistakes {
 
 impl Mistakes {
     /// None found yet.
+    #[must_use]
     pub fn of(text: &str) -> Self {
         let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let lines = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
@@ -114,12 +116,11 @@ impl<'a, 't> Part<'a, 't> {
     /// The text of a key.
     pub fn text(&self, key: &'static str) -> Option<(String, usize)> {
         let found = self.take(key)?;
-        match found.value.as_str() {
-            Some(text) => Some((text.to_owned(), found.at)),
-            None => {
-                self.wrong(found, key, "a text");
-                None
-            }
+        if let Some(text) = found.value.as_str() {
+            Some((text.to_owned(), found.at))
+        } else {
+            self.wrong(found, key, "a text");
+            None
         }
     }
 
@@ -199,6 +200,7 @@ impl<'a, 't> Part<'a, 't> {
 
 impl<'a, 't> Found<'a, 't> {
     /// Its text.
+    #[must_use]
     pub fn text(&self) -> Option<&'a str> {
         self.value.as_str()
     }
@@ -219,6 +221,7 @@ impl<'a, 't> Found<'a, 't> {
     }
 
     /// Its whole number.
+    #[must_use]
     pub fn integer(&self) -> Option<i64> {
         let number = self.value.as_integer()?;
         i64::from_str_radix(number.as_str(), number.radix()).ok()

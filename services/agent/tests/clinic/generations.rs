@@ -238,7 +238,9 @@ fn a_clinic_that_went_back_knows_its_people_again_and_gives_no_id_twice() {
             ids.push(newcomer);
             durable = line.durable().or(durable);
             agent.stop();
-            image.iter().for_each(|file| clinic.restore(file));
+            for file in &image {
+                clinic.restore(file);
+            }
             let mut agent = clinic.station();
             let mut line = agent.connect(durable, Resume::Exact);
             agent.hear(&mut line, vec![]);

@@ -185,7 +185,7 @@ async fn an_edge_that_tells_when_to_come_back_is_obeyed() {
     let _link = edge.welcome().await;
     let waited = closed.elapsed();
     assert!(waited >= Duration::from_millis(1_500), "{waited:?}");
-    assert!(waited < Duration::from_millis(4_000), "{waited:?}");
+    assert!(waited < Duration::from_secs(4), "{waited:?}");
     agent.stop().await;
 }
 

@@ -68,7 +68,7 @@ fn pace_of_the_clinic_thread() {
         agent.inbox.send(agent::inbox::Inbox::Frame(Box::new(frame))).unwrap();
         let (begun, cpu) = (Instant::now(), cpu_time());
         agent.station.turn(Duration::ZERO).unwrap();
-        on_processor.push(cpu_time() - cpu);
+        on_processor.push(cpu_time().checked_sub(cpu).unwrap());
         by_the_wall.push(begun.elapsed());
         line.take_now(&agent.inbox);
     }

@@ -26,7 +26,8 @@ impl Live {
             while let Some((event, rest)) = self.unread.split_once("\n\n") {
                 let data = event.lines().find_map(|line| line.strip_prefix("data: "));
                 let data = data.and_then(|text| serde_json::from_str::<Value>(text).ok());
-                self.unread = rest.to_owned();
+                let rest = rest.to_owned();
+                self.unread = rest;
                 if let Some(data) = data.filter(|data| data["seq"] == seq) {
                     return Ok(data);
                 }

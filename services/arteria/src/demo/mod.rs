@@ -27,7 +27,7 @@ use crate::up::say_down_first;
 use stage::Stage;
 
 /// The token that the demo prints lives for a working day.
-const TOKEN_TTL: Duration = Duration::from_secs(8 * 3600);
+const TOKEN_TTL: Duration = Duration::from_hours(8);
 
 pub async fn run(settings: Settings, once: bool) -> Result<()> {
     let life = Lifecycle::start()?;

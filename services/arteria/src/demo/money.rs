@@ -37,7 +37,7 @@ async fn paid_through_rest(stage: &mut Stage<'_>, invoice: &Uuid) -> Result<()> 
     stage.act(&format!("POST {path}   40.00 EUR"));
     let body = payment(invoice, THROUGH_REST_MINOR);
     let answer = stage.app.post(&path, &key(), &[], body).await?.expect(201, "paying")?;
-    stage.seen(&format!("201 Created, Arteria-Unit-Seq {}", seq(&answer.seq)));
+    stage.seen(&format!("201 Created, Arteria-Unit-Seq {}", seq(answer.seq.as_ref())));
     let id = answer.text("payment_id").context("a payment without an id")?.parse::<Uuid>()?;
     let row = stage.desk.row(Table::Payments, &id)?.context("clinic.db holds no such payment")?;
     ensure!(row["amount_minor"] == THROUGH_REST_MINOR, "clinic.db holds another amount");

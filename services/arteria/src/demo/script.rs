@@ -52,7 +52,7 @@ async fn registered_at_the_desk(stage: &mut Stage<'_>) -> Result<()> {
     ));
     let path = stage.path(&format!("patients/{patient_id}"));
     let answer = stage.wait_for_record(&path).await?;
-    stage.seen(&format!("GET {path}: 200, Arteria-Unit-Seq {}", seq(&answer.seq)));
+    stage.seen(&format!("GET {path}: 200, Arteria-Unit-Seq {}", seq(answer.seq.as_ref())));
     ensure!(
         answer.text("family_name") == Some("Conceição"),
         "REST shows another name than the desk wrote"
@@ -94,7 +94,7 @@ async fn booked_through_rest(stage: &mut Stage<'_>, slot: &Slot) -> Result<()> {
     let body = booking(stage, slot);
     let answer = stage.app.post(&path, &key(), &[], body).await?.expect(201, "booking")?;
     let id = answer.text("appointment_id").context("an appointment without an id")?.to_owned();
-    stage.seen(&format!("201 Created, Arteria-Unit-Seq {}", seq(&answer.seq)));
+    stage.seen(&format!("201 Created, Arteria-Unit-Seq {}", seq(answer.seq.as_ref())));
     let rows = stage.diary_rows(&slot.practitioner_id, &slot.starts_at)?;
     ensure!(
         rows.len() == 1 && rows[0]["appointment_id"] == id.as_str(),
@@ -212,6 +212,6 @@ pub fn key() -> String {
     Uuid::new_v4().to_string()
 }
 
-pub fn seq(seq: &Option<String>) -> &str {
-    seq.as_deref().unwrap_or("(none)")
+pub fn seq(seq: Option<&String>) -> &str {
+    seq.map_or("(none)", String::as_str)
 }

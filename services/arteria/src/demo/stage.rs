@@ -67,7 +67,7 @@ impl<'a> Stage<'a> {
     }
 
     pub fn remember_patient(&mut self, patient_id: &str) {
-        self.patient_id = patient_id.to_owned();
+        patient_id.clone_into(&mut self.patient_id);
     }
 
     pub fn patient_id(&self) -> &str {

@@ -108,6 +108,7 @@ fn view(found: &Found, unit: &UnitId) -> UnitView {
     let open = found.open.as_ref().map(|open| open.get(unit));
     // A unit without a link has nobody at the edges to tell of its spool.
     let vitals = found.vitals.get(unit).filter(|_| online != Some(false));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
     let count = |number: f64| number as u64;
     let requests = |count: fn(&OpenRequests) -> i64| {
         open.map(|open| open.map_or(0, |it| count(it).unsigned_abs()))

@@ -32,10 +32,8 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, settings: Settings) -> Result<ExitCode> {
-    let edges = match args.edge.is_empty() {
-        true => vec![settings.edge_admin_addr.to_string()],
-        false => args.edge,
-    };
+    let edges =
+        if args.edge.is_empty() { vec![settings.edge_admin_addr.to_string()] } else { args.edge };
     let found = sources::ask(&settings, &edges).await?;
     for missing in &found.missing {
         eprintln!("arteria: {missing}");

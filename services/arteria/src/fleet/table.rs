@@ -37,9 +37,10 @@ pub fn text(units: &[UnitView], only_sick: bool, now: Timestamp) -> String {
         }
     }
     let is_known = units.iter().any(|unit| unit.online.is_some()) || units.is_empty();
-    let online = match is_known {
-        true => units.iter().filter(|unit| unit.online == Some(true)).count().to_string(),
-        false => "?".to_owned(),
+    let online = if is_known {
+        units.iter().filter(|unit| unit.online == Some(true)).count().to_string()
+    } else {
+        "?".to_owned()
     };
     let sick = units.iter().filter(|unit| !unit.ails.is_empty()).count();
     let mut text = format!("{} units, {online} online, {sick} ailing\n", units.len());
@@ -64,7 +65,7 @@ fn row(unit: &UnitView, now: Timestamp) -> [String; HEAD.len()] {
         or_none(unit.applied_seq.map(|seq| seq.to_string())),
         number(unit.lag_facts),
         number(unit.spool_facts),
-        or_none(unsent.map(|seconds| age(seconds as u64))),
+        or_none(unsent.map(|seconds| age(whole(seconds)))),
         number(unit.paused_tables),
         or_none(Some(unit.on_hold.join(",")).filter(|domains| !domains.is_empty())),
         number(unit.open_requests),
@@ -96,6 +97,11 @@ fn age(seconds: u64) -> String {
         7_200..=172_799 => format!("{}h", seconds / 3_600),
         _ => format!("{}d", seconds / 86_400),
     }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
+fn whole(seconds: f64) -> u64 {
+    seconds as u64
 }
 
 #[cfg(test)]

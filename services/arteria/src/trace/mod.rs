@@ -58,9 +58,10 @@ impl std::str::FromStr for What {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.contains('.') {
-            true => text.parse().map(Self::Request).map_err(|_| "is no id of a request"),
-            false => text.parse().map(Self::Fact).map_err(|_| "is no number of a fact, as 1-42"),
+        if text.contains('.') {
+            text.parse().map(Self::Request).map_err(|_| "is no id of a request")
+        } else {
+            text.parse().map(Self::Fact).map_err(|_| "is no number of a fact, as 1-42")
         }
     }
 }

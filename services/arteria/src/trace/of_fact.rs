@@ -141,8 +141,9 @@ pub async fn visible(pool: &PgPool, unit: &UnitId, seq: UnitSeq) -> String {
             Err(_) => return "the read models do not answer".to_owned(),
         }
     }
-    match behind.is_empty() {
-        true => format!("visible: every read model holds {seq}"),
-        false => format!("not everywhere visible: {} behind {seq}", behind.join(", ")),
+    if behind.is_empty() {
+        format!("visible: every read model holds {seq}")
+    } else {
+        format!("not everywhere visible: {} behind {seq}", behind.join(", "))
     }
 }

@@ -236,7 +236,7 @@ fn numbers(facts: &[RawRecord]) -> BTreeSet<UnitSeq> {
 
 /// The unit's word by the log, else what the read model knows.
 fn state(row: Option<&RequestRow>, facts: &[RawRecord]) -> String {
-    let word = facts.iter().filter_map(|fact| fact.ce_type()?.strip_prefix(ENDS)).next();
+    let word = facts.iter().find_map(|fact| fact.ce_type()?.strip_prefix(ENDS));
     match (word, row) {
         (Some(word), _) => format!("{word}, by the unit's own fact"),
         (None, Some(row)) if !row.is_open() => format!("{}, as the read model says", row.state),

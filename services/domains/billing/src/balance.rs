@@ -53,11 +53,13 @@ impl Tally {
     }
 
     /// What came in, less what went back, in `currency`.
+    #[must_use]
     pub fn paid(&self, currency: Currency) -> i128 {
         self.sums.get(&currency).map_or(0, |sum| sum.minor)
     }
 
     /// Whether an amount or a currency does not read, so that nobody can say what came in.
+    #[must_use]
     pub const fn is_uncertain(&self) -> bool {
         self.without_amount > 0 || self.without_currency > 0
     }
@@ -105,6 +107,7 @@ pub enum Missing {
 
 impl Missing {
     /// The word on the wire.
+    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Currency => "currency",

@@ -75,6 +75,7 @@ impl Command {
     pub const VERSION: u32 = 1;
 
     /// The payment that the command makes.
+    #[must_use]
     pub const fn new_payment_id(&self) -> Uuid {
         match self {
             Self::Record(command) => command.payment_id,

@@ -65,6 +65,7 @@ impl Fact {
     }
 
     /// Its type on the wire.
+    #[must_use]
     pub const fn type_name(&self) -> &'static str {
         match self {
             Self::Invoice(kind, _) => kind.type_name(),
@@ -73,6 +74,7 @@ impl Fact {
     }
 
     /// Present version of its schema.
+    #[must_use]
     pub const fn version(&self) -> u32 {
         match self {
             Self::Invoice(kind, _) => kind.version(),
@@ -81,6 +83,7 @@ impl Fact {
     }
 
     /// Whether the thing is gone after it.
+    #[must_use]
     pub const fn removes(&self) -> bool {
         match self {
             Self::Invoice(kind, _) => match kind {

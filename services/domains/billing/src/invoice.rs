@@ -53,6 +53,7 @@ pub enum Status {
 
 impl Status {
     /// What the word in a row means, letter by letter.
+    #[must_use]
     pub fn of(word: Option<&str>) -> Self {
         match word {
             None | Some("issued") => Self::Issued,
@@ -67,6 +68,7 @@ impl Invoice {
     pub const RESOURCE: &'static str = "invoice";
 
     /// What its status means.
+    #[must_use]
     pub fn status(&self) -> Status {
         Status::of(self.status.as_deref())
     }
@@ -78,6 +80,7 @@ impl Invoice {
 /// Two facts only where the row became another invoice (its id or its patient changed): the old one
 /// is gone, the new one is seen for the first time. So every fact concerns one patient. A patient
 /// who is only now known was nobody else before.
+#[must_use]
 pub fn observe(before: Option<&Invoice>, after: Option<&Invoice>) -> Vec<Fact> {
     let fact = |kind, of: &Invoice| Fact::Invoice(kind, of.clone());
     match (before, after) {

@@ -15,6 +15,7 @@ pub struct CurrencyError;
 
 impl Currency {
     /// The currency that a row's text names, where it names one.
+    #[must_use]
     pub fn of(text: Option<&str>) -> Option<Self> {
         text?.parse().ok()
     }

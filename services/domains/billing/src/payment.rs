@@ -53,6 +53,7 @@ impl Payment {
     pub const RESOURCE: &'static str = "payment";
 
     /// The reference of a refund of `payment_id`.
+    #[must_use]
     pub fn refund_reference(payment_id: Uuid, note: Option<&str>) -> String {
         match note {
             Some(note) => format!("{REFUND_OF}{payment_id} {note}"),
@@ -61,6 +62,7 @@ impl Payment {
     }
 
     /// The payment that this one says it gives back.
+    #[must_use]
     pub fn refunds(&self) -> Option<Uuid> {
         let named = self.reference.as_deref()?.strip_prefix(REFUND_OF)?;
         named.split_whitespace().next()?.parse().ok()
@@ -72,6 +74,7 @@ impl Payment {
 /// Two facts only where the row became another payment (its id or its patient changed): the old one
 /// is gone, the new one is seen for the first time. So every fact concerns one patient. A patient
 /// who is only now known was nobody else before.
+#[must_use]
 pub fn observe(before: Option<&Payment>, after: Option<&Payment>) -> Vec<Fact> {
     let fact = |kind, of: &Payment| Fact::Payment(kind, of.clone());
     match (before, after) {

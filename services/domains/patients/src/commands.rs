@@ -178,6 +178,7 @@ impl UpdatePatient {
     }
 
     /// Whether the command is to change `field`.
+    #[must_use]
     pub fn touches(&self, field: &str) -> bool {
         self.fields.iter().any(|named| named == field)
     }

@@ -44,6 +44,7 @@ impl Fact {
     }
 
     /// Its type on the wire.
+    #[must_use]
     pub const fn type_name(&self) -> &'static str {
         match self {
             Self::Patient(kind, _) => kind.type_name(),
@@ -51,6 +52,7 @@ impl Fact {
     }
 
     /// Whether the thing is gone after it.
+    #[must_use]
     pub const fn removes(&self) -> bool {
         let Self::Patient(kind, _) = self;
         match kind {

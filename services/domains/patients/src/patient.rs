@@ -71,6 +71,7 @@ impl Patient {
     pub const RESOURCE: &'static str = "patient";
 
     /// Whether the unit still sees this patient: so it does, until somebody says no.
+    #[must_use]
     pub fn is_active(&self) -> bool {
         self.active != Some(false)
     }
@@ -80,6 +81,7 @@ impl Patient {
 ///
 /// At most one fact for one row; two only where the row's identity itself changed, which is one
 /// registration gone and another one made.
+#[must_use]
 pub fn observe(before: Option<&Patient>, after: Option<&Patient>) -> Vec<Fact> {
     let fact = |kind, patient: &Patient| Fact::Patient(kind, patient.clone());
     match (before, after) {

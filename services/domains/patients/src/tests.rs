@@ -42,7 +42,7 @@ impl Records for Clinic {
         Ok(self.0.iter().map(|(state, _)| state.clone()).filter(passes).collect())
     }
 
-    fn time_zone(&self) -> &str {
+    fn time_zone(&self) -> &'static str {
         "UTC"
     }
 }

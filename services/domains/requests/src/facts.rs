@@ -28,6 +28,7 @@ kit_event::fact_kinds! {
 impl RequestFact {
     /// The fact of a ledger row in `state`. A state that this version does not know claims nothing,
     /// and still travels.
+    #[must_use]
     pub const fn of(state: Option<FinalState>) -> Self {
         match state {
             Some(FinalState::Done) => Self::Done,
@@ -62,6 +63,7 @@ impl RangeLapsed {
         "A stretch of the log of requests never reached the unit: what waited there has expired.";
 
     /// Whether the request at `position` of `log` is one of those that expired.
+    #[must_use]
     pub fn names(&self, log: &str, position: i64) -> bool {
         self.log == log && (self.from..self.to).contains(&position)
     }
@@ -91,6 +93,7 @@ impl Fact {
     }
 
     /// Its type on the wire.
+    #[must_use]
     pub const fn type_name(&self) -> &'static str {
         match self {
             Self::Request(kind, _) => kind.type_name(),
@@ -99,6 +102,7 @@ impl Fact {
     }
 
     /// Present version of its schema.
+    #[must_use]
     pub const fn version(&self) -> u32 {
         match self {
             Self::Request(kind, _) => kind.version(),

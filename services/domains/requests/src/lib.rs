@@ -14,6 +14,8 @@
 //! | [`reply`] | [`Reply`], [`Answer`]: shortcuts back to the waiting gateway |
 //! | [`public`] | what analysts and integrators learn |
 //! | [`rejection`] | [`RequestRejection`] and [`PROBLEMS`] |
+
+#![cfg_attr(test, expect(clippy::unnecessary_wraps, reason = "a test spells what it gives"))]
 #![deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)]
 
 pub mod control;

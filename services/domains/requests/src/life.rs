@@ -57,6 +57,7 @@ pub enum Shown {
 
 impl Shown {
     /// The word on the wire.
+    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
@@ -68,6 +69,7 @@ impl Shown {
 
     /// Whether a reader that saw `self` may see `next` later. A word is never unsaid, except that a
     /// restored clinic undoes what it had done.
+    #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
         match (self, next) {
             (Self::Accepted, _)
@@ -84,6 +86,7 @@ impl Shown {
 
 impl Word {
     /// The state that the word means.
+    #[must_use]
     pub const fn state(self) -> FinalState {
         match self {
             Self::Ledger(state) => state,
@@ -111,6 +114,7 @@ impl Tracked {
 }
 
 /// What a request shows at `now`, given how far its unit is.
+#[must_use]
 pub fn view(request: &Tracked, applied: Option<AppliedCursor<'_>>, now: Timestamp) -> Shown {
     if let Some(word) = request.word {
         return Shown::Final(word.state());

@@ -87,6 +87,7 @@ impl FinalState {
         &[Self::Done, Self::Rejected, Self::Expired, Self::Cancelled, Self::Undone];
 
     /// The word in the ledger and on the wire.
+    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -98,6 +99,7 @@ impl FinalState {
     }
 
     /// The state that `word` is; none for one of a later version.
+    #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|state| state.as_str() == word)
     }
@@ -108,6 +110,7 @@ impl RequestOutcome {
     pub const RESOURCE: &'static str = "request";
 
     /// The barest word on a request; all else is filled in by who knows it.
+    #[must_use]
     pub fn new(request_id: RequestId, state: FinalState, decided_at: Timestamp) -> Self {
         Self {
             request_id,
@@ -140,6 +143,7 @@ impl RequestOutcome {
     }
 
     /// Its state, where it is one that we know.
+    #[must_use]
     pub fn state(&self) -> Option<FinalState> {
         FinalState::parse(&self.state)
     }
@@ -149,6 +153,7 @@ impl RequestOutcome {
 ///
 /// A row that goes (they live 30 days) is no news: the unit's word stands. A row that changes says
 /// its word again. Two facts never.
+#[must_use]
 pub fn observe(before: Option<&RequestOutcome>, after: Option<&RequestOutcome>) -> Vec<Fact> {
     match after {
         Some(new) if before != Some(new) => {

@@ -66,6 +66,7 @@ impl Status {
         &[Self::Booked, Self::Arrived, Self::Fulfilled, Self::Cancelled, Self::Noshow];
 
     /// The word in the row and on the wire.
+    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Booked => "booked",
@@ -77,11 +78,13 @@ impl Status {
     }
 
     /// The status that `word` is, letter by letter; none for any other word.
+    #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|status| status.as_str() == word)
     }
 
     /// Whether an appointment of this status keeps its time from others.
+    #[must_use]
     pub const fn takes_time(self) -> bool {
         match self {
             Self::Booked | Self::Arrived | Self::Fulfilled => true,
@@ -90,6 +93,7 @@ impl Status {
     }
 
     /// Whether a request may ask for `next`. At the desk people correct what they like.
+    #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
         match (self, next) {
             (Self::Booked, Self::Arrived | Self::Cancelled | Self::Noshow)
@@ -131,6 +135,7 @@ impl Appointment {
 ///
 /// Two facts only where the row became another appointment (its id or its patient changed): the
 /// old one is gone, the new one is seen for the first time. So every fact concerns one patient.
+#[must_use]
 pub fn observe(before: Option<&Appointment>, after: Option<&Appointment>) -> Vec<Fact> {
     let fact = |kind, of: &Appointment| Fact::Appointment(kind, of.clone());
     match (before, after) {

@@ -190,6 +190,7 @@ impl Command {
     pub const VERSION: u32 = 1;
 
     /// The appointment that the command is about.
+    #[must_use]
     pub const fn appointment_id(&self) -> Uuid {
         match self {
             Self::Book(command) => command.appointment_id,

@@ -24,6 +24,7 @@ impl Diary {
     }
 
     /// Whether some of `command` is taken.
+    #[must_use]
     pub fn overlaps(&self, command: &Interval) -> bool {
         self.0.overlap(command)
     }

@@ -95,6 +95,7 @@ impl Fact {
     }
 
     /// Its type on the wire.
+    #[must_use]
     pub const fn type_name(&self) -> &'static str {
         match self {
             Self::Appointment(kind, _) => kind.type_name(),
@@ -104,6 +105,7 @@ impl Fact {
     }
 
     /// Present version of its schema.
+    #[must_use]
     pub const fn version(&self) -> u32 {
         match self {
             Self::Appointment(kind, _) => kind.version(),
@@ -113,6 +115,7 @@ impl Fact {
     }
 
     /// Whether the thing is gone after it.
+    #[must_use]
     pub const fn removes(&self) -> bool {
         match self {
             Self::Appointment(kind, _) => match kind {

@@ -50,6 +50,7 @@ impl Hours {
     }
 
     /// Whether `command` lies within hours. It need not sit on the grid of slots.
+    #[must_use]
     pub fn cover(&self, command: &Interval) -> bool {
         let open: Intervals = self
             .days(command)
@@ -59,6 +60,7 @@ impl Hours {
     }
 
     /// The slots of the grid that begin in `within`, in order, each once.
+    #[must_use]
     pub fn grid(&self, within: &Interval) -> Vec<Interval> {
         let mut slots: Vec<Interval> = self
             .days(within)

@@ -13,16 +13,19 @@ pub struct Interval {
 
 impl Interval {
     /// `[starts, ends)`.
+    #[must_use]
     pub const fn new(starts: Timestamp, ends: Timestamp) -> Self {
         Self { starts, ends }
     }
 
     /// Whether some instant belongs to both.
+    #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
         self.starts < other.ends && other.starts < self.ends
     }
 
     /// Whether every instant of `other` belongs to it.
+    #[must_use]
     pub fn holds(&self, other: &Self) -> bool {
         self.starts <= other.starts && other.ends <= self.ends
     }
@@ -39,11 +42,13 @@ impl Intervals {
     }
 
     /// Whether some instant of `other` belongs to one of them.
+    #[must_use]
     pub fn overlap(&self, other: &Interval) -> bool {
         self.near(other).is_some_and(|near| near.overlaps(other))
     }
 
     /// Whether every instant of `other` belongs to one of them.
+    #[must_use]
     pub fn hold(&self, other: &Interval) -> bool {
         self.near(other).is_some_and(|near| near.holds(other))
     }

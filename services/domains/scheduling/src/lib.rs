@@ -17,6 +17,15 @@
 //! | [`slots`] | free slots |
 //! | [`public`] | what analysts and integrators learn |
 //! | [`rejection`] | [`BookingRejection`] and [`PROBLEMS`] |
+
+#![cfg_attr(
+    test,
+    expect(
+        clippy::cast_possible_truncation,
+        clippy::unnecessary_wraps,
+        reason = "numbers of a test are small"
+    )
+)]
 #![deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)]
 
 pub mod appointment;

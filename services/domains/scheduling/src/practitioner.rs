@@ -31,6 +31,7 @@ impl Practitioner {
     pub const RESOURCE: &'static str = "practitioner";
 
     /// Whether patients can be booked: so they can, until somebody says no.
+    #[must_use]
     pub fn is_active(&self) -> bool {
         self.active != Some(false)
     }
@@ -38,6 +39,7 @@ impl Practitioner {
 
 /// Names what happened to a practitioner between two committed versions of the row; two facts only
 /// where the row's identity itself changed.
+#[must_use]
 pub fn observe(before: Option<&Practitioner>, after: Option<&Practitioner>) -> Vec<Fact> {
     let fact = |kind, of: &Practitioner| Fact::Practitioner(kind, of.clone());
     match (before, after) {

@@ -39,13 +39,13 @@ pub enum BookingRejection {
         into: Uuid,
     },
     /// `practitioner-unknown`
-    #[error("the unit has no practitioner {}", or_none(.practitioner_id))]
+    #[error("the unit has no practitioner {}", or_none(.practitioner_id.as_ref()))]
     PractitionerUnknown {
         /// Who was asked for; none where the diary names nobody.
         practitioner_id: Option<Uuid>,
     },
     /// `practitioner-inactive`
-    #[error("practitioner {} cannot be booked", or_none(.practitioner_id))]
+    #[error("practitioner {} cannot be booked", or_none(.practitioner_id.as_ref()))]
     PractitionerInactive {
         /// Who was asked for.
         practitioner_id: Option<Uuid>,
@@ -98,8 +98,8 @@ pub enum BookingRejection {
     },
 }
 
-fn or_none(id: &Option<Uuid>) -> String {
-    id.map_or_else(|| "(the appointment names none)".to_owned(), |id| id.to_string())
+fn or_none(id: Option<&Uuid>) -> String {
+    id.map_or_else(|| "(the appointment names none)".to_owned(), ToString::to_string)
 }
 
 const PATIENT_UNKNOWN: Problem = (

@@ -37,6 +37,7 @@ impl WorkingHours {
 
 /// Names what happened to working hours between two committed versions of their row; two facts
 /// only where the row's identity itself changed (its practitioner, weekday or beginning).
+#[must_use]
 pub fn observe(before: Option<&WorkingHours>, after: Option<&WorkingHours>) -> Vec<Fact> {
     let fact = |kind, of: &WorkingHours| Fact::WorkingHours(kind, of.clone());
     match (before, after) {

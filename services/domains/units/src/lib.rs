@@ -12,6 +12,8 @@
 //! | [`public`] | what analysts and integrators learn |
 //! | [`presence`] | [`Presence`], [`EdgeLiveness`]: records of the presence topic |
 //! | [`presence_map`] | [`PresenceMap`]: who holds which unit, who is online |
+
+#![cfg_attr(test, expect(clippy::cast_possible_wrap, reason = "numbers of a test are small"))]
 #![deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)]
 
 pub mod presence;

@@ -66,6 +66,7 @@ impl EdgeLiveness {
     pub const KEY_BEFORE: &'static str = "edge/";
 
     /// The key under which `edge_id` says that it is alive.
+    #[must_use]
     pub fn key(edge_id: &str) -> String {
         format!("{}{edge_id}", Self::KEY_BEFORE)
     }

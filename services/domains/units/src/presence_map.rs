@@ -139,6 +139,7 @@ pub struct PresenceMap {
 
 /// The one rule of being online: some edge holds the unit's connection, and that edge was heard
 /// within [`LIVENESS_WITHIN_MS`]. `heard` is when its last liveness record arrived.
+#[must_use]
 pub fn online(presence: &Presence, heard: Option<Timestamp>, now: Timestamp) -> bool {
     presence.edge_id.is_some()
         && heard.is_some_and(|heard| now.unix_ms() - heard.unix_ms() <= LIVENESS_WITHIN_MS)
@@ -197,16 +198,19 @@ impl PresenceMap {
     }
 
     /// Whether a message to the unit would reach its agent now.
+    #[must_use]
     pub fn is_online(&self, unit: &UnitId, now: Timestamp) -> bool {
         self.presence(unit).is_some_and(|presence| online(presence, self.heard_of(presence), now))
     }
 
     /// The last presence record that stands for the unit; none for a unit never seen.
+    #[must_use]
     pub fn presence(&self, unit: &UnitId) -> Option<&Presence> {
         self.units.get(unit).map(|standing| &standing.presence)
     }
 
     /// The number of the unit's last connection, and what its last record says of it.
+    #[must_use]
     pub fn connection(&self, unit: &UnitId) -> Option<(i64, Connection)> {
         let Standing { conn_epoch, presence } = self.units.get(unit)?;
         let connection = match (&presence.edge_id, presence.conn_epoch) {
@@ -218,6 +222,7 @@ impl PresenceMap {
     }
 
     /// The connection that holds the unit, whether or not its edge is still alive.
+    #[must_use]
     pub fn holder(&self, unit: &UnitId) -> Option<Holder<'_>> {
         let standing = self.units.get(unit)?;
         let edge_id = standing.presence.edge_id.as_deref()?;
@@ -225,6 +230,7 @@ impl PresenceMap {
     }
 
     /// How far the unit is in its log of requests: it has done with every position below.
+    #[must_use]
     pub fn applied_next(&self, unit: &UnitId) -> Option<i64> {
         self.presence(unit)?.applied_next
     }
@@ -235,6 +241,7 @@ impl PresenceMap {
     }
 
     /// How many units are online.
+    #[must_use]
     pub fn online_count(&self, now: Timestamp) -> usize {
         self.units().filter(|presence| online(presence, self.heard_of(presence), now)).count()
     }

@@ -141,6 +141,7 @@ impl Fact {
     }
 
     /// Its type on the wire.
+    #[must_use]
     pub const fn type_name(&self) -> &'static str {
         match self {
             Self::EpochOpened(_) => EpochOpened::TYPE,
@@ -172,6 +173,7 @@ impl Fact {
 }
 
 /// Names what changed of a unit between two starts of its agent, where anything did.
+#[must_use]
 pub fn observe(before: &UnitAmended, after: &UnitAmended) -> Option<Fact> {
     (before != after).then(|| Fact::UnitAmended(after.clone()))
 }

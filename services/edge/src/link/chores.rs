@@ -132,10 +132,8 @@ impl Link {
             figures::REPLIES_DROPPED.get().increment(1);
             return;
         }
-        let body = match serde_json::to_value(body) {
-            Ok(body) => body,
-            Err(_) => return, // Structs of plain members; none of them fails to print.
-        };
+        // Structs of plain members; none of them fails to print.
+        let Ok(body) = serde_json::to_value(body) else { return };
         let record = Record {
             topic: Topic::Replies,
             partition: Some(to),

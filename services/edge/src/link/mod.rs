@@ -161,6 +161,8 @@ impl Link {
         let Holding { seat, standing, budget, place } = holding;
         let now = Instant::now();
         let book = Book { written_at: now, is_stale: true, is_being_written: false };
+        #[expect(clippy::disallowed_methods, reason = "drawn at the border")]
+        let drawn = rand::rng().random();
         Self {
             soft: life.soft(),
             life,
@@ -180,7 +182,7 @@ impl Link {
             chores: FuturesUnordered::new(),
             replies_under_way: 0,
             book,
-            pulse: Pulse::new(now, rand::rng().random()),
+            pulse: Pulse::new(now, drawn),
             timer: Box::pin(tokio::time::sleep_until(now)),
             edge,
         }

@@ -33,7 +33,7 @@ fn a_first_agent_is_welcomed_and_its_facts_are_on_the_log_when_they_are_acknowle
         }
         let ack = agent.acked(1, 3).await;
         let records = net.of_unit(Topic::Facts, &unit).await;
-        let numbers: Vec<_> = records.iter().filter_map(|record| record.unit_seq()).collect();
+        let numbers: Vec<_> = records.iter().filter_map(kit_bus::RawRecord::unit_seq).collect();
         assert_eq!(numbers, [seq(1, 1), seq(1, 2), seq(1, 3)]);
         assert_eq!(records[2].offset, ack.facts_offset);
         let fact = net.bus.open_fact(&records[2]).await.unwrap();
@@ -164,7 +164,7 @@ fn facts_asked_for_again_go_to_the_log_again() {
         agent.acked(1, 5).await;
         let records = net.of_unit(Topic::Facts, &unit).await;
         let numbers: Vec<u64> =
-            records.iter().filter_map(|r| r.unit_seq()).map(|s| s.seq).collect();
+            records.iter().filter_map(kit_bus::RawRecord::unit_seq).map(|s| s.seq).collect();
         assert_eq!(numbers, [1, 2, 3, 4, 2, 3, 5]);
         agent.leave().await;
     });
@@ -193,7 +193,10 @@ fn new_clinics_join_a_grown_partition_by_one_pass_over_it() {
         let (addr, life) = net.edge().await;
         let old = net.unit("grown");
         grown(net, &old).await;
-        let read = edge::facts_index::FactsIndex::new(net.bus.clone(), Default::default());
+        let read = edge::facts_index::FactsIndex::new(
+            net.bus.clone(),
+            edge::presence::Whereabouts::default(),
+        );
         let partition = net.bus.partition_of(old.id.as_str());
         let ends = net.bus.watermarks(Topic::Facts, partition).await.unwrap();
         let there = ends.low..ends.high;

@@ -30,7 +30,7 @@ fn refused(unit: &Unit, number: u64) -> FromAgent {
 /// A fact of a type of its own.
 fn of_type(unit: &Unit, number: u64, type_name: &str, version: u32) -> FromAgent {
     let mut fact = FactFrame::from(unit.fact(seq(number)));
-    fact.type_name = type_name.to_owned();
+    type_name.clone_into(&mut fact.type_name);
     fact.version = version;
     FromAgent::Fact(fact)
 }

@@ -1,6 +1,11 @@
 //! A gateway without servers: the log is a list, the book a map, and the unit answers as it is
 //! told. Tokens, routes, guards and everything between them are the real ones.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "numbers of a test are small"
+)]
 #![expect(dead_code, reason = "each test file uses its own part of the desk")]
 
 use std::collections::HashMap;
@@ -65,7 +70,7 @@ pub fn word(request: &Request, unit: Unit) -> Reply {
     outcome.command_hash = Some(request.command_hash.clone());
     match unit {
         Unit::Refuses(slug) => {
-            outcome.state = FinalState::Rejected.as_str().to_owned();
+            FinalState::Rejected.as_str().clone_into(&mut outcome.state);
             outcome.reason = Some(slug.to_owned());
             outcome.title = Some("The unit said no".to_owned());
         }
@@ -304,7 +309,7 @@ impl Desk {
         let unit: UnitId = unit.parse().unwrap();
         let patient = (kind == Kind::Patient).then(|| PATIENT.parse::<Uuid>().unwrap());
         let now = self.clock.now();
-        self.issuer.issue(kind, "ana", &[unit], patient, Duration::from_secs(3600), now).unwrap()
+        self.issuer.issue(kind, "ana", &[unit], patient, Duration::from_hours(1), now).unwrap()
     }
 
     /// Calls as `kind` of [`UNIT`].

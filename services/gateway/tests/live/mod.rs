@@ -24,7 +24,7 @@ use crate::desk::{Desk, FakeBook, UNIT};
 pub mod reader;
 
 /// What a test waits for at most.
-pub const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_mins(1);
 
 /// A gateway, its database, its address.
 pub struct Live {

@@ -58,9 +58,11 @@ impl Reader {
             if let Some(at) = find(&raw, b"\r\n\r\n") {
                 break at;
             }
-            if socket.read_buf(&mut raw).await.unwrap() == 0 {
-                panic!("no head: {}", String::from_utf8_lossy(&raw));
-            }
+            assert!(
+                socket.read_buf(&mut raw).await.unwrap() != 0,
+                "no head: {}",
+                String::from_utf8_lossy(&raw)
+            );
         };
         let head = String::from_utf8(raw.drain(..head_end + 4).collect()).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();

@@ -74,6 +74,7 @@ impl Candidate {
     }
 
     /// How many fields the record itself has.
+    #[must_use]
     pub fn fields(&self) -> usize {
         self.schema.record().fields.len()
     }

@@ -53,7 +53,7 @@ impl<'a> Input<'a> {
             }
             value |= part << shift;
             if byte & 0x80 == 0 {
-                return Ok((value >> 1) as i64 ^ -((value & 1) as i64));
+                return Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed());
             }
         }
         Err(BodyError::here(Reason::Overlong))

@@ -49,6 +49,10 @@ fn write(shape: &Shape, value: &Value, out: &mut Vec<u8>) -> Result<(), BodyErro
         Shape::Long => long(whole(value)?, out),
         Shape::Float => {
             // The nearest float is what a `float` field means; only what has none is refused.
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "what has no float is refused next"
+            )]
             let number = number(value)? as f32;
             if !number.is_finite() {
                 return Err(out_of_range("a float"));
@@ -80,7 +84,7 @@ fn write(shape: &Shape, value: &Value, out: &mut Vec<u8>) -> Result<(), BodyErro
         Shape::Array(item) => {
             let items = value.as_array().ok_or_else(|| wrong("an array", value))?;
             if !items.is_empty() {
-                long(items.len() as i64, out);
+                length(items.len(), out);
             }
             for (index, value) in items.iter().enumerate() {
                 write(item, value, out).map_err(|error| error.under_item(index))?;
@@ -96,16 +100,24 @@ fn write(shape: &Shape, value: &Value, out: &mut Vec<u8>) -> Result<(), BodyErro
 
 /// A zig-zag variable-length number, as Avro writes every whole number and length.
 pub(crate) fn long(value: i64, out: &mut Vec<u8>) {
-    let mut rest = ((value << 1) ^ (value >> 63)) as u64;
-    while rest > 0x7f {
-        out.push((rest & 0x7f) as u8 | 0x80);
+    let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
+    loop {
+        let [low, ..] = (rest & 0x7f).to_le_bytes();
         rest >>= 7;
+        if rest == 0 {
+            return out.push(low);
+        }
+        out.push(low | 0x80);
     }
-    out.push(rest as u8);
+}
+
+/// How many items or bytes follow.
+fn length(count: usize, out: &mut Vec<u8>) {
+    long(i64::try_from(count).expect("no memory holds more"), out);
 }
 
 fn bytes(raw: &[u8], out: &mut Vec<u8>) {
-    long(raw.len() as i64, out);
+    length(raw.len(), out);
     out.extend_from_slice(raw);
 }
 

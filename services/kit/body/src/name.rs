@@ -20,11 +20,13 @@ pub fn split_promise(promise: &str) -> Result<(&str, &str), NameError> {
 }
 
 /// The promise of a type's public form.
+#[must_use]
 pub fn public(type_name: &str) -> String {
     format!("{PUBLIC}.{type_name}")
 }
 
 /// `appointment_booked` -> `AppointmentBooked`.
+#[must_use]
 pub fn camel(snake: &str) -> String {
     let mut camel = String::with_capacity(snake.len());
     for word in snake.split('_') {
@@ -46,6 +48,7 @@ pub fn record_name(promise: &str) -> Result<String, NameError> {
 }
 
 /// The type of a record name (or the public form of one), where it is one of ours.
+#[must_use]
 pub fn type_name(record_name: &str) -> Option<String> {
     spelt(record_name).filter(|type_name| split_promise(type_name).is_ok())
 }

@@ -100,7 +100,8 @@ impl Schemas {
         let failed = |source| OfferError::Registry { type_name: type_name.clone(), source };
         let held = self.versions(&type_name).await.map_err(failed)?;
         let same = held.iter().find(|one| one.fingerprint == candidate.schema.fingerprint());
-        let possible = same.map_or(held.len() as u32 + 1, |one| one.version);
+        let next = u32::try_from(held.len()).map_or(u32::MAX, |held| held.saturating_add(1));
+        let possible = same.map_or(next, |one| one.version);
         if let Some(asked) = asked.filter(|asked| *asked != possible) {
             return Err(OfferError::Version { type_name, asked, possible });
         }

@@ -137,6 +137,7 @@ fn told(of: &Value, path: &str, depth: usize) -> Result<Option<Value>, PublicErr
 
 impl BodySchema {
     /// What of a body this schema has a field for.
+    #[must_use]
     pub fn project(&self, body: &Value) -> Value {
         project_record(self.record(), body)
     }

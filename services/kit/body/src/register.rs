@@ -21,7 +21,7 @@ pub struct Report {
 }
 
 impl Schemas {
-    /// Registers every promise in the order of its versions, under FULL_TRANSITIVE; repeating it
+    /// Registers every promise in the order of its versions, under `FULL_TRANSITIVE`; repeating it
     /// changes nothing. `promises` must be sorted, as [`crate::schemas::read`] gives them.
     ///
     /// # Errors

@@ -107,6 +107,7 @@ pub enum RegistryError {
 
 impl RegistryError {
     /// Whether the same question may get another answer later.
+    #[must_use]
     pub fn is_worth_waiting(&self) -> bool {
         matches!(self, Self::Away { .. } | Self::Unknown { .. } | Self::Rule(_))
     }
@@ -154,7 +155,7 @@ struct Unknown {
 
 impl Unknown {
     fn error(self, key: &Key) -> RegistryError {
-        let for_ms = self.first.elapsed().as_millis() as u64;
+        let for_ms = u64::try_from(self.first.elapsed().as_millis()).unwrap_or(u64::MAX);
         RegistryError::Unknown { wanted: key.to_string(), for_ms }
     }
 }
@@ -191,8 +192,13 @@ impl Schemas {
             .map_err(failed)?;
         let http = reqwest::Client::builder().no_proxy().timeout(timeout).build();
         let http = http.map_err(|error| RegistryError::Rule(Arc::new(error)))?;
-        let inner =
-            Inner { url, settings, http, held: RwLock::default(), loading: Default::default() };
+        let inner = Inner {
+            url,
+            settings,
+            http,
+            held: RwLock::default(),
+            loading: tokio::sync::Mutex::default(),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -230,7 +236,7 @@ impl Schemas {
         self.fresh_rejection(&key)?;
         let ask = || self.numbered(&subject, version);
         let answer = self.asked(&key, ask.retry(patience()).when(is_away).await)?;
-        let registered = load(&key, answer)?;
+        let registered = load(&key, &answer)?;
         let mut held = self.inner.held.write().unwrap_or_else(PoisonError::into_inner);
         held.make_room();
         held.by_id.insert(registered.id, registered.schema.clone());
@@ -264,7 +270,7 @@ impl Schemas {
             }
             answer => answer?,
         };
-        let schema = load(&key, answer)?.schema;
+        let schema = load(&key, &answer)?.schema;
         let mut held = self.inner.held.write().unwrap_or_else(PoisonError::into_inner);
         held.make_room();
         held.by_id.insert(id, schema.clone());
@@ -298,7 +304,7 @@ impl Schemas {
         let key = Key::Id(id);
         let _one_at_a_time = self.inner.loading.lock().await;
         let answer = get_schema_by_id(id, &self.inner.settings).await.ok()?;
-        let schema = load(&key, answer).ok()?.schema;
+        let schema = load(&key, &answer).ok()?.schema;
         let mut held = self.inner.held.write().unwrap_or_else(PoisonError::into_inner);
         held.by_id.insert(id, schema.clone());
         Some(schema)
@@ -385,7 +391,7 @@ pub(crate) fn is_away(error: &SRCError) -> bool {
     !matches!(code, 404 | 409 | 422 | 40_000..=42_999)
 }
 
-fn load(key: &Key, answer: RegisteredSchema) -> Result<Registered, RegistryError> {
+fn load(key: &Key, answer: &RegisteredSchema) -> Result<Registered, RegistryError> {
     let schema = BodySchema::parse(&answer.schema).map_err(|source| RegistryError::Load {
         wanted: key.to_string(),
         source: Arc::new(source),

@@ -57,16 +57,19 @@ impl BodySchema {
     }
 
     /// The record's full name, as `arteria.scheduling.AppointmentBooked`.
+    #[must_use]
     pub fn name(&self) -> &str {
         &self.record.name
     }
 
     /// 16 hexadecimal digits.
+    #[must_use]
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
     /// The fields, in order.
+    #[must_use]
     pub fn record(&self) -> &Arc<Record> {
         &self.record
     }

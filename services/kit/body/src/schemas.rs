@@ -2,7 +2,7 @@
 //! of a fact `proto-schemas/public/<domain>/<name>/v<version>.avsc`.
 //!
 //! A file, once written, is released: it never changes, and a changed struct is a new version
-//! beside it. Every version of a type must read every other (FULL_TRANSITIVE), and no field may
+//! beside it. Every version of a type must read every other (`FULL_TRANSITIVE`), and no field may
 //! change its type, not even where Avro would promote it: a fact lies on the log for ever, and the
 //! newest reader meets the oldest writer as surely as the other way round.
 
@@ -204,6 +204,7 @@ fn drift(wanted: &Promise, held: &[Promise]) -> Vec<String> {
 }
 
 /// What keeps the versions of one type from reading each other.
+#[must_use]
 pub fn incompatible(versions: &[Promise]) -> Vec<String> {
     let mut complaints = Vec::new();
     for (index, promise) in versions.iter().enumerate() {
@@ -219,6 +220,7 @@ pub fn incompatible(versions: &[Promise]) -> Vec<String> {
 }
 
 /// What keeps a version from going with the earlier ones.
+#[must_use]
 pub fn against(earlier: &[Promise], later: &Promise) -> Vec<String> {
     let complaint = |one: &Promise| {
         let reason = compare(one, later).err()?;

@@ -144,7 +144,7 @@ impl Loader {
                     let has_default = field.default.is_some();
                     fields.push(Field { name: field.name.clone(), shape, has_default });
                 }
-                let name = record.name.fullname(None).to_string();
+                let name = record.name.fullname(None).clone();
                 let height = fields.iter().map(|field| height(&field.shape)).max().unwrap_or(0);
                 let shape = Shape::Record(Arc::new(Record { name, fields, height }));
                 self.defined.insert(record.name.clone(), shape.clone());

@@ -1,5 +1,10 @@
 //! Schemas that an operator offers: good ones, mistakes, and hostile ones.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "a test says what it expects and goes on, and its numbers are small"
+)]
+
 use std::error::Error as _;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};

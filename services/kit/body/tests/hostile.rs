@@ -1,5 +1,11 @@
 //! Bytes that nobody of ours wrote: an error, never a panic, never a large allocation.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a test says what it expects and goes on, and its numbers are small"
+)]
+
 use kit_body::{BodySchema, Reason};
 use proptest::collection::vec;
 use proptest::prelude::*;

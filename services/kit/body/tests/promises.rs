@@ -1,5 +1,11 @@
 //! Structs to schema files, and what keeps the versions of a type from parting.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::struct_field_names,
+    reason = "a test says what it expects and goes on, and its numbers are small"
+)]
+
 use std::fs;
 
 use kit_body::schemas::{self, SchemasError};

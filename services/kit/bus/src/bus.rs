@@ -92,26 +92,31 @@ impl Bus {
     }
 
     /// The partition count of every topic.
+    #[must_use]
     pub fn partitions(&self) -> i32 {
         self.inner.config.partitions
     }
 
     /// The partition of a key, in every topic.
+    #[must_use]
     pub fn partition_of(&self, key: &str) -> i32 {
         partition::of_key(key, self.partitions())
     }
 
     /// Which log a position is of: `<cluster id>/<topic>/<partition>`.
+    #[must_use]
     pub fn log_identity(&self, topic: Topic, partition: i32) -> String {
         format!("{}/{}/{partition}", self.inner.cluster_id, self.topic_name(topic))
     }
 
     /// The cluster's own id, which no other cluster has.
+    #[must_use]
     pub fn cluster_id(&self) -> &str {
         &self.inner.cluster_id
     }
 
     /// The registry, and what it has told already.
+    #[must_use]
     pub fn schemas(&self) -> &Schemas {
         &self.inner.schemas
     }
@@ -192,6 +197,7 @@ impl Bus {
     }
 
     /// A pool of readers for scans, at most `permits` at once.
+    #[must_use]
     pub fn scans(&self, permits: usize) -> Scans {
         Scans::new(self.clone(), permits)
     }
@@ -319,7 +325,7 @@ fn check_count(
     config: &BusConfig,
     topic: &rdkafka::metadata::MetadataTopic,
 ) -> Result<(), BusError> {
-    let (found, wanted) = (topic.partitions().len() as i32, config.partitions);
+    let (found, wanted) = (crate::partition::count(topic), config.partitions);
     if found == wanted {
         return Ok(());
     }

@@ -42,6 +42,7 @@ impl Topic {
         [Self::Requests, Self::Replies, Self::Facts, Self::Presence, Self::Parked];
 
     /// Its name without a prefix.
+    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Requests => "unit.requests",
@@ -54,6 +55,7 @@ impl Topic {
     }
 
     /// The topic that is called so on the broker, where it is one of the house.
+    #[must_use]
     pub fn of_name(prefix: &str, name: &str) -> Option<Self> {
         let name = name.strip_prefix(prefix)?;
         let fixed = Self::ALL.into_iter().find(|topic| topic.as_str() == name);
@@ -64,6 +66,7 @@ impl Topic {
     }
 
     /// Its name on the broker.
+    #[must_use]
     pub fn name(self, prefix: &str) -> String {
         format!("{prefix}{}", self.as_str())
     }

@@ -200,6 +200,7 @@ pub enum PublishError {
 
 impl PublishError {
     /// Whether the same record will never be taken; everything else is worth waiting for.
+    #[must_use]
     pub fn is_refused(&self) -> bool {
         match self {
             Self::Body { .. } | Self::Refused { .. } => true,
@@ -212,6 +213,7 @@ impl PublishError {
     }
 
     /// Whether the producer is of no further use, so that only a new process can publish again.
+    #[must_use]
     pub fn is_fatal(&self) -> bool {
         matches!(self, Self::Undelivered { source, .. }
             if source.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal))
@@ -313,6 +315,7 @@ impl OpenError {
     /// Whether the same record may well be readable later: the registry is away, or is another one
     /// just now, or was not long asked for a schema that it does not know. Everything else is the
     /// record's own fault.
+    #[must_use]
     pub fn is_worth_waiting(&self) -> bool {
         match self {
             Self::Schema { source: RegistryError::Unknown { for_ms, .. }, .. } => {
@@ -324,11 +327,13 @@ impl OpenError {
     }
 
     /// Whether the registry is another one than the log's.
+    #[must_use]
     pub fn is_other_registry(&self) -> bool {
         matches!(self, Self::OtherRegistry { .. })
     }
 
     /// Whether the registry does not answer; then waiting is right, however long it takes.
+    #[must_use]
     pub fn is_registry_away(&self) -> bool {
         matches!(self, Self::Schema { source: RegistryError::Away { .. }, .. })
     }

@@ -71,6 +71,7 @@ pub struct DataSchema<'a> {
 
 impl<'a> DataSchema<'a> {
     /// Reads the header's text.
+    #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
         let mut pieces = text.strip_prefix("urn:arteria:schema:")?.split(':');
         let data_schema = Self {

@@ -31,6 +31,8 @@
 //! | [`scan`] | a pool of warm readers that read a stretch of one partition and end |
 //! | [`error`] | what fails, and whether it is worth waiting |
 
+#![cfg_attr(test, expect(clippy::cast_possible_wrap, reason = "numbers of a test are small"))]
+
 pub mod bus;
 mod client;
 pub mod config;

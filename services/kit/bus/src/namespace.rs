@@ -43,11 +43,13 @@ pub enum NamespaceError {
 
 impl Namespace {
     /// The topic's name without a prefix, as `domain.voip`.
+    #[must_use]
     pub const fn topic(self) -> &'static str {
         self.0
     }
 
     /// The namespace itself, as `voip`.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         &self.0[BEFORE.len()..]
     }

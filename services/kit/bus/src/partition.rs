@@ -1,17 +1,25 @@
 //! The partition of a key: Java's murmur2, as `murmur2_random` and Kafka's default partitioner take
 //! it, so that every client in every language puts a unit into one partition.
 
-/// The partition of `key` among `partitions`.
-pub fn of_key(key: &str, partitions: i32) -> i32 {
-    // Java masks the sign away instead of taking the absolute value; so must we.
-    ((murmur2(key.as_bytes()) & 0x7fff_ffff) % partitions.max(1) as u32) as i32
+/// How many partitions a topic has.
+pub(crate) fn count(topic: &rdkafka::metadata::MetadataTopic) -> i32 {
+    i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX)
 }
 
-/// MurmurHash2 of 32 bits with the seed and the tail order of Kafka's `Utils.murmur2`.
+/// The partition of `key` among `partitions`.
+#[must_use]
+pub fn of_key(key: &str, partitions: i32) -> i32 {
+    // Java masks the sign away instead of taking the absolute value; so must we.
+    (murmur2(key.as_bytes()) & 0x7fff_ffff).cast_signed() % partitions.max(1)
+}
+
+/// `MurmurHash2` of 32 bits with the seed and the tail order of Kafka's `Utils.murmur2`.
+#[must_use]
 pub fn murmur2(data: &[u8]) -> u32 {
     const SEED: u32 = 0x9747_b28c;
     const M: u32 = 0x5bd1_e995;
     const R: u32 = 24;
+    #[expect(clippy::cast_possible_truncation, reason = "as Java's `int` length")]
     let mut hash = SEED ^ data.len() as u32;
     let (words, tail) = data.as_chunks::<4>();
     for word in words {

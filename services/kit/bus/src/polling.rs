@@ -135,7 +135,7 @@ impl Shared {
         let mut places = self.places();
         match self.consumer.poll(Duration::ZERO)? {
             Ok(message) => Some(self.record(&mut places, &message)),
-            Err(KafkaError::PartitionEOF(partition)) => Some(self.end(&mut places, partition)),
+            Err(KafkaError::PartitionEOF(partition)) => Some(Self::end(&mut places, partition)),
             Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => {
                 Some(Step::FindOutOfRange)
             }
@@ -156,7 +156,7 @@ impl Shared {
         Step::Give(Stamped { generation, polled: Polled::Record(RawRecord::of(topic, message)) })
     }
 
-    fn end(&self, places: &mut Places, partition: i32) -> Step {
+    fn end(places: &mut Places, partition: i32) -> Step {
         places.failing = false;
         let mut assigned = places.by_partition.iter();
         // A reader that tells ends has one topic, so the partition alone says which.

@@ -128,6 +128,7 @@ impl Bus {
     ///
     /// # Errors
     /// The producer's queue is full, or it is gone.
+    #[expect(clippy::needless_pass_by_value, reason = "a record is put on its way once")]
     pub fn enqueue(&self, sealed: Sealed) -> Result<Delivery, PublishError> {
         self.put(&sealed)
     }

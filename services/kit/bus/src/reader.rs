@@ -182,6 +182,7 @@ impl Reader {
     }
 
     /// Its name in logs and metrics.
+    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -49,11 +49,13 @@ impl RawRecord {
     }
 
     /// A header by name.
+    #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// The number that the headers name, without looking into the body.
+    #[must_use]
     pub fn unit_seq(&self) -> Option<UnitSeq> {
         let epoch = self.header(headers::UNIT_EPOCH)?.parse().ok()?;
         let seq = self.header(headers::UNIT_SEQ)?.parse().ok()?;
@@ -61,11 +63,13 @@ impl RawRecord {
     }
 
     /// The type that the headers name.
+    #[must_use]
     pub fn ce_type(&self) -> Option<&str> {
         self.header(headers::TYPE)
     }
 
     /// The id that the headers name.
+    #[must_use]
     pub fn ce_id(&self) -> Option<&str> {
         self.header(headers::ID)
     }

@@ -23,6 +23,7 @@ pub enum Settled {
 
 impl Settled {
     /// Its name in the mark.
+    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Redriven => "redriven",
@@ -44,6 +45,7 @@ pub struct Origin {
 
 impl Origin {
     /// Reads `<topic>/<partition>/<offset>`; none for what was never on the log.
+    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut pieces = text.split('/');
         let topic = Topic::of_name("", pieces.next()?)?;

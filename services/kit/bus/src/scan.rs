@@ -198,6 +198,7 @@ impl Scan {
     }
 
     /// The offset after the last record that was given.
+    #[must_use]
     pub fn next_offset(&self) -> i64 {
         self.next
     }

@@ -38,6 +38,7 @@ pub struct Report {
 }
 
 /// The settings of a topic that are part of the design.
+#[must_use]
 pub fn settings(topic: Topic, replicas: i32) -> Vec<(&'static str, String)> {
     let delete_after = |ms: u64, segment_ms: u64| {
         vec![
@@ -157,7 +158,7 @@ fn there(
         let Some(found) = metadata.topics().iter().find(|found| found.name() == name) else {
             continue;
         };
-        let (found, wanted) = (found.partitions().len() as i32, config.partitions);
+        let (found, wanted) = (crate::partition::count(found), config.partitions);
         if found != wanted {
             return Err(BusError::Partitions { name: name.clone(), found, wanted });
         }

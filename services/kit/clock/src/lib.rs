@@ -36,27 +36,33 @@ struct Told {
 
 impl Clock {
     /// The machine's clock.
+    #[must_use]
     pub fn system() -> Self {
         Self(Kind::System)
     }
 
     /// A clock that stands at `at` until it is [`Clock::set`].
+    #[must_use]
     pub fn fixed(at: Timestamp) -> Self {
         Self(Kind::Fixed(Arc::new(AtomicI64::new(at.unix_ms()))))
     }
 
     /// A clock that was told the time just now and goes on by the monotonic clock, so that a step
     /// of the machine's own clock does not move it.
+    #[must_use]
     pub fn told(at: Timestamp) -> Self {
         Self(Kind::Told(Arc::new(Told { at, since: Instant::now() })))
     }
 
     /// A clock that follows `of`, at a distance that is [`Clock::shift`]ed by who learns it.
+    #[must_use]
     pub fn shifted(of: Self) -> Self {
         Self(Kind::Shifted(Arc::new(Shifted { of, ms: AtomicI64::new(0) })))
     }
 
     /// The present time.
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine")]
+    #[must_use]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             Kind::System => Timestamp::from(chrono::Utc::now()),

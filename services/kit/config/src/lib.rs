@@ -180,12 +180,14 @@ impl Settings {
     }
 
     /// The key source of `kind`, one of [`TOKEN_KINDS`].
+    #[must_use]
     pub fn key_source(&self, kind: &str) -> Option<&KeySource> {
         self.key_sources.iter().find(|source| source.kind == kind)
     }
 }
 
 /// The base URL of the registry's Confluent API, from host and port or a whole URL.
+#[must_use]
 pub fn registry_url(text: &str) -> String {
     if text.contains("://") {
         text.trim_end_matches('/').to_owned()
@@ -220,6 +222,7 @@ impl<S: Source> Reader<'_, S> {
         text.parse().map_err(|_| unreadable(variable, "an address and a port, as 127.0.0.1:8080"))
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "numbers")]
     fn number<N>(&self, variable: &str, default: N, least: N, most: N) -> Result<N, ConfigError>
     where
         N: std::str::FromStr + PartialOrd,

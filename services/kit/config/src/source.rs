@@ -17,6 +17,7 @@ pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
     /// The process's own environment; the one place that reads it.
+    #[must_use]
     pub fn of_process() -> Self {
         Self::of(std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))

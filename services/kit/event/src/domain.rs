@@ -225,6 +225,7 @@ pub enum Filter {
 
 impl Filter {
     /// Whether a thing in this state passes.
+    #[must_use]
     pub fn passes(&self, state: &Value) -> bool {
         let instant = |field: &str| state.get(field)?.as_str()?.parse::<Timestamp>().ok();
         match self {

@@ -36,6 +36,7 @@ pub struct Fact {
 
 impl Fact {
     /// The domain that the type belongs to: `scheduling` of `scheduling.appointment_booked`.
+    #[must_use]
     pub fn domain(&self) -> &str {
         self.type_name.split('.').next().unwrap_or_default()
     }

@@ -28,6 +28,7 @@ pub struct UnitId(String);
 
 impl UnitId {
     /// The id as it stands on the wire.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -56,6 +57,7 @@ pub struct RequestId(String);
 impl RequestId {
     /// Names the request of `subject` (of `issuer`) under `idempotency_key`: the same three always
     /// give the same id, so a retry is the same request at whatever gateway it arrives.
+    #[must_use]
     pub fn derive(unit: &UnitId, issuer: &str, subject: &str, idempotency_key: &str) -> Self {
         let mut hash = Sha256::new();
         for part in [issuer, subject, idempotency_key] {
@@ -67,11 +69,13 @@ impl RequestId {
     }
 
     /// The unit that the request is for.
+    #[must_use]
     pub fn unit(&self) -> UnitId {
         UnitId(self.0[..self.0.len() - 33].to_owned())
     }
 
     /// The id as it stands on the wire.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -91,8 +95,10 @@ impl FromStr for RequestId {
     }
 }
 
-/// The id of the thing that `request` creates (`resource` is its name, as `appointment`): a UUIDv8
-/// that a retry derives again, so that no id need be remembered before the unit has decided.
+/// The id of the thing that `request` creates (`resource` is its name, as `appointment`): a
+/// `UUIDv8` that a retry derives again, so that no id need be remembered before the unit has
+/// decided.
+#[must_use]
 pub fn derived_id(request: &RequestId, resource: &str) -> Uuid {
     let digest = Sha256::new()
         .chain_update(request.as_str().as_bytes())

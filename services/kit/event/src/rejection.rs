@@ -23,6 +23,7 @@ pub const CHANGED_MEANWHILE: Problem = (
 );
 
 /// Where a record stands, for the detail of [`CHANGED_MEANWHILE`].
+#[must_use]
 pub fn found_at(found: &Option<UnitSeq>) -> String {
     found.map_or_else(|| "a change that has no number yet".to_owned(), |seq| seq.to_string())
 }
@@ -46,6 +47,7 @@ impl Rejection {
     }
 
     /// The agent has no domain that reads this type; an older agent met a newer command.
+    #[must_use]
     pub fn unknown_type(type_name: &str) -> Self {
         Self {
             slug: "request-type-unknown",
@@ -56,6 +58,7 @@ impl Rejection {
 
     /// The body does not read as the command that its type names. The detail says what kind of
     /// value stood where, and not the value.
+    #[must_use]
     pub fn malformed(type_name: &str, error: &serde_json::Error) -> Self {
         Self {
             slug: "request-malformed",

@@ -21,6 +21,7 @@ pub enum Delivery {
 
 impl Delivery {
     /// The word on the wire.
+    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Queue => "queue",
@@ -30,6 +31,7 @@ impl Delivery {
     }
 
     /// The delivery that `text` names.
+    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "queue" => Some(Self::Queue),
@@ -71,6 +73,7 @@ pub struct Request {
 
 /// Hashes what is asked for (RFC 8785 of type and body, SHA-256, hexadecimal), so that a retry is
 /// known from a key used again for something else. Deadline, delivery and wait are no part of it.
+#[must_use]
 pub fn command_hash(type_name: &str, body: &Value) -> String {
     let canonical = serde_json_canonicalizer::to_vec(&json!({"type": type_name, "body": body}))
         .expect("a JSON value has a canonical form");

@@ -46,6 +46,7 @@ impl fmt::Display for FieldProblem {
 /// serde's sentence without the value that it quotes: what somebody typed into a field is theirs,
 /// and what is said of an error ends up in logs. `invalid type: string "x", expected u32` keeps its
 /// kinds.
+#[must_use]
 pub fn unquoted(sentence: &str) -> String {
     if let Some(named) = sentence.strip_prefix("unknown variant `") {
         let known = named.rsplit_once("`, expected ").map(|(_, known)| known);

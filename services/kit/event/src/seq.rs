@@ -29,6 +29,7 @@ impl UnitSeq {
     pub const ZERO: Self = Self { epoch: 0, seq: 0 };
 
     /// The seq `seq` of epoch `epoch`.
+    #[must_use]
     pub const fn new(epoch: u32, seq: u64) -> Self {
         Self { epoch, seq }
     }
@@ -36,6 +37,7 @@ impl UnitSeq {
     /// Whether a unit whose greatest number so far is `seen` may well have come to this one. A
     /// record may name any number, and a reader that believed each would wait for facts that never
     /// were.
+    #[must_use]
     pub const fn may_follow(self, seen: Self) -> bool {
         if self.epoch > seen.epoch {
             return self.epoch - seen.epoch <= EPOCHS_AHEAD_MAX && self.seq <= AHEAD_MAX;
@@ -45,6 +47,7 @@ impl UnitSeq {
 
     /// The number that follows within the same epoch. The last of all, which no unit comes to,
     /// follows itself.
+    #[must_use]
     pub const fn next(self) -> Self {
         Self { epoch: self.epoch, seq: self.seq.saturating_add(1) }
     }

@@ -34,21 +34,25 @@ const YEAR_9999_END_MS: i64 = 253_402_300_799_999;
 
 impl Timestamp {
     /// The instant `unix_ms` milliseconds after 1970-01-01T00:00:00Z, held within years 1 to 9999.
+    #[must_use]
     pub fn from_unix_ms(unix_ms: i64) -> Self {
         Self(unix_ms.clamp(YEAR_1_MS, YEAR_9999_END_MS))
     }
 
     /// Milliseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
     pub const fn unix_ms(self) -> i64 {
         self.0
     }
 
     /// The instant `ms` later (earlier where negative).
+    #[must_use]
     pub fn plus_ms(self, ms: i64) -> Self {
         Self::from_unix_ms(self.0.saturating_add(ms))
     }
 
     /// The same instant as chrono sees it.
+    #[must_use]
     pub fn to_utc(self) -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + TimeDelta::milliseconds(self.0)
     }
@@ -87,22 +91,27 @@ pub struct Date(NaiveDate);
 
 impl Date {
     /// The date as chrono sees it.
+    #[must_use]
     pub const fn to_naive(self) -> NaiveDate {
         self.0
     }
 
     /// Days since 1970-01-01, as Avro's `date` counts them.
+    #[must_use]
     pub fn unix_days(self) -> i32 {
-        (self.0 - NaiveDate::default()).num_days() as i32
+        let days = (self.0 - NaiveDate::default()).num_days();
+        i32::try_from(days).expect("chrono's dates span fewer days")
     }
 
     /// The date `days` after 1970-01-01, where it lies in years 1 to 9999.
+    #[must_use]
     pub fn from_unix_days(days: i32) -> Option<Self> {
         let date = NaiveDate::default().checked_add_signed(TimeDelta::days(days.into()))?;
         Self::from_naive(date)
     }
 
     /// The date, where its year has four digits.
+    #[must_use]
     pub fn from_naive(date: NaiveDate) -> Option<Self> {
         (1..=9999).contains(&date.year()).then_some(Self(date))
     }

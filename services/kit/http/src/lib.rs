@@ -20,6 +20,8 @@
 //! | `places`, `stall` | what one address may hold; readers that take nothing |
 //! | [`serve`] | the accept loop and its drain; [`serve::Cut`] drops one connection |
 
+#![cfg_attr(test, expect(clippy::needless_pass_by_value, reason = "a test asks once"))]
+
 pub mod body;
 pub mod observe;
 pub mod page;

@@ -56,6 +56,7 @@ impl FromStr for Limit {
 }
 
 /// Writes a sort key as a cursor.
+#[must_use]
 pub fn cursor_text(key: &str) -> String {
     URL_SAFE_NO_PAD.encode(key)
 }

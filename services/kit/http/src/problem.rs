@@ -146,16 +146,19 @@ impl Problem {
     }
 
     /// The last part of its `type`.
+    #[must_use]
     pub fn slug(&self) -> &str {
         &self.0.slug
     }
 
     /// Its HTTP status.
+    #[must_use]
     pub fn status(&self) -> StatusCode {
         self.0.status
     }
 
     /// The fields that it names.
+    #[must_use]
     pub fn errors(&self) -> &[FieldError] {
         &self.0.errors
     }

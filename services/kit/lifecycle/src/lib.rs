@@ -90,6 +90,7 @@ impl Lifecycle {
     }
 
     /// A life that only [`Lifecycle::stop`] ends, for tests and for hosts inside another process.
+    #[must_use]
     pub fn without_signals() -> Self {
         Self {
             soft: CancellationToken::new(),
@@ -101,11 +102,13 @@ impl Lifecycle {
     }
 
     /// Cancelled when the process should accept nothing new.
+    #[must_use]
     pub fn soft(&self) -> CancellationToken {
         self.soft.clone()
     }
 
     /// Cancelled when the process should drop what it still holds.
+    #[must_use]
     pub fn hard(&self) -> CancellationToken {
         self.hard.clone()
     }
@@ -116,6 +119,7 @@ impl Lifecycle {
     }
 
     /// What the process waits for before it is ready.
+    #[must_use]
     pub fn readiness(&self) -> Readiness {
         self.readiness.clone()
     }
@@ -168,7 +172,7 @@ impl Lifecycle {
             () = self.hard.cancelled() => false,
         };
         self.hard.cancel();
-        let ended = *self.ended.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let ended = *self.ended.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match ended {
             Some(task) => Err(LifecycleError::TaskEnded { task }),
             None if drained => Ok(()),
@@ -188,7 +192,7 @@ impl Drop for EndGuard {
             return;
         }
         tracing::error!(task = self.task, "task ended though nobody asked it to; stopping");
-        let mut ended = self.life.ended.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut ended = self.life.ended.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         ended.get_or_insert(self.task);
         self.life.soft.cancel();
     }

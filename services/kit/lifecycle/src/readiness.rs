@@ -50,23 +50,27 @@ pub struct Lost {
 
 impl Readiness {
     /// Names one more thing to wait for.
+    #[must_use]
     pub fn latch(&self, name: &'static str) -> Latch {
         *self.state().held.entry(name).or_default() += 1;
         Latch { name, readiness: self.clone() }
     }
 
     /// Whether nothing is waited for, and nothing is lost that the process is of no use without.
+    #[must_use]
     pub fn is_ready(&self) -> bool {
         let state = self.state();
         state.held.is_empty() && !state.lost.values().any(|(need, _)| *need == Need::Whole)
     }
 
     /// The names still waited for.
+    #[must_use]
     pub fn waiting_for(&self) -> Vec<&'static str> {
         self.state().held.keys().copied().collect()
     }
 
     /// The dependencies that are away.
+    #[must_use]
     pub fn lost(&self) -> Vec<Lost> {
         let state = self.state();
         let lost = state.lost.iter();
@@ -75,6 +79,7 @@ impl Readiness {
     }
 
     /// What was found out of a dependency; whether that is news.
+    #[must_use]
     pub fn found(&self, name: &'static str, need: Need, is_there: bool) -> bool {
         let mut state = self.state();
         if is_there {
@@ -86,6 +91,7 @@ impl Readiness {
     }
 
     /// Everything in one line, for people and probes.
+    #[must_use]
     pub fn line(&self) -> String {
         let waiting = self.waiting_for();
         let (needed, others): (Vec<_>, Vec<_>) =
@@ -107,7 +113,7 @@ impl Readiness {
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -168,7 +174,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_a_process_can_do_without_leaves_it_ready() {
         let readiness = Readiness::default();
-        readiness.found("kafka", Need::Part, false);
+        let _ = readiness.found("kafka", Need::Part, false);
         assert!(readiness.is_ready());
         assert_eq!(readiness.line(), "ready; without kafka for 0 s");
     }

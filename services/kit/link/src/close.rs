@@ -61,6 +61,7 @@ close_codes! {
 
 impl CloseCode {
     /// The number on the wire.
+    #[must_use]
     pub const fn code(self) -> u16 {
         self as u16
     }
@@ -68,6 +69,7 @@ impl CloseCode {
 
 impl Obey {
     /// What to do after `code`; codes outside our ranges (as 1006, a lost link) back off.
+    #[must_use]
     pub const fn of(code: u16) -> Self {
         match code {
             4000..=4099 => Self::Stop,

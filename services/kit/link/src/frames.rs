@@ -84,6 +84,7 @@ pub struct FactFrame {
 
 impl FactFrame {
     /// The fact of `unit` that the frame carries.
+    #[must_use]
     pub fn into_fact(self, unit: UnitId) -> Fact {
         Fact {
             unit,

@@ -51,6 +51,7 @@ impl Permission {
     };
 
     /// How far it reaches for a kind of caller. Agents have no business at REST at all.
+    #[must_use]
     pub const fn reach(&self, kind: Kind) -> Reach {
         match kind {
             Kind::Staff => self.staff,
@@ -110,16 +111,19 @@ fn within(reach: Reach, own: Option<Uuid>, patient: Option<Uuid>) -> bool {
 
 impl Caller {
     /// Whether a record that concerns `patient`, in a unit that the caller sees, is within reach.
+    #[must_use]
     pub fn sees_patient(&self, patient: Option<Uuid>) -> bool {
         within(self.reach, self.verified.patient, patient)
     }
 
     /// The id of this caller's request to `unit` under `key`.
+    #[must_use]
     pub fn request_id(&self, unit: &UnitId, key: &str) -> RequestId {
         RequestId::derive(unit, &self.verified.issuer, &self.verified.subject, key)
     }
 
     /// The registration that the caller is confined to, where it is.
+    #[must_use]
     pub fn own_patient(&self) -> Option<Uuid> {
         match self.verified.kind {
             Kind::Patient => self.verified.patient,

@@ -87,6 +87,7 @@ pub struct QueryPlace {
 }
 
 /// Open requests that one caller of this kind may have at a unit.
+#[must_use]
 pub const fn open_max(kind: Kind) -> u32 {
     match kind {
         Kind::Patient => PATIENT_OPEN_MAX,
@@ -95,6 +96,7 @@ pub const fn open_max(kind: Kind) -> u32 {
 }
 
 /// How full a unit's queue may be before a caller of this kind is refused.
+#[must_use]
 pub const fn queue_max(kind: Kind, unit_queue_max: u32) -> u32 {
     match kind {
         Kind::Patient => unit_queue_max - unit_queue_max / RESERVE_OF_STAFF,

@@ -71,10 +71,11 @@ pub struct Pending(Arc<Mutex<Table>>);
 
 impl Pending {
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Claims an id before it is sent.
+    #[must_use]
     pub fn claim(&self, id: &RequestId, command_hash: &str, actor: &str) -> Claim {
         let now = Instant::now();
         let mut table = self.table();
@@ -151,6 +152,7 @@ impl Pending {
     }
 
     /// Waits for the word on a request that was asked here, where one is still out.
+    #[must_use]
     pub fn follow(&self, id: &RequestId) -> Option<oneshot::Receiver<Word>> {
         let mut table = self.table();
         let slot = table.slots.get_mut(id).filter(|slot| slot.word.is_none())?;
@@ -161,6 +163,7 @@ impl Pending {
     }
 
     /// A request asked here lately, with its word where that has come.
+    #[must_use]
     pub fn recall(&self, id: &RequestId) -> Option<Entry> {
         let table = self.table();
         let slot = table.slots.get(id)?;
@@ -172,6 +175,7 @@ impl Pending {
     }
 
     /// Requests to a unit that were asked here lately and that the read model may not hold yet.
+    #[must_use]
     pub fn unseen(&self, unit: &UnitId, except: &RequestId) -> Vec<RequestId> {
         let table = self.table();
         let open = table.open.get(unit).into_iter().flatten();
@@ -179,6 +183,7 @@ impl Pending {
     }
 
     /// Those of them that `actor` asked for.
+    #[must_use]
     pub fn unseen_of(&self, actor: &str, unseen: &[RequestId]) -> Vec<RequestId> {
         let table = self.table();
         let own = |id: &&RequestId| table.slots.get(*id).is_some_and(|slot| slot.actor == actor);
@@ -186,6 +191,7 @@ impl Pending {
     }
 
     /// Waits for the answer to a live query.
+    #[must_use]
     pub fn question(&self, id: &RequestId) -> Question {
         let (sender, receiver) = oneshot::channel();
         self.table().questions.insert(id.clone(), sender);

@@ -120,6 +120,7 @@ pub struct Applied {
 
 impl Applied {
     /// As the life of a request reads it.
+    #[must_use]
     pub fn cursor(&self) -> AppliedCursor<'_> {
         AppliedCursor { log: &self.log, next: self.next }
     }

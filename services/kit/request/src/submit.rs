@@ -177,12 +177,11 @@ impl Requests {
     }
 
     fn of_entry(&self, entry: Entry, command: &Command) -> Result<Outcome, NotSent> {
-        match &entry.word {
-            Some(spoken) => of_spoken(&entry.id, spoken, command),
-            None => {
-                counts::answered(command.type_name, counts::ACCEPTED);
-                Ok(Outcome::Accepted(Box::new(self.show(entry))))
-            }
+        if let Some(spoken) = &entry.word {
+            of_spoken(&entry.id, spoken, command)
+        } else {
+            counts::answered(command.type_name, counts::ACCEPTED);
+            Ok(Outcome::Accepted(Box::new(self.show(entry))))
         }
     }
 

@@ -79,6 +79,7 @@ impl Entry {
     }
 
     /// What it shows at `now`, where its unit has done with `applied`.
+    #[must_use]
     pub fn shown(&self, applied: Option<AppliedCursor<'_>>, now: Timestamp) -> Shown {
         let (log, position) = self.place.clone().unwrap_or_default();
         let tracked = Tracked {
@@ -91,6 +92,7 @@ impl Entry {
     }
 
     /// Whether somebody confined to `patient`, who asks as `actor`, may see it.
+    #[must_use]
     pub fn is_of(&self, actor: &str, patient: Option<Uuid>) -> bool {
         // A row holds a very long one as its key.
         let stored = |actor: &str| kit_store::json::comparable(actor, requests::ACTOR_CHARS_MAX);
@@ -164,6 +166,7 @@ pub struct TrackedRequest {
 
 impl TrackedRequest {
     /// Shows `entry` in the state `shown`.
+    #[must_use]
     pub fn new(entry: Entry, shown: Shown) -> Self {
         let spoken = entry.word.unwrap_or(Spoken {
             state: FinalState::Done,
@@ -201,6 +204,7 @@ impl TrackedRequest {
 }
 
 /// The record as JSON; text that is none is not passed on.
+#[must_use]
 pub fn record(text: Option<&str>) -> Option<Box<RawValue>> {
     RawValue::from_string(text?.to_owned()).ok()
 }

@@ -40,6 +40,7 @@ pub const SAYS: &str = "What it said then: right after a fact, E-S, or at an RFC
      `Arteria-Record-Seq` and `Arteria-Record-Time` say when it had last been spoken of.";
 
 /// The number that a text names, where a fact can have it.
+#[must_use]
 pub fn number(text: &str) -> Option<UnitSeq> {
     let seq: UnitSeq = text.parse().ok()?;
     to_columns(seq).ok().map(|_| seq)
@@ -77,6 +78,7 @@ pub struct Kind {
 
 /// A state as its struct writes it: fields that are empty are absent. One that does not read, as of
 /// a later version, is given as it stands.
+#[must_use]
 pub fn shown<T: Serialize + DeserializeOwned>(body: Value) -> Value {
     let read = T::deserialize(&body).ok().and_then(|resource| serde_json::to_value(resource).ok());
     read.unwrap_or(body)

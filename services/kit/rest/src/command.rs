@@ -142,13 +142,13 @@ fn completed(
     refuse_set(&fields, def.set_by_server)?;
     let named = def.names_fields.then(|| named(&fields)).transpose()?;
     if let Some(Creates { field, kind }) = def.creates {
-        set(&mut fields, field, derived_id(id, kind));
+        set(&mut fields, field, &derived_id(id, kind));
     }
     if let Some((field, addressed)) = addressed {
-        set(&mut fields, field, addressed);
+        set(&mut fields, field, &addressed);
     }
     if let Some(seq) = insists {
-        set(&mut fields, "if_match", seq);
+        set(&mut fields, "if_match", &seq);
     }
     if let Some(named) = named {
         fields.insert("fields".to_owned(), named.into());

@@ -49,6 +49,7 @@ impl FactAccess {
     }
 
     /// The types of which `who` may see facts: those of a unit, or of one patient there.
+    #[must_use]
     pub fn visible(&self, who: &Verified, unit: &UnitId, patient: Option<Uuid>) -> VisibleTypes {
         let resource = Resource { unit, patient };
         let may = |permission: &Permission| authorize(who, permission, &resource).is_ok();
@@ -57,6 +58,7 @@ impl FactAccess {
     }
 
     /// A fact as it is shown to who may see these types.
+    #[must_use]
     pub fn shown(&self, visible: &VisibleTypes, mut fact: TimelineRow) -> TimelineRow {
         if !visible.shows(REQUEST_FACTS) {
             // Whoever sees no requests learns of none by what it led to.

@@ -20,7 +20,7 @@ pub fn refuse_set(fields: &Map<String, Value>, set: &[&str]) -> Result<(), Probl
 }
 
 /// Sets a field that is the server's to set.
-pub fn set(fields: &mut Map<String, Value>, field: &str, value: impl ToString) {
+pub fn set(fields: &mut Map<String, Value>, field: &str, value: &impl ToString) {
     fields.insert(field.to_owned(), Value::String(value.to_string()));
 }
 

@@ -90,6 +90,7 @@ fn token_invalid(refused: InvalidToken) -> Problem {
 }
 
 /// What is out of reach is answered like what is not there.
+#[must_use]
 pub fn not_found() -> Problem {
     NOT_FOUND.into()
 }

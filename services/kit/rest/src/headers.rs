@@ -84,6 +84,7 @@ impl Prefer {
 
     /// How long to wait, where `otherwise` is the route's own habit: `respond-async` alone means
     /// not at all, with `wait` it means so long and no longer.
+    #[must_use]
     pub fn wait(self, otherwise_seconds: u64) -> Duration {
         let seconds = match (self.wait_seconds, self.respond_async) {
             (Some(seconds), _) => seconds,
@@ -94,6 +95,7 @@ impl Prefer {
     }
 
     /// The value of `Preference-Applied`, where something was asked for.
+    #[must_use]
     pub fn applied(self) -> Option<HeaderValue> {
         match (self.wait_seconds, self.respond_async) {
             (Some(seconds), true) => {

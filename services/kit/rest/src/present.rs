@@ -78,12 +78,14 @@ impl Rest {
     }
 
     /// The title of a problem that is known here.
+    #[must_use]
     pub fn title_of(&self, slug: &str, otherwise: &'static str) -> String {
         let known = self.problems.iter().find(|kind| kind.slug == slug);
         known.map_or(otherwise, |kind| kind.title).to_owned()
     }
 
     /// Why nothing was sent.
+    #[must_use]
     pub fn not_sent(&self, error: &NotSent) -> Problem {
         match error {
             NotSent::KeyReused => KEY_REUSED.into(),
@@ -104,6 +106,7 @@ impl Rest {
     }
 
     /// The read model did not answer.
+    #[must_use]
     pub fn store_away(&self, error: &StoreError) -> Problem {
         self.not_sent(&kit_request::store_away(error))
     }

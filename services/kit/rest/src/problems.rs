@@ -69,6 +69,7 @@ kinds! {
 }
 
 /// The status of a unit's rejection: 409, but for those that say that the request itself is wrong.
+#[must_use]
 pub fn rejection_status(slug: &str) -> http::StatusCode {
     match slug {
         "idempotency-key-reused" | "field-rules" | "request-malformed" => {

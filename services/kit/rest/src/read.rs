@@ -102,6 +102,7 @@ impl Rest {
     }
 
     /// The store's error as the caller sees it.
+    #[must_use]
     pub fn store_problem(&self, error: &StoreError) -> Problem {
         match error {
             StoreError::BadCursor => {
@@ -137,11 +138,13 @@ impl Rest {
     }
 
     /// Answers with a page of records.
+    #[must_use]
     pub fn records(&self, unit: &UnitId, found: Fresh<Page<Row>>) -> Response {
         self.list(unit, found.freshness, List::of(found.value, |row| row.state))
     }
 
     /// Answers with a page of anything.
+    #[must_use]
     pub fn list<T: Serialize>(
         &self,
         unit: &UnitId,
@@ -154,6 +157,7 @@ impl Rest {
     }
 
     /// Whether a message to the unit would reach it now.
+    #[must_use]
     pub fn is_online(&self, unit: &UnitId) -> bool {
         self.requests.presence.is_online(unit, self.requests.clock.now())
     }
@@ -177,6 +181,7 @@ pub fn search(query: &mut QueryText, name: &str) -> Option<String> {
 }
 
 /// The patient whom a record names.
+#[must_use]
 pub fn patient_of(row: &Row) -> Option<uuid::Uuid> {
     row.state.get("patient_id")?.as_str()?.parse().ok()
 }

@@ -26,6 +26,7 @@ pub enum Method {
 
 impl Method {
     /// The word on the wire.
+    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -100,6 +101,7 @@ pub struct NamedSchema {
 }
 
 /// The schema of a resource.
+#[must_use]
 pub fn schema_of<T: ToSchema>() -> NamedSchema {
     NamedSchema { name: T::name().into_owned(), schema: T::schema() }
 }
@@ -131,11 +133,13 @@ pub enum Gives {
 }
 
 /// One record.
+#[must_use]
 pub fn record<T: ToSchema>() -> Gives {
     Gives::Record(schema_of::<T>())
 }
 
 /// The outcome of a command that leaves a record.
+#[must_use]
 pub fn outcome<T: ToSchema>(created: bool) -> Gives {
     Gives::Outcome { record: schema_of::<T>(), created }
 }
@@ -184,6 +188,7 @@ pub struct Doc {
 
 impl Doc {
     /// An operation without parameters and body.
+    #[must_use]
     pub fn new(id: &'static str, summary: &'static str, gives: Gives) -> Self {
         let (query, body, if_match, streams) = (Vec::new(), None, false, false);
         Self { id, summary, query, body, if_match, streams, gives }

@@ -56,6 +56,7 @@ impl Claim {
 }
 
 /// The process that supervises this home now, if there is one.
+#[must_use]
 pub fn running_supervisor(home: &Path) -> Option<u32> {
     let mut lock = File::open(lock_path(home)).ok()?;
     match lock.try_lock_shared() {

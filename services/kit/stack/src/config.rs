@@ -108,6 +108,7 @@ impl StackConfig {
     }
 
     /// What clients of this stack connect to, whether or not it runs yet.
+    #[must_use]
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
     }

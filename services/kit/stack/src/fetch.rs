@@ -102,7 +102,7 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
-/// Finds the Java runtime: JAVA_HOME's, else the one in PATH.
+/// Finds the Java runtime: `JAVA_HOME`'s, else the one in PATH.
 pub(crate) fn find_java() -> Result<PathBuf, StackError> {
     std::env::var_os("JAVA_HOME")
         .map(|home| PathBuf::from(home).join("bin").join("java"))

@@ -44,6 +44,7 @@ pub fn free_addr() -> SocketAddr {
 pub struct PortHolder(Option<(u32, String)>);
 
 impl PortHolder {
+    #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.0.as_ref().map(|(pid, _)| *pid)
     }
@@ -59,6 +60,7 @@ impl fmt::Display for PortHolder {
 }
 
 /// Finds the process that listens on this port, by way of the socket's inode.
+#[must_use]
 pub fn holder_of(addr: SocketAddr) -> PortHolder {
     let inodes: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()

@@ -21,7 +21,7 @@ use nix::sys::signal::Signal;
 /// The oldest version whose behaviour we rely on.
 const OLDEST: u32 = 15;
 
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 const GRACE: Duration = Duration::from_secs(4);
 
 /// Settings, given at each start so that an older data folder has them too. Durability stays as it

@@ -62,46 +62,55 @@ impl ProcessSpec {
         }
     }
 
+    #[must_use]
     pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
         self.args.push(arg.into());
         self
     }
 
+    #[must_use]
     pub fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
         self
     }
 
+    #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.push((name.into(), value.into()));
         self
     }
 
+    #[must_use]
     pub fn working_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.working_dir = Some(folder.into());
         self
     }
 
+    #[must_use]
     pub fn run_as(mut self, user: Option<RunAs>) -> Self {
         self.run_as = user;
         self
     }
 
+    #[must_use]
     pub fn ready(mut self, probe: Probe) -> Self {
         self.ready = probe;
         self
     }
 
+    #[must_use]
     pub fn ready_within(mut self, limit: Duration) -> Self {
         self.ready_within = limit;
         self
     }
 
+    #[must_use]
     pub fn stop_signal(mut self, signal: Signal) -> Self {
         self.stop_signal = signal;
         self
     }
 
+    #[must_use]
     pub fn grace(mut self, limit: Duration) -> Self {
         self.grace = limit;
         self

@@ -14,7 +14,7 @@ use crate::servers::REGISTRY;
 /// Asks for the list of subjects: it needs the database behind it, as every real question does.
 pub(crate) const READY_PATH: &str = "/apis/ccompat/v7/subjects";
 
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 const GRACE: Duration = Duration::from_secs(4);
 
 /// Names the process; the registry makes its own database at its first start.

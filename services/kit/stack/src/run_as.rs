@@ -31,11 +31,13 @@ pub struct RunAs {
 
 impl RunAs {
     /// The system user for a server that must not be root.
+    #[must_use]
     pub fn system_user() -> Option<Self> {
         SYSTEM_USERS.iter().find_map(|name| Self::of(User::from_name(name).ok()??))
     }
 
     /// The user with this id.
+    #[must_use]
     pub fn uid(uid: u32) -> Option<Self> {
         Self::of(User::from_uid(Uid::from_raw(uid)).ok()??)
     }
@@ -47,6 +49,7 @@ impl RunAs {
     }
 
     /// The same user, able to reach a folder even if one above it is closed to them.
+    #[must_use]
     pub fn reaching(mut self, folder: &Path) -> Self {
         let closed = folder.ancestors().skip(1).any(|above| !self.may_enter(above));
         if closed {

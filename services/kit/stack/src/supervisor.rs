@@ -167,7 +167,7 @@ impl Supervisor {
     pub async fn kill9(&self, name: &str) -> Result<(), StackError> {
         let orders = self.with(name, |process| process.orders.clone())?;
         let (done, killed) = oneshot::channel();
-        let stopped = |_| StackError::Stopped { name: name.to_owned() };
+        let stopped = |()| StackError::Stopped { name: name.to_owned() };
         orders.send(Order::Kill { done }).map_err(|_| stopped(()))?;
         killed.await.map_err(|_| stopped(()))
     }

@@ -48,6 +48,7 @@ pub struct TableReport {
 
 impl TableReport {
     /// Whether every row is the same in both.
+    #[must_use]
     pub fn is_equal(&self) -> bool {
         self.only_live + self.only_next + self.differing == 0
     }
@@ -78,12 +79,11 @@ pub async fn compare(
     let mut reports = Vec::with_capacity(names.len());
     for table in names {
         let shape = Shape::common(next.connection, live.schema, next.schema, &table).await?;
-        let report = match shape {
-            Some(shape) => compare_table(&mut live, &mut next, &table, &shape).await?,
-            None => {
-                let columns_apart = vec!["the whole table, or its key".to_owned()];
-                TableReport { table, differing: 1, columns_apart, ..TableReport::default() }
-            }
+        let report = if let Some(shape) = shape {
+            compare_table(&mut live, &mut next, &table, &shape).await?
+        } else {
+            let columns_apart = vec!["the whole table, or its key".to_owned()];
+            TableReport { table, differing: 1, columns_apart, ..TableReport::default() }
         };
         reports.push(report);
     }

@@ -28,6 +28,7 @@ impl Place {
     pub const ALL: [Self; 3] = [Self::Live, Self::Next, Self::Previous];
 
     /// The schema of `domain` at this place.
+    #[must_use]
     pub fn schema(self, domain: &str) -> String {
         match self {
             Self::Live => domain.to_owned(),
@@ -37,6 +38,7 @@ impl Place {
     }
 
     /// Its name for people.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Live => "live",

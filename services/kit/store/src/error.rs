@@ -99,21 +99,24 @@ pub enum StoreError {
 impl StoreError {
     /// Whether Postgres refused the data itself (classes 22, 23 and 54: a value out of range, a
     /// constraint, an index entry too long). Another try gives the same; another fact may pass.
+    #[must_use]
     pub fn is_refused_data(&self) -> bool {
         let (Self::Write { source, .. } | Self::Read { source, .. }) = self else { return false };
-        let code = source.as_database_error().and_then(|error| error.code());
+        let code = source.as_database_error().and_then(sqlx::error::DatabaseError::code);
         code.is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
     }
 
     /// Whether a lock was not to be had in time, because somebody else held one.
+    #[must_use]
     pub fn is_locked_out(&self) -> bool {
         let (Self::Write { source, .. } | Self::Read { source, .. }) = self else { return false };
-        let code = source.as_database_error().and_then(|error| error.code());
+        let code = source.as_database_error().and_then(sqlx::error::DatabaseError::code);
         // lock_not_available, and query_canceled by the statement's own time-out.
         code.is_some_and(|code| code == "55P03" || code == "57014")
     }
 
     /// Whether somebody else reads for the same domain.
+    #[must_use]
     pub fn is_foreign_owner(&self) -> bool {
         matches!(self, Self::ForeignOwner { .. })
     }

@@ -7,12 +7,14 @@ use sha2::{Digest, Sha256};
 
 /// The body as jsonb can hold it. Postgres stores no U+0000 in text; it becomes U+FFFD, the
 /// character that stands for one that cannot be shown. Nearly every body has none and is borrowed.
+#[must_use]
 pub fn storable(body: &Value) -> Cow<'_, Value> {
     if has_nul(body) { Cow::Owned(without_nul(body)) } else { Cow::Borrowed(body) }
 }
 
 /// As [`storable`], for a searched column; cut at `chars_max` characters, because an index entry
 /// has a greatest size and nobody searches for more.
+#[must_use]
 pub fn searchable(text: &str, chars_max: usize) -> String {
     text.chars().take(chars_max).map(|c| if c == '\0' { '\u{FFFD}' } else { c }).collect()
 }
@@ -20,6 +22,7 @@ pub fn searchable(text: &str, chars_max: usize) -> String {
 /// As [`searchable`], for a column that is only compared as a whole: what is longer than
 /// `chars_max` keeps its beginning and gets a hash of all of it, so that two texts that differ stay
 /// different.
+#[must_use]
 pub fn comparable(text: &str, chars_max: usize) -> String {
     if text.chars().nth(chars_max).is_none() {
         return searchable(text, chars_max);

@@ -26,6 +26,7 @@ pub fn from_columns(epoch: i64, seq: i64) -> Result<UnitSeq, StoreError> {
 }
 
 /// Whether a record may carry this number: it begins at 1-1 and fits its columns.
+#[must_use]
 pub fn is_possible(seq: UnitSeq) -> bool {
     seq.epoch > 0 && seq.seq > 0 && to_columns(seq).is_ok()
 }

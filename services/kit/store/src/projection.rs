@@ -88,6 +88,7 @@ pub struct Stale {
 
 impl Stale {
     /// The thing that `fact` is about, where its subject names one.
+    #[must_use]
     pub fn of(fact: &Fact) -> Option<Self> {
         let (resource, id) = fact.subject.as_deref()?.split_once('/')?;
         let (unit, since) = (fact.unit.clone(), fact.seq);
@@ -108,6 +109,7 @@ pub struct Seeded {
 
 impl Seeded {
     /// What [`EPOCH_SEEDED`] says; none where its body names no things.
+    #[must_use]
     pub fn of(fact: &Fact) -> Option<Self> {
         let named = fact.body.get("things")?.as_array()?;
         let resources: Option<Vec<String>> =

@@ -140,11 +140,13 @@ pub fn key_after<K: DeserializeOwned>(after: Option<&str>) -> Result<Option<K>, 
 }
 
 /// How many rows to read for a page of `limit` items.
+#[must_use]
 pub fn rows_for(limit: u32) -> i64 {
     i64::from(page_limit(limit)) + 1
 }
 
 /// A limit within its bounds.
+#[must_use]
 pub fn page_limit(limit: u32) -> u32 {
     limit.clamp(1, PAGE_ITEMS_MAX)
 }

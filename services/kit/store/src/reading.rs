@@ -70,6 +70,7 @@ pub struct Reading {
 
 impl Reading {
     /// A reading as it was stored.
+    #[must_use]
     pub fn restored(applied: UnitSeq, applied_id: Option<Uuid>, seen: UnitSeq) -> Self {
         Self { applied, applied_id, seen: seen.max(applied), held: BTreeMap::new() }
     }
@@ -81,26 +82,31 @@ impl Reading {
     }
 
     /// The last fact applied; [`UnitSeq::ZERO`] before the first.
+    #[must_use]
     pub fn applied(&self) -> UnitSeq {
         self.applied
     }
 
     /// The id of the last fact applied.
+    #[must_use]
     pub fn applied_id(&self) -> Option<Uuid> {
         self.applied_id
     }
 
     /// The greatest number met, applied or not.
+    #[must_use]
     pub fn seen(&self) -> UnitSeq {
         self.seen
     }
 
     /// How many facts are held.
+    #[must_use]
     pub fn held_count(&self) -> usize {
         self.held.len()
     }
 
     /// Whether the reader knows `seq` as past, so that only its id is left to compare.
+    #[must_use]
     pub fn is_past(&self, seq: UnitSeq) -> bool {
         seq <= self.applied
     }
@@ -152,6 +158,7 @@ impl Reading {
 
     /// What to ask for again: what is missing in the present epoch, and what a higher one needs to
     /// open. Both are asked for, because a higher epoch may be one that never opens.
+    #[must_use]
     pub fn holes(&self) -> Vec<Hole> {
         [self.hole_here(), self.hole_above()].into_iter().flatten().collect()
     }

@@ -33,7 +33,8 @@ pub struct Stated<'a, T> {
 
 /// The last state of each thing: one statement may not write a row twice. Entries come in the order
 /// of each unit's numbers.
-pub fn last_of_each<'a, T>(states: Vec<Stated<'a, T>>) -> Vec<Stated<'a, T>> {
+#[must_use]
+pub fn last_of_each<T>(states: Vec<Stated<'_, T>>) -> Vec<Stated<'_, T>> {
     last_by(states, |state| (state.entry.fact.unit.as_str(), state.id))
 }
 
@@ -103,7 +104,7 @@ impl<'a> Columns<'a> {
 }
 
 /// A table with a row for each thing of one kind: the columns unit, epoch, seq, removed, withdrawn,
-/// stale_epoch, stale_seq and state, a key beside the unit, and what rows are searched by.
+/// `stale_epoch`, `stale_seq` and state, a key beside the unit, and what rows are searched by.
 #[derive(Debug, Clone, Copy)]
 pub struct ResourceTable {
     /// Its name.

@@ -25,6 +25,7 @@ pub struct Standing {
 
 impl Standing {
     /// Whether a hole is open.
+    #[must_use]
     pub fn is_on_hold(&self) -> bool {
         self.seen > self.applied || self.held > 0
     }

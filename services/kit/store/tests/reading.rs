@@ -1,5 +1,10 @@
 //! Whatever happens to a unit's facts on the way, its rows end as if each had come once, in order.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "a test says what it expects and goes on, and its numbers are small"
+)]
+
 use std::collections::BTreeMap;
 
 use kit_event::UnitSeq;

@@ -30,7 +30,8 @@ impl Traceparent {
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
         let version = bytes.get(..2)?;
-        if bytes.len() > CHARS_MAX || version == b"ff" || !version.iter().all(is_lower_hex) {
+        if bytes.len() > CHARS_MAX || version == b"ff" || !version.iter().copied().all(is_lower_hex)
+        {
             return None;
         }
         let is_whole = match bytes.get(CHARS) {
@@ -41,8 +42,7 @@ impl Traceparent {
         if !is_whole || !dashed {
             return None;
         }
-        let part =
-            |range| text.get(range).filter(|part: &&str| part.bytes().all(|b| is_lower_hex(&b)));
+        let part = |range| text.get(range).filter(|part: &&str| part.bytes().all(is_lower_hex));
         let this = Self {
             trace: u128::from_str_radix(part(TRACE)?, 16).ok()?,
             span: u64::from_str_radix(part(SPAN)?, 16).ok()?,
@@ -52,8 +52,8 @@ impl Traceparent {
     }
 }
 
-fn is_lower_hex(byte: &u8) -> bool {
-    byte.is_ascii_digit() || (b'a'..=b'f').contains(byte)
+fn is_lower_hex(byte: u8) -> bool {
+    byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)
 }
 
 impl fmt::Display for Traceparent {

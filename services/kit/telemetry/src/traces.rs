@@ -304,6 +304,7 @@ impl Step {
     }
 
     /// What the next room gets: this step, or its parent where nothing is exported here.
+    #[must_use]
     pub fn handed_on(&self) -> Option<String> {
         let own = self.span.as_ref().map(|span| traceparent(span.span_context()));
         own.or(self.inherited).map(|context| context.to_string())
@@ -325,6 +326,7 @@ impl From<&'static str> for StepName {
 
 impl StepName {
     /// The name of a call. `route` is a template, never an address: that may hold an id.
+    #[must_use]
     pub fn of_call(method: &'static str, route: &str) -> Self {
         if are_exported() { Self(format!("{method} {route}").into()) } else { Self(method.into()) }
     }

@@ -35,16 +35,19 @@ impl VisibleTypes {
     }
 
     /// Every type.
+    #[must_use]
     pub fn all() -> Self {
         Self::new([], true)
     }
 
     /// Whether that is every type.
+    #[must_use]
     pub fn is_all(&self) -> bool {
         self.rules.iter().all(|(_, shown)| *shown)
     }
 
     /// Whether a type is among them.
+    #[must_use]
     pub fn shows(&self, type_name: &str) -> bool {
         let fits = self.rules.iter().find(|(prefix, _)| type_name.starts_with(prefix));
         fits.is_some_and(|(_, shown)| *shown)

@@ -76,6 +76,7 @@ impl AgentKey {
     }
 
     /// The public half, for the agents' key set.
+    #[must_use]
     pub fn public_jwk(&self) -> Value {
         self.key.public_jwk(self.unit.as_str())
     }

@@ -106,11 +106,13 @@ pub struct Verified {
 
 impl Verified {
     /// Whether the unit exists for this caller at all.
+    #[must_use]
     pub fn sees(&self, unit: &UnitId) -> bool {
         self.kind == Kind::Admin || self.units.contains(unit)
     }
 
     /// `<kind>:<subject>`, as records name who asked.
+    #[must_use]
     pub fn actor(&self) -> String {
         format!("{}:{}", self.kind, self.subject)
     }

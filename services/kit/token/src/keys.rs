@@ -21,7 +21,7 @@ const FILE_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Between two looks at a file for the sake of unknown keys.
 const FILE_LOOK_FOR_UNKNOWN_EVERY: Duration = Duration::from_millis(20);
 /// Between two fetches of a URL while every key is known.
-const URL_FETCH_EVERY: Duration = Duration::from_secs(300);
+const URL_FETCH_EVERY: Duration = Duration::from_mins(5);
 /// Between two fetches of a URL for the sake of unknown keys, and after a failure.
 const URL_FETCH_FOR_UNKNOWN_EVERY: Duration = Duration::from_secs(30);
 /// The largest key set: 50,000 agents at 200 bytes are 10 MB.
@@ -168,7 +168,7 @@ impl KeySet {
     }
 
     fn held(&self, key_id: &str) -> Option<DecodingKey> {
-        self.keys.read().unwrap_or_else(|p| p.into_inner()).get(key_id).cloned()
+        self.keys.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(key_id).cloned()
     }
 
     /// Whether to look now; says yes to one caller only, and counts it as looked.
@@ -179,7 +179,7 @@ impl KeySet {
             (KeySource::Url(_), true) => URL_FETCH_EVERY,
             (KeySource::Url(_), false) => URL_FETCH_FOR_UNKNOWN_EVERY,
         };
-        let mut looked = self.looked.lock().unwrap_or_else(|p| p.into_inner());
+        let mut looked = self.looked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let due = looked.at.is_none_or(|at| at.elapsed() >= every);
         if due {
             looked.at = Some(Instant::now());
@@ -196,7 +196,7 @@ impl KeySet {
             KeySource::Url(url) => self.fetch(url).await?,
         };
         let keys = parse(&text, &self.source.to_string())?;
-        *self.keys.write().unwrap_or_else(|p| p.into_inner()) = Arc::new(keys);
+        *self.keys.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(keys);
         Ok(())
     }
 
@@ -215,7 +215,7 @@ impl KeySet {
             return Err(KeysError::TooLarge { origin: path.display().to_string() });
         }
         {
-            let mut looked = self.looked.lock().unwrap_or_else(|p| p.into_inner());
+            let mut looked = self.looked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             looked.at = Some(Instant::now());
             if looked.version.as_ref() == Some(&version) {
                 return Ok(None);
@@ -242,7 +242,8 @@ impl KeySet {
             }
             text.extend_from_slice(&chunk);
         }
-        self.looked.lock().unwrap_or_else(|p| p.into_inner()).at = Some(Instant::now());
+        self.looked.lock().unwrap_or_else(std::sync::PoisonError::into_inner).at =
+            Some(Instant::now());
         Ok(text)
     }
 

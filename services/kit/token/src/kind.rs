@@ -30,6 +30,7 @@ impl Kind {
         [Self::Staff, Self::Patient, Self::Partner, Self::Admin, Self::Agent];
 
     /// Its name, as in key files and on the command line.
+    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Staff => "staff",
@@ -41,6 +42,7 @@ impl Kind {
     }
 
     /// The `iss` of the development issuer, or of agents.
+    #[must_use]
     pub const fn issuer(self) -> &'static str {
         match self {
             Self::Staff => "urn:arteria:dev:staff",
@@ -52,6 +54,7 @@ impl Kind {
     }
 
     /// The one `aud` that its tokens carry.
+    #[must_use]
     pub const fn audience(self) -> &'static str {
         match self {
             Self::Staff => "staff-api",
@@ -63,6 +66,7 @@ impl Kind {
     }
 
     /// The greatest difference of `exp` and `iat`, in seconds.
+    #[must_use]
     pub const fn lifetime_seconds_max(self) -> i64 {
         match self {
             Self::Staff | Self::Patient | Self::Partner | Self::Admin => LIFETIME_SECONDS_MAX,

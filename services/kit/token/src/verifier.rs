@@ -26,6 +26,7 @@ pub struct Trusted {
 
 impl Trusted {
     /// The development issuer of `kind` (or the agents) with the keys at `keys`.
+    #[must_use]
     pub fn new(kind: Kind, keys: KeySource) -> Self {
         Self { kind, issuer: kind.issuer().to_owned(), keys }
     }

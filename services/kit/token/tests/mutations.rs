@@ -269,7 +269,7 @@ async fn only_the_diagonal_of_kinds_and_audiences_passes() {
         let patient = (kind == Kind::Patient).then(Uuid::new_v4);
         match kind {
             Kind::Agent => agent.sign_hello(now()).unwrap(),
-            _ => issuer.issue(kind, "x", &units, patient, Duration::from_secs(60), now()).unwrap(),
+            _ => issuer.issue(kind, "x", &units, patient, Duration::from_mins(1), now()).unwrap(),
         }
     };
     for border in Kind::ALL {

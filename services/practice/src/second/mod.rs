@@ -46,6 +46,7 @@ pub enum Tabelle {
 
 impl Tabelle {
     /// Its name in SQL.
+    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Patient => "patient",
@@ -58,6 +59,7 @@ impl Tabelle {
     }
 
     /// The column that numbers its rows.
+    #[must_use]
     pub const fn key(self) -> &'static str {
         match self {
             Self::Patient => "pat_nr",

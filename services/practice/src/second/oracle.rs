@@ -123,7 +123,9 @@ impl PraxisDesk {
             match cell {
                 Sql::Text(text) if !text.trim().is_empty() => put(&mut out, table, name, &text),
                 Sql::Real(euros) if name == "betrag" => {
-                    out.insert("amount_minor".to_owned(), json!((euros * 100.0).round() as i64));
+                    #[expect(clippy::cast_possible_truncation, reason = "rounded before")]
+                    let minor = (euros * 100.0).round() as i64;
+                    out.insert("amount_minor".to_owned(), json!(minor));
                 }
                 Sql::Integer(seconds) if name == "dauer_s" => {
                     out.insert("duration_s".to_owned(), json!(seconds));

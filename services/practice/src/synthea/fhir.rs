@@ -67,6 +67,7 @@ pub(super) struct Identifier {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
+#[expect(clippy::struct_field_names, reason = "FHIR's own names")]
 pub(super) struct Reference {
     pub reference: Option<String>,
     pub identifier: Option<Identifier>,

@@ -233,7 +233,10 @@ impl Import<'_> {
         match item.form {
             Form::Document => match whole(bytes) {
                 Ok(bytes) => self.document(at, item, &bytes),
-                Err(why) => self.unreadable(item, why),
+                Err(why) => {
+                    self.unreadable(item, why);
+                    Ok(())
+                }
             },
             Form::Lines => self.within(item, None, |within| lines(within, item, None, bytes)),
             Form::MixedLines => {
@@ -256,13 +259,15 @@ impl Import<'_> {
                 self.report.pass_over("file of Synthea's own JSON");
                 Ok(())
             }
-            Err(unread) => self.unreadable(item, unread.why()),
+            Err(unread) => {
+                self.unreadable(item, unread.why());
+                Ok(())
+            }
         }
     }
 
-    fn unreadable(&mut self, item: &Item<'_>, why: &str) -> Result<(), PracticeError> {
+    fn unreadable(&mut self, item: &Item<'_>, why: &str) {
         self.report.unreadable(item.name, why);
-        Ok(())
     }
 
     /// Does something in one transaction, whose counts count only when it is committed. A document
@@ -307,7 +312,8 @@ impl Import<'_> {
             }
             Err(rows::Halt::Unreadable(why)) => {
                 transaction.rollback().map_err(during("taking an import back"))?;
-                self.unreadable(item, &why)
+                self.unreadable(item, &why);
+                Ok(())
             }
             Err(rows::Halt::Clinic(error)) => Err(error),
         }

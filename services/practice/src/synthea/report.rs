@@ -55,11 +55,13 @@ pub struct Report {
 
 impl Report {
     /// What became of the records that belong to a table.
+    #[must_use]
     pub fn tally(&self, table: Table) -> Tally {
         self.tables.get(table.name()).copied().unwrap_or_default()
     }
 
     /// Whether everything could be read.
+    #[must_use]
     pub fn complete(&self) -> bool {
         self.unreadable_count == 0
     }

@@ -178,7 +178,7 @@ impl Taker<'_> {
         let issued_at = issued_at.ok_or(NO_DATE)?;
         let (total, currency, rounded) = money(of.total.as_ref())?;
         let visits = of.item.iter().flat_map(|item| &item.encounter);
-        let visit = visits.filter_map(|visit| target(visit, "Encounter")).next();
+        let visit = visits.into_iter().find_map(|visit| target(visit, "Encounter"));
         let appointment = match &visit {
             Some(Target::Id(id)) => {
                 let id = self.books.id_of(Table::Appointments, aliases.own(*id));

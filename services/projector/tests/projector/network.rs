@@ -89,6 +89,7 @@ impl Network {
     }
 
     /// A process that nothing runs in yet.
+    #[must_use]
     pub fn host(&self) -> Host {
         let host = Host::new(self.bus.clone(), self.postgres_url.clone(), Clock::system());
         host.paced(PACE)

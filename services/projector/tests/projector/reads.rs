@@ -159,7 +159,7 @@ async fn a_type_that_no_domain_knows_goes_to_the_timeline_and_moves_all_numbers(
     let filter = kit_timeline::EventFilter { patient_id, ..Default::default() };
     let lines = kit_timeline::events(&network.reads, &unit.id, &filter, 10).await.unwrap();
     assert_eq!(lines.value.iter().map(|line| line.seq).collect::<Vec<_>>(), [unit.at]);
-    let schemas = projector::domains::ALL.map(|domain| domain.schema());
+    let schemas = projector::domains::ALL.map(kit_store::Projection::schema);
     let freshness = kit_store::freshness(&network.reads, &unit.id, &schemas).await.unwrap();
     assert_eq!(freshness.unwrap().seq, unit.at);
     let unknown = "hcu-9999".parse().unwrap();

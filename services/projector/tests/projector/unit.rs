@@ -22,6 +22,7 @@ pub struct Unit {
 }
 
 impl Unit {
+    #[must_use]
     pub fn new(bus: &Bus, id: &str) -> Self {
         Self { bus: bus.clone(), id: id.parse().unwrap(), at: UnitSeq::ZERO }
     }
@@ -74,6 +75,7 @@ impl Unit {
         self.say(opened.observed().unwrap()).await;
     }
 
+    #[must_use]
     pub fn seeded(&self, resources: &[&str]) -> Observed {
         let seeded = UnitFact::EpochSeeded(EpochSeeded {
             unit_id: self.id.clone(),
@@ -86,6 +88,7 @@ impl Unit {
     }
 
     /// A request for this unit about the patient `n`.
+    #[must_use]
     pub fn request(&self, key: &str, n: u128) -> Request {
         let type_name = "patients.update_patient";
         let command =

@@ -23,6 +23,7 @@ pub struct Child(tokio::process::Child);
 
 impl Child {
     /// Starts one that runs until it is killed.
+    #[must_use]
     pub fn spawn(network: &Network) -> Self {
         Self::spawn_armed(network, None)
     }
@@ -88,7 +89,7 @@ impl Child {
 fn strike() {
     kill(Pid::this(), Signal::SIGKILL).unwrap();
     // The signal is on its way, and nothing more may happen until it comes.
-    std::thread::sleep(Duration::from_secs(60));
+    std::thread::sleep(Duration::from_mins(1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

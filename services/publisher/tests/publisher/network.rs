@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::Unit;
 
 /// How long anything that should happen at once may take on a busy machine.
-pub const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_mins(1);
 
 /// A type that no domain knows and of which nothing is public.
 const RESULT_FILED: &str = r#"{"type":"record","name":"ResultFiled","namespace":"arteria.labs",
@@ -80,6 +80,7 @@ impl Network {
     }
 
     /// Where its processes write what went wrong.
+    #[must_use]
     pub fn log(&self) -> PathBuf {
         std::env::temp_dir().join(format!("publisher-{}.log", self.name))
     }

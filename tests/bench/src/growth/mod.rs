@@ -45,7 +45,7 @@ const DISK_FREE_BYTES_MIN: u64 = 4 << 30;
 /// Days of diary on both sides of today: the load is about patients.
 const DIARY_DAYS: u32 = 2;
 /// A wave that has not arrived after this is stuck.
-const WAVE_WITHIN: Duration = Duration::from_secs(1_800);
+const WAVE_WITHIN: Duration = Duration::from_mins(30);
 
 /// Loads every wave and prints what each cost.
 pub async fn run(args: Args) -> Result<()> {

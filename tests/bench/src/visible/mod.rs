@@ -45,7 +45,7 @@ pub struct Args {
 /// Days of diary on both sides of today: desks move and cancel what is in it.
 const DIARY_DAYS: u32 = 10;
 /// Clinics that are not whole after this are stuck.
-const SEEDED_WITHIN: Duration = Duration::from_secs(300);
+const SEEDED_WITHIN: Duration = Duration::from_mins(5);
 /// Between the end of a series and the reading of the projector's histogram: the last facts arrive.
 const SETTLE: Duration = Duration::from_secs(2);
 /// What the design wants of an app's view at this rate.

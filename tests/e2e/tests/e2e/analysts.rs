@@ -12,7 +12,7 @@ use tokio::process::Command;
 use uuid::Uuid;
 
 /// A program that reads all of a shared network's topics on a busy machine.
-const PROGRAM_WITHIN: Duration = Duration::from_secs(120);
+const PROGRAM_WITHIN: Duration = Duration::from_mins(2);
 /// Runs of a program until it has seen the unit's last word.
 const RUNS_MAX: u32 = 15;
 

@@ -161,7 +161,7 @@ async fn all_events(rest: &tests_e2e::Rest, path: &str) -> Vec<Value> {
     loop {
         let page = rest.get(&format!("{base}&after={after}")).await.expect(200).items();
         let Some(last) = page.last() else { return all };
-        after = last["seq"].as_str().unwrap().to_owned();
+        last["seq"].as_str().unwrap().clone_into(&mut after);
         all.extend(page);
     }
 }

@@ -134,9 +134,9 @@ async fn what_does_not_answer_is_a_gap_in_the_fleet_and_never_an_ailment() {
     let unit = net.unit("u").await;
     let view = async |variables: &[&str]| {
         let mut command = net.command("arteria");
-        variables.iter().for_each(|name| {
+        for name in variables {
             command.env(name, NOWHERE);
-        });
+        }
         let output = command.args(["fleet", "--json"]).output().await.unwrap();
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         let view: Option<Value> = serde_json::from_slice(&output.stdout).ok();

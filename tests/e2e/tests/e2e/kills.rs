@@ -129,6 +129,6 @@ async fn assert_consistent(unit: &Unit) {
             assert_eq!(fact["seq"], format!("1-{expected}"), "a hole or a double in the timeline");
             expected += 1;
         }
-        after = last["seq"].as_str().unwrap().to_owned();
+        last["seq"].as_str().unwrap().clone_into(&mut after);
     }
 }

@@ -1,5 +1,11 @@
 //! The promises of the product, each shown on real servers.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unused_async,
+    reason = "a test says what it expects and goes on, and its numbers are small"
+)]
+
 mod analysts;
 mod away;
 mod bad_input;

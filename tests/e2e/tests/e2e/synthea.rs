@@ -21,7 +21,7 @@ use source::Told;
 /// What a sample holds: two small archives of the folder that the project's makers use.
 const SAMPLE_BYTES: u64 = 1_000_000;
 /// Sixty thousand facts on a busy two-core machine, without optimisation.
-const OPENING_WITHIN: Duration = Duration::from_secs(900);
+const OPENING_WITHIN: Duration = Duration::from_mins(15);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Every list is read in pages of this.
 const PAGE: usize = 200;

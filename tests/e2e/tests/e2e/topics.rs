@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 /// Kafka's Java tools take some seconds to start on a busy machine.
-const TOOL_WITHIN: Duration = Duration::from_secs(60);
+const TOOL_WITHIN: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn a_java_client_chooses_the_same_partition_for_a_unit() {

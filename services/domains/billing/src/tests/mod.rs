@@ -102,7 +102,7 @@ impl Records for Clinic {
         Ok(of_resource.map(|(_, row)| row.clone()).filter(passes).collect())
     }
 
-    fn time_zone(&self) -> &str {
+    fn time_zone(&self) -> &'static str {
         "UTC"
     }
 }

@@ -63,7 +63,7 @@ pub async fn statement(
                         and not p.removed and not p.withdrawn
                   order by p.paid_ms, p.payment_id limit ",
     );
-    query.push_bind(PAYMENTS_SHOWN_MAX as i64 + 1);
+    query.push_bind(i64::try_from(PAYMENTS_SHOWN_MAX).unwrap_or(i64::MAX) + 1);
     query.push(") p) shown on t.seq is not null where a.unit = ").push_bind(unit.as_str());
     let rows = query.build().fetch_all(pool).await.reading("a statement")?;
     let Fresh { freshness, value } = fresh_items(&rows, "seq", |row| {

@@ -18,7 +18,7 @@ impl Records for Forgetful {
         field != merge::MERGED_INTO
     }
 
-    fn time_zone(&self) -> &str {
+    fn time_zone(&self) -> &'static str {
         "UTC"
     }
 }

@@ -68,11 +68,13 @@ pub struct RequestRow {
 
 impl RequestRow {
     /// Whether no fact has ended it.
+    #[must_use]
     pub fn is_open(&self) -> bool {
         self.state == ACCEPTED
     }
 
     /// The unit's word, where it has spoken.
+    #[must_use]
     pub fn word(&self) -> Option<FinalState> {
         FinalState::parse(&self.state)
     }
@@ -99,6 +101,7 @@ pub struct Applied {
 }
 
 /// An actor as it is stored and compared.
+#[must_use]
 pub fn actor_key(actor: &str) -> String {
     comparable(actor, requests::ACTOR_CHARS_MAX)
 }

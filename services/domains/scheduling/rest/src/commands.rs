@@ -66,7 +66,8 @@ changes! {
     NOSHOW = NoshowAppointment as Noshow;
 }
 
-/// Whom an appointment concerns.
+/// Whom an appointment concerns: no row, a row that names nobody, or a patient.
+#[expect(clippy::option_option, reason = "three answers, as `CommandDef` asks for them")]
 fn patient<'a>(
     pool: &'a PgPool,
     unit: &'a UnitId,

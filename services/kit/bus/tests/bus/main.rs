@@ -1,5 +1,10 @@
 //! The bus against a real broker and a real registry.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "a test says what it expects and goes on, and its numbers are small"
+)]
+
 mod facts;
 mod offers;
 mod promises;
@@ -42,6 +47,7 @@ pub async fn config(partitions: i32) -> BusConfig {
     }
 }
 
+#[must_use]
 pub fn note_promise() -> kit_bus::schemas::Promise {
     kit_bus::schemas::Promise { type_name: NOTE_TYPE.into(), version: 1, text: NOTE.into() }
 }
@@ -54,6 +60,7 @@ pub async fn bus(partitions: i32) -> Bus {
     Bus::connect(&config).await.unwrap()
 }
 
+#[must_use]
 pub fn fact(unit: &str, seq: u64) -> Fact {
     Fact {
         unit: unit.parse().unwrap(),
@@ -70,6 +77,7 @@ pub fn fact(unit: &str, seq: u64) -> Fact {
     }
 }
 
+#[must_use]
 pub fn tail(bus: &Bus) -> Reader {
     let options = ReaderOptions { fetch_wait_ms: 10, ..ReaderOptions::default() };
     bus.reader("test", options).unwrap()

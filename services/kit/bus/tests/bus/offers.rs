@@ -71,7 +71,7 @@ async fn another_version_than_it_can_be_and_other_words_under_one_are_refused() 
     let error = registry.offer(&own.with(&[A]), Some(2)).await.unwrap_err();
     assert!(matches!(error, OfferError::Version { asked: 2, possible: 1, .. }), "{error}");
     registry.offer(&own.with(&[A]), None).await.unwrap();
-    let marked = A.replace("}", r#","arteria.public":true}"#);
+    let marked = A.replace('}', r#","arteria.public":true}"#);
     let error = registry.offer(&own.with(&[&marked]), None).await.unwrap_err();
     assert!(matches!(error, OfferError::OtherWords { version: 1, .. }), "{error}");
     let spaced = own.with(&[&A.replace(',', " ,\n ")]);

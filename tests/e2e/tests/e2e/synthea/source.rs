@@ -60,10 +60,11 @@ fn of_archive(path: &Path) -> Vec<Told> {
         let mut entry = entry.expect("an entry");
         let name = entry.path().expect("a name").to_string_lossy().into_owned();
         let mut text = String::new();
-        if name.ends_with(".csv") {
+        let end = name.rsplit('.').next().unwrap_or_default();
+        if end == "csv" {
             entry.read_to_string(&mut text).expect("a table");
             sheets.insert(name.rsplit('/').next().expect("a name").to_owned(), text);
-        } else if name.ends_with(".json") && people.len() < BUNDLES_OF_EACH {
+        } else if end == "json" && people.len() < BUNDLES_OF_EACH {
             entry.read_to_string(&mut text).expect("a bundle");
             people.extend(of_bundle(&serde_json::from_str(&text).expect("JSON")));
         }
@@ -184,7 +185,7 @@ fn life(person: u32) -> Vec<Value> {
         "name": [{"use": "official", "family": format!("Núñez{person}"), "given": ["María José"]}],
     })];
     for visit in 0..person {
-        let day = format!("20{:02}-05-06", visit);
+        let day = format!("20{visit:02}-05-06");
         let id = |resource| uuid(person, 16 * visit + resource);
         let at = |minute: &str| format!("{day}T09:{minute}:00+02:00");
         let who = "Practitioner?identifier=http://hl7.org/fhir/sid/us-npi|9999979359";
