@@ -14,19 +14,19 @@ use serde_json::Value;
 use tracing::error;
 use uuid::Uuid;
 
-use crate::books::{Books, CLEARED_AT_ONCE};
 use crate::changes;
 use crate::domains;
-use crate::error::{Act, StationError};
+use crate::error::{Act, WorkerError};
 use crate::failpoints::Step;
-use crate::fit::fitted;
+use crate::last_published::{self, LastPublished};
 use crate::ledger::{self, Entry};
 use crate::outbox;
 use crate::present::Batch;
 use crate::publish::PATIENT_FIELD;
 use crate::records::ClinicRecords;
 use crate::restore;
-use crate::shadow::{self, Shadow};
+use crate::stores::{CLEARED_AT_ONCE, Stores};
+use crate::truncate::truncated;
 
 /// What became of a request or a cancel at the clinic database.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +42,7 @@ pub enum Verdict {
     Told(Box<RequestOutcome>),
 }
 
-impl Books {
+impl Stores {
     /// Decides a request and commits the unit's word.
     ///
     /// # Errors
@@ -52,30 +52,35 @@ impl Books {
         request: &RequestFrame,
         log: &LogIdentity,
         tries: u32,
-    ) -> Result<Verdict, StationError> {
+    ) -> Result<Verdict, WorkerError> {
         let now = self.setup.clock.now();
-        self.speak(&request.id, log, request.traceparent.as_deref(), |books, tx, entry| match entry
-        {
-            Some(entry) if is_another(&entry, &request.command_hash) => {
-                let rejection = Rejection::from(RequestRejection::IdempotencyKeyReused);
-                let outcome = RequestOutcome::new(request.id.clone(), FinalState::Rejected, now);
-                Ok(Spoken::Told(Box::new(of_request(outcome, request).because(&rejection))))
-            }
-            Some(_) => Ok(Spoken::Repeated),
-            None if books.may_be_lost(log, request.position)? => {
-                let outcome = RequestOutcome::new(request.id.clone(), FinalState::Undone, now);
-                let outcome = of_request(outcome, request).because(&restore::undone());
-                Ok(Spoken::Now(Box::new(outcome)))
-            }
-            None => books.decide(tx, request, now, tries).map(|it| Spoken::Now(Box::new(it))),
-        })
+        self.speak(
+            &request.id,
+            log,
+            request.traceparent.as_deref(),
+            |stores, tx, entry| match entry {
+                Some(entry) if is_another(&entry, &request.command_hash) => {
+                    let rejection = Rejection::from(RequestRejection::IdempotencyKeyReused);
+                    let outcome =
+                        RequestOutcome::new(request.id.clone(), FinalState::Rejected, now);
+                    Ok(Spoken::Told(Box::new(of_request(outcome, request).because(&rejection))))
+                }
+                Some(_) => Ok(Spoken::Repeated),
+                None if stores.may_be_lost(log, request.position)? => {
+                    let outcome = RequestOutcome::new(request.id.clone(), FinalState::Undone, now);
+                    let outcome = of_request(outcome, request).because(&restore::undone());
+                    Ok(Spoken::Now(Box::new(outcome)))
+                }
+                None => stores.decide(tx, request, now, tries).map(|it| Spoken::Now(Box::new(it))),
+            },
+        )
     }
 
     /// Ends a request that the unit has not spoken on.
     ///
     /// # Errors
-    /// As [`Books::apply`].
-    pub fn cancel(&mut self, cancel: &Cancel, log: &LogIdentity) -> Result<Verdict, StationError> {
+    /// As [`Stores::apply`].
+    pub fn cancel(&mut self, cancel: &Cancel, log: &LogIdentity) -> Result<Verdict, WorkerError> {
         let now = self.setup.clock.now();
         let outcome = |state| RequestOutcome::new(cancel.request_id.clone(), state, now);
         self.speak(&cancel.request_id, log, cancel.traceparent.as_deref(), |_, _, entry| {
@@ -101,15 +106,15 @@ impl Books {
         request_id: &RequestId,
         log: &LogIdentity,
         traceparent: Option<&str>,
-        word: impl FnOnce(&Self, &Connection, Option<Entry>) -> Result<Spoken, StationError>,
-    ) -> Result<Verdict, StationError> {
+        word: impl FnOnce(&Self, &Connection, Option<Entry>) -> Result<Spoken, WorkerError>,
+    ) -> Result<Verdict, WorkerError> {
         let clearing = self.drained.lowest(CLEARED_AT_ONCE);
         let reading = self.spool.begin_reading()?;
         let tx = self.clinic.begin()?;
         self.check_mark(&tx)?;
         // What was removed a moment ago must not be taken for what stands under its key by now.
         if outbox::holds_removals(&tx, &self.drained)? {
-            return Err(StationError::Held);
+            return Err(WorkerError::Held);
         }
         let entry = ledger::find(&tx, request_id.as_str())?;
         set_cause(&tx, Some(request_id), traceparent)?;
@@ -138,7 +143,7 @@ impl Books {
         request: &RequestFrame,
         now: Timestamp,
         tries: u32,
-    ) -> Result<RequestOutcome, StationError> {
+    ) -> Result<RequestOutcome, WorkerError> {
         let records = self.records(tx);
         let word = |state| of_request(RequestOutcome::new(request.id.clone(), state, now), request);
         let refused = |state, rejection: &Rejection| {
@@ -203,7 +208,7 @@ impl Books {
         reply_partition: Option<i32>,
         verdict: &Verdict,
         facts: &[FactFrame],
-    ) -> Result<Option<Reply>, StationError> {
+    ) -> Result<Option<Reply>, WorkerError> {
         let mut reply = Reply {
             request_id: request_id.clone(),
             reply_partition,
@@ -214,7 +219,7 @@ impl Books {
         };
         if let Verdict::Told(outcome) = verdict {
             reply.outcome = serde_json::to_value(outcome)
-                .map_err(|_| StationError::SpoolContent { what: "an outcome" })?;
+                .map_err(|_| WorkerError::SpoolContent { what: "an outcome" })?;
             return Ok(Some(reply));
         }
         let subject = format!("{}/{request_id}", RequestOutcome::RESOURCE);
@@ -232,16 +237,16 @@ impl Books {
         reply.last_seq = Some(seq).filter(|seq| *seq != UnitSeq::ZERO);
         reply.record_seq = self.record_seq(&outcome, seq, facts)?;
         // The ledger's row, where nothing was published of it, is of any size.
-        reply.outcome = fitted(outcome).0;
+        reply.outcome = truncated(outcome).0;
         Ok(Some(reply))
     }
 
-    fn remembered(&self, request_id: &RequestId) -> Result<Option<Shadow>, StationError> {
-        shadow::find(self.spool.conn(), RequestOutcome::RESOURCE, request_id.as_str())
+    fn remembered(&self, request_id: &RequestId) -> Result<Option<LastPublished>, WorkerError> {
+        last_published::find(self.spool.conn(), RequestOutcome::RESOURCE, request_id.as_str())
     }
 
     /// The ledger's row, where capture is off and so nothing of it was published.
-    fn entered(&self, request_id: &RequestId) -> Result<Option<Value>, StationError> {
+    fn entered(&self, request_id: &RequestId) -> Result<Option<Value>, WorkerError> {
         let table = self.installed.tables.iter().find(|table| table.ledger);
         let Some(table) = table else { return Ok(None) };
         let row = self.clinic.read(|conn| ledger::row(conn, table, request_id.as_str()))?;
@@ -256,7 +261,7 @@ impl Books {
         outcome: &Value,
         last_seq: UnitSeq,
         facts: &[FactFrame],
-    ) -> Result<Option<UnitSeq>, StationError> {
+    ) -> Result<Option<UnitSeq>, WorkerError> {
         let (Some(resource), Some(id)) =
             (outcome["record_thing"].as_str(), outcome["record_id"].as_str())
         else {
@@ -270,7 +275,7 @@ impl Books {
         if let Some(fact) = told {
             return Ok(Some(fact.seq));
         }
-        let published = shadow::find(self.spool.conn(), resource, id)?;
+        let published = last_published::find(self.spool.conn(), resource, id)?;
         Ok(published.filter(|row| is_shown(outcome, &row.state)).map(|row| row.seq))
     }
 }
@@ -312,14 +317,14 @@ fn of_request(mut outcome: RequestOutcome, request: &RequestFrame) -> RequestOut
 fn write_all(
     records: &ClinicRecords<'_>,
     granted: Granted,
-) -> Result<Result<RecordRef, Rejection>, StationError> {
+) -> Result<Result<RecordRef, Rejection>, WorkerError> {
     let run = |sql: &str, act| records.clinic.execute_batch(sql).clinic(act);
     run("SAVEPOINT arteria_changes", "beginning to write")?;
     let mut record = granted.record;
     for change in &granted.changes {
         let written = match changes::write(records, change) {
             Err(changes::ChangeError::Write { source, .. }) if is_passing(&source) => {
-                return Err(StationError::Clinic { act: "writing a request", source });
+                return Err(WorkerError::Clinic { act: "writing a request", source });
             }
             written => written,
         };
@@ -369,7 +374,7 @@ fn set_cause(
     tx: &Connection,
     request_id: Option<&RequestId>,
     traceparent: Option<&str>,
-) -> Result<(), StationError> {
+) -> Result<(), WorkerError> {
     tx.prepare_cached("UPDATE arteria_cause SET request_id = ?1, traceparent = ?2")
         .and_then(|mut statement| {
             statement.execute((request_id.map(RequestId::as_str), traceparent))

@@ -1,5 +1,5 @@
 //! `arteria-agent capture on|off|remove`: what a practice's updater calls before and after it
-//! changes tables. It works beside a running agent, which sees the gate change.
+//! changes tables. It works beside a running agent, which sees the capture switch change.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
+use crate::capture_switch::{self, Closed};
 use crate::check::mapping_of;
 use crate::clinic::Clinic;
-use crate::gate::{self, Closed};
 use crate::setup::files;
 use crate::triggers;
 
@@ -39,7 +39,7 @@ pub fn switch(dir: &Path, switch: Switch) -> Result<String> {
     match switch {
         Switch::On => {
             let installed = triggers::install(&clinic.conn, &mapping, true)?;
-            gate::open(&clinic.conn)?;
+            capture_switch::open(&clinic.conn)?;
             Ok(format!(
                 "capture is on for {} tables; rows will be compared",
                 installed.tables.len()
@@ -47,12 +47,12 @@ pub fn switch(dir: &Path, switch: Switch) -> Result<String> {
         }
         Switch::Off => {
             triggers::install(&clinic.conn, &mapping, false)?;
-            gate::close(&clinic.conn, Closed::Off)?;
+            capture_switch::close(&clinic.conn, Closed::Off)?;
             Ok("capture is off; triggers stay and write nothing".to_owned())
         }
         Switch::Remove => {
             triggers::install(&clinic.conn, &mapping, false)?;
-            gate::close(&clinic.conn, Closed::Removed)?;
+            capture_switch::close(&clinic.conn, Closed::Removed)?;
             let dropped = triggers::remove(&clinic.conn)?;
             Ok(format!(
                 "capture is removed: {dropped} triggers dropped; `capture on` brings it back"

@@ -7,7 +7,7 @@ use rusqlite::types::Value as SqlValue;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::error::StationError;
+use crate::error::WorkerError;
 use crate::keys;
 use crate::mapping::{Column, Currency, NewKey, Table};
 use crate::records::{ClinicRecords, Fresh};
@@ -39,7 +39,7 @@ pub enum ChangeError {
     },
     /// The key could not be looked up.
     #[error("looking up the row")]
-    LookUp(#[from] StationError),
+    LookUp(#[from] WorkerError),
 }
 
 /// Columns and what is to stand in them.
@@ -212,7 +212,7 @@ fn remember(
     table: &Table,
     change: &RowChange,
     key: Vec<SqlValue>,
-) -> Result<Uuid, StationError> {
+) -> Result<Uuid, WorkerError> {
     let texts: Vec<Value> = key.iter().map(keys::in_image).collect();
     let own = if table.has_id_beside_key() {
         change.record.id

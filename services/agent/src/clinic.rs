@@ -17,7 +17,7 @@ use rusqlite::{
 };
 
 use crate::disk::{Disk, Stamp};
-use crate::error::{Act, StationError};
+use crate::error::{Act, WorkerError};
 use crate::instants;
 use crate::spool::WAL_PAGES_MAX;
 
@@ -64,7 +64,7 @@ impl Writing<'_> {
     ///
     /// # Errors
     /// The database is held, or refuses.
-    pub fn commit(self, act: &'static str) -> Result<(), StationError> {
+    pub fn commit(self, act: &'static str) -> Result<(), WorkerError> {
         self.clinic.wait_for_others()?;
         self.tx.commit().clinic(act)
     }
@@ -82,10 +82,10 @@ impl Clinic {
     ///
     /// # Errors
     /// It is missing or is no database.
-    pub fn open(path: &Path) -> Result<Self, StationError> {
+    pub fn open(path: &Path) -> Result<Self, WorkerError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let file = identity(path).ok_or(StationError::ClinicReplaced)?;
-        let failed = |source| StationError::File { path: path.to_owned(), source };
+        let file = identity(path).ok_or(WorkerError::ClinicReplaced)?;
+        let failed = |source| WorkerError::File { path: path.to_owned(), source };
         let disk = Disk::open(path).map_err(failed)?;
         let conn = open_connection(path, flags)?;
         // Foreign keys as SQLite has them by default, and as the practice's own software therefore
@@ -110,7 +110,7 @@ impl Clinic {
 
     /// Without a write-ahead log a commit must flush in between, or a power cut breaks the file.
     /// With one it need not, and keeps others out for less time: [`Clinic::flush`] does it after.
-    fn set_up(&self) -> Result<(), StationError> {
+    fn set_up(&self) -> Result<(), WorkerError> {
         let has_wal = self.disk.has_wal();
         if self.set_for_wal.replace(Some(has_wal)) == Some(has_wal) {
             return Ok(());
@@ -123,7 +123,7 @@ impl Clinic {
     ///
     /// # Errors
     /// SQLite refuses.
-    pub fn wait_no_more(&self) -> Result<(), StationError> {
+    pub fn wait_no_more(&self) -> Result<(), WorkerError> {
         self.conn.busy_timeout(Duration::ZERO).clinic("setting the busy wait")
     }
 
@@ -131,7 +131,7 @@ impl Clinic {
     ///
     /// # Errors
     /// It is missing or is no database.
-    pub fn open_reader(path: &Path) -> Result<Connection, StationError> {
+    pub fn open_reader(path: &Path) -> Result<Connection, WorkerError> {
         open_connection(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
     }
 
@@ -150,7 +150,7 @@ impl Clinic {
     ///
     /// # Errors
     /// The database is busy.
-    pub fn data_version(&self) -> Result<Option<i64>, StationError> {
+    pub fn data_version(&self) -> Result<Option<i64>, WorkerError> {
         if !self.disk.has_wal() {
             return Ok(None);
         }
@@ -161,7 +161,7 @@ impl Clinic {
     ///
     /// # Errors
     /// The database is busy.
-    pub fn schema_version(&self) -> Result<i64, StationError> {
+    pub fn schema_version(&self) -> Result<i64, WorkerError> {
         self.read(|conn| pragma(conn, "PRAGMA schema_version"))
     }
 
@@ -169,8 +169,8 @@ impl Clinic {
     ///
     /// # Errors
     /// The disk fails.
-    pub fn flush(&self) -> Result<(), StationError> {
-        self.disk.flush().map_err(|source| StationError::Flush { path: self.path.clone(), source })
+    pub fn flush(&self) -> Result<(), WorkerError> {
+        self.disk.flush().map_err(|source| WorkerError::Flush { path: self.path.clone(), source })
     }
 
     /// Whether the path leads to another file now, or to none.
@@ -183,21 +183,21 @@ impl Clinic {
     ///
     /// # Errors
     /// It does.
-    pub fn wait_for_others(&self) -> Result<(), StationError> {
+    pub fn wait_for_others(&self) -> Result<(), WorkerError> {
         if !self.disk.is_held() {
             self.held_since.set(None);
             return Ok(());
         }
         let since = self.held_since.get().unwrap_or_else(Instant::now);
         self.held_since.set(Some(since));
-        if since.elapsed() < READERS_WAIT { Err(StationError::Held) } else { Ok(()) }
+        if since.elapsed() < READERS_WAIT { Err(WorkerError::Held) } else { Ok(()) }
     }
 
     /// Begins a transaction that will write.
     ///
     /// # Errors
     /// The database is busy, or another program reads.
-    pub fn begin(&self) -> Result<Writing<'_>, StationError> {
+    pub fn begin(&self) -> Result<Writing<'_>, WorkerError> {
         self.wait_for_others()?;
         self.set_up()?;
         let tx = Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate)
@@ -211,14 +211,14 @@ impl Clinic {
     /// The database is busy; somebody wrote meanwhile; what `read` finds.
     pub fn read<T>(
         &self,
-        read: impl Fn(&Connection) -> Result<T, StationError>,
-    ) -> Result<T, StationError> {
+        read: impl Fn(&Connection) -> Result<T, WorkerError>,
+    ) -> Result<T, WorkerError> {
         if self.disk.has_wal() {
             return reading(&self.conn, &read);
         }
         let began = self.disk.has_journal();
         if self.disk.is_written() {
-            return Err(StationError::Written);
+            return Err(WorkerError::Written);
         }
         if began && self.disk.has_journal() {
             // A program died in a commit, and whoever reads next takes its half back.
@@ -228,11 +228,11 @@ impl Clinic {
         let told = reading(self.unlocked()?, &read);
         let ended = self.disk.header();
         if self.disk.has_journal() || self.disk.is_written() || ended != before {
-            return Err(StationError::Written);
+            return Err(WorkerError::Written);
         }
         match told {
             // Damaged, or just in between: reading it by the rules tells.
-            Err(StationError::Clinic { source, .. } | StationError::Unreadable { source, .. })
+            Err(WorkerError::Clinic { source, .. } | WorkerError::Unreadable { source, .. })
                 if is_of_the_file(&source) =>
             {
                 reading(&self.conn, &read)
@@ -243,7 +243,7 @@ impl Clinic {
 
     /// The connection that takes no locks. Its end drops those of this process on the file, so it
     /// ends only with the one that writes.
-    fn unlocked(&self) -> Result<&Connection, StationError> {
+    fn unlocked(&self) -> Result<&Connection, WorkerError> {
         if let Some(conn) = self.unlocked.get() {
             return Ok(conn);
         }
@@ -279,44 +279,44 @@ fn is_of_the_file(error: &rusqlite::Error) -> bool {
 
 fn reading<T>(
     conn: &Connection,
-    read: &impl Fn(&Connection) -> Result<T, StationError>,
-) -> Result<T, StationError> {
+    read: &impl Fn(&Connection) -> Result<T, WorkerError>,
+) -> Result<T, WorkerError> {
     let tx = Transaction::new_unchecked(conn, TransactionBehavior::Deferred)
         .clinic("beginning to read")?;
     read(&tx)
 }
 
-/// The nonce that our last transaction on this database left in it; none before the first.
+/// The restore marker that our last transaction on this database left in it; none before the first.
 ///
 /// # Errors
 /// The database is busy.
-pub fn mark(conn: &Connection) -> Result<Option<String>, StationError> {
+pub fn mark(conn: &Connection) -> Result<Option<String>, WorkerError> {
     conn.prepare_cached("SELECT nonce FROM arteria_mark")
         .and_then(|mut statement| statement.query_row([], |row| row.get(0)).optional())
         .clinic("reading the mark")
 }
 
-/// Leaves a nonce in the database.
+/// Leaves a restore marker in the database.
 ///
 /// # Errors
 /// The database is busy or refuses.
-pub fn set_mark(conn: &Connection, nonce: &str) -> Result<(), StationError> {
+pub fn set_mark(conn: &Connection, marker: &str) -> Result<(), WorkerError> {
     conn.prepare_cached("INSERT OR REPLACE INTO arteria_mark (one, nonce) VALUES (1, ?1)")
-        .and_then(|mut statement| statement.execute([nonce]))
+        .and_then(|mut statement| statement.execute([marker]))
         .map(drop)
         .clinic("writing the mark")
 }
 
-fn open_connection(path: &Path, flags: OpenFlags) -> Result<Connection, StationError> {
+fn open_connection(path: &Path, flags: OpenFlags) -> Result<Connection, WorkerError> {
     let conn = Connection::open_with_flags(path, flags)
-        .map_err(|source| StationError::Open { path: path.to_owned(), source })?;
+        .map_err(|source| WorkerError::Open { path: path.to_owned(), source })?;
     conn.busy_timeout(BUSY_WAIT).clinic("setting the busy wait")?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     instants::install(&conn).clinic("adding a function to the connection")?;
     Ok(conn)
 }
 
-fn pragma(conn: &Connection, sql: &str) -> Result<i64, StationError> {
+fn pragma(conn: &Connection, sql: &str) -> Result<i64, WorkerError> {
     conn.prepare_cached(sql)
         .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
         .clinic("reading a version")

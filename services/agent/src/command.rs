@@ -9,11 +9,11 @@ use kit_telemetry::Step;
 use tracing::{info, warn};
 
 use crate::apply::Verdict;
-use crate::error::StationError;
+use crate::error::WorkerError;
 use crate::reemit::Restated;
-use crate::station::Station;
 use crate::traced;
 use crate::wire::is_possible;
+use crate::worker::ClinicWorker;
 
 /// A frame with a place in the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,9 +67,9 @@ impl Command {
     }
 }
 
-impl Station {
+impl ClinicWorker {
     /// Obeys every frame that goes ahead.
-    pub(crate) fn obey_ahead(&mut self) -> Result<(), StationError> {
+    pub(crate) fn obey_ahead(&mut self) -> Result<(), WorkerError> {
         // All of them: a request must not be carried out before a cancel that came before it.
         while let Some(ahead) = self.ahead.front().cloned() {
             self.obey(&ahead)?;
@@ -79,7 +79,7 @@ impl Station {
     }
 
     /// Obeys the next command; it stays the next one until it is done.
-    pub(crate) fn obey_next(&mut self) -> Result<(), StationError> {
+    pub(crate) fn obey_next(&mut self) -> Result<(), WorkerError> {
         let Some(command) = self.commands.front().cloned() else { return Ok(()) };
         match command {
             Command::Request(mut request) => self.obey_request(&mut request)?,
@@ -97,7 +97,7 @@ impl Station {
         Ok(())
     }
 
-    fn obey(&mut self, ahead: &Ahead) -> Result<(), StationError> {
+    fn obey(&mut self, ahead: &Ahead) -> Result<(), WorkerError> {
         match ahead {
             Ahead::Cancel(cancel) => self.obey_cancel(cancel),
             Ahead::Resend(resend) if !(is_possible(resend.from) && is_possible(resend.to)) => {
@@ -121,20 +121,20 @@ impl Station {
         }
     }
 
-    fn obey_new_epoch(&mut self, order: &NewEpoch) -> Result<(), StationError> {
-        let current = self.books.spool.last_seq().epoch;
+    fn obey_new_epoch(&mut self, order: &NewEpoch) -> Result<(), WorkerError> {
+        let current = self.stores.spool.last_seq().epoch;
         if current > order.above {
             return Ok(());
         }
         // Readers would not follow, and no order could ever lead further.
         let next = UnitSeq::new(order.above.saturating_add(1), 1);
-        if !is_possible(next) || !next.may_follow(self.books.spool.last_seq()) {
+        if !is_possible(next) || !next.may_follow(self.stores.spool.last_seq()) {
             passed_over("new_epoch");
             return Ok(());
         }
         let next = next.epoch;
-        self.books.open_epoch(next, Some(current), &order.reason)?;
-        self.books.epoch_is_sent()?;
+        self.stores.open_epoch(next, Some(current), &order.reason)?;
+        self.stores.epoch_is_sent()?;
         if let Some(uplink) = &mut self.uplink {
             uplink.jump(UnitSeq::new(next, 0));
         }
@@ -143,7 +143,7 @@ impl Station {
 
     /// Ahead of commands nothing is stated: the order comes in its place too, and would be obeyed
     /// twice.
-    fn obey_reemit(&mut self, order: &Reemit) -> Result<(), StationError> {
+    fn obey_reemit(&mut self, order: &Reemit) -> Result<(), WorkerError> {
         let (Some(position), Some(log)) = (order.position, self.log.clone()) else {
             return Ok(());
         };
@@ -151,7 +151,7 @@ impl Station {
             return Ok(());
         }
         self.drain_all()?;
-        let restated = self.books.reemit(order.seq, order.subject.as_deref())?;
+        let restated = self.stores.reemit(order.seq, order.subject.as_deref())?;
         let seq = order.seq;
         match restated {
             Restated::Facts(facts) => {
@@ -165,34 +165,34 @@ impl Station {
         }
     }
 
-    fn obey_cancel(&mut self, cancel: &Cancel) -> Result<(), StationError> {
+    fn obey_cancel(&mut self, cancel: &Cancel) -> Result<(), WorkerError> {
         let Some(log) = self.log.clone() else { return Ok(()) };
         let mut cancel = cancel.clone();
         let step = traced::cancelling(&mut cancel);
-        let verdict = self.books.cancel(&cancel, &log)?;
+        let verdict = self.stores.cancel(&cancel, &log)?;
         let facts = self.after_verdict(&verdict)?;
         info!(target: "message", request = %cancel.request_id, "a cancel was obeyed");
         let reply =
-            self.books.reply(&cancel.request_id, cancel.reply_partition, &verdict, &facts)?;
+            self.stores.reply(&cancel.request_id, cancel.reply_partition, &verdict, &facts)?;
         self.send_reply(reply, &facts, step)
     }
 
-    fn obey_request(&mut self, request: &mut RequestFrame) -> Result<(), StationError> {
+    fn obey_request(&mut self, request: &mut RequestFrame) -> Result<(), WorkerError> {
         let Some(log) = self.log.clone() else { return Ok(()) };
         let step = traced::applying(request);
         let verdict = if self.is_done_with(&log, request.position) {
             Verdict::Repeated
         } else {
-            let tries = self.tries.count(&self.books.spool, &request.id)?;
-            self.books.apply(request, &log, tries)?
+            let tries = self.tries.count(&self.stores.spool, &request.id)?;
+            self.stores.apply(request, &log, tries)?
         };
         let facts = self.after_verdict(&verdict)?;
         let reply =
-            match self.books.reply(&request.id, request.reply_partition, &verdict, &facts)? {
+            match self.stores.reply(&request.id, request.reply_partition, &verdict, &facts)? {
                 // Committed at an earlier try that another program then kept from being drained.
                 None if verdict == Verdict::Repeated => {
                     self.drain_all()?;
-                    self.books.reply(&request.id, request.reply_partition, &verdict, &[])?
+                    self.stores.reply(&request.id, request.reply_partition, &verdict, &[])?
                 }
                 reply => reply,
             };
@@ -204,7 +204,7 @@ impl Station {
             self.store_cursor()?;
         }
         self.tell_cursor();
-        self.tries.passed(&self.books.spool)
+        self.tries.passed(&self.stores.spool)
     }
 
     /// A position below the cursor was done with before: nothing there is carried out again.
@@ -213,18 +213,18 @@ impl Station {
     }
 
     /// Numbers what a verdict wrote, behind everything that the outbox held before.
-    fn after_verdict(&mut self, verdict: &Verdict) -> Result<Vec<FactFrame>, StationError> {
+    fn after_verdict(&mut self, verdict: &Verdict) -> Result<Vec<FactFrame>, WorkerError> {
         let Verdict::Spoken { captured } = verdict else { return Ok(Vec::new()) };
-        let mut drained = self.books.drain_batch(captured)?;
+        let mut drained = self.stores.drain_batch(captured)?;
         while drained.more {
             self.pump(&drained.facts)?;
-            drained = self.books.drain()?;
+            drained = self.stores.drain()?;
         }
         Ok(drained.facts)
     }
 
-    fn drain_all(&mut self) -> Result<(), StationError> {
-        while self.books.drain()?.more {}
+    fn drain_all(&mut self) -> Result<(), WorkerError> {
+        while self.stores.drain()?.more {}
         Ok(())
     }
 
@@ -233,7 +233,7 @@ impl Station {
         reply: Option<Reply>,
         facts: &[FactFrame],
         mut step: Step,
-    ) -> Result<(), StationError> {
+    ) -> Result<(), WorkerError> {
         if let Some(mut reply) = reply {
             traced::spoken(&mut step, &mut reply);
             self.send(FromAgent::Reply(reply));
@@ -241,7 +241,7 @@ impl Station {
         self.pump(facts)
     }
 
-    fn done_with(&mut self, next: i64) -> Result<bool, StationError> {
+    fn done_with(&mut self, next: i64) -> Result<bool, WorkerError> {
         let moves = self.move_cursor(next);
         if moves {
             self.store_cursor()?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::error::{Act, StationError};
+use crate::error::{Act, WorkerError};
 
 /// The columns of a table by their names in lower case: SQLite minds no case in names.
 pub type Columns = BTreeMap<String, Declared>;
@@ -29,7 +29,7 @@ pub struct Declared {
 /// A table's columns; none where there is no such table, or none that takes triggers.
 ///
 /// The clinic database is busy.
-pub fn columns_of(conn: &Connection, table: &str) -> Result<Columns, StationError> {
+pub fn columns_of(conn: &Connection, table: &str) -> Result<Columns, WorkerError> {
     if no_triggers(table) {
         return Ok(Columns::new());
     }
@@ -59,7 +59,7 @@ pub fn columns_of(conn: &Connection, table: &str) -> Result<Columns, StationErro
 /// of the name.
 ///
 /// The clinic database is busy.
-pub fn unfit(conn: &Connection, table: &str) -> Result<Option<&'static str>, StationError> {
+pub fn unfit(conn: &Connection, table: &str) -> Result<Option<&'static str>, WorkerError> {
     if no_triggers(table) {
         return Ok(Some("it is SQLite's own, which takes no triggers"));
     }
@@ -86,7 +86,7 @@ pub fn is_rowid(column: &str) -> bool {
 /// The columns of each constraint that lets no two rows be alike in them, in lower case.
 ///
 /// The clinic database is busy.
-pub fn unique_sets(conn: &Connection, table: &str) -> Result<Vec<BTreeSet<String>>, StationError> {
+pub fn unique_sets(conn: &Connection, table: &str) -> Result<Vec<BTreeSet<String>>, WorkerError> {
     let read = || -> rusqlite::Result<Vec<BTreeSet<String>>> {
         let mut sets: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         // An index over an expression has a column without a name; one over some rows is partial.

@@ -1,20 +1,21 @@
 //! The drain: from the outbox to numbered facts.
 //!
 //! Rows are read, then brought onto the disk with everything else that was committed, then facts,
-//! shadow and the set of drained outbox ids change in one transaction of the spool. So a fact never
-//! speaks of what a power cut takes back, and nothing is written into the clinic database: the rows
-//! leave the outbox later. There is no high watermark, so nothing can fall below one.
+//! last published state and the set of drained outbox ids change in one transaction of the spool.
+//! So a fact never speaks of what a power cut takes back, and nothing is written into the clinic
+//! database: the rows leave the outbox later. There is no high watermark, so nothing can fall below
+//! one.
 
 use kit_link::FactFrame;
 
-use crate::books::Books;
-use crate::error::StationError;
+use crate::error::WorkerError;
 use crate::failpoints::Step;
 use crate::generations;
 use crate::outbox::{Captured, Change};
 use crate::present::Batch;
 use crate::publish::{Publisher, Source};
 use crate::spool::{Cause, SpoolTx};
+use crate::stores::Stores;
 use crate::traced;
 
 /// Outbox rows in one transaction of the spool: some ten milliseconds of work, so that a request
@@ -30,12 +31,12 @@ pub struct Drained {
     pub more: bool,
 }
 
-impl Books {
+impl Stores {
     /// Publishes what one reading of the outbox gives.
     ///
     /// # Errors
     /// A file is busy or refuses, or the clinic database went back.
-    pub fn drain(&mut self) -> Result<Drained, StationError> {
+    pub fn drain(&mut self) -> Result<Drained, WorkerError> {
         let batch = self.clinic.read(|conn| {
             self.check_mark(conn)?;
             self.read_outbox(conn)
@@ -50,9 +51,9 @@ impl Books {
     ///
     /// # Errors
     /// The spool refuses.
-    pub fn drain_batch(&mut self, batch: &Batch) -> Result<Drained, StationError> {
+    pub fn drain_batch(&mut self, batch: &Batch) -> Result<Drained, WorkerError> {
         self.setup.failpoints.pass(Step::DrainRead)?;
-        if batch.is_empty() && !self.nonces.wants_turning() {
+        if batch.is_empty() && !self.restore_markers.wants_turning() {
             return Ok(Drained::default());
         }
         let facts = self.record(batch, |_, _| Ok(Vec::new()))?;
@@ -63,8 +64,8 @@ impl Books {
     pub(crate) fn record(
         &mut self,
         batch: &Batch,
-        beside: impl FnOnce(&Self, &SpoolTx<'_>) -> Result<Vec<FactFrame>, StationError>,
-    ) -> Result<Vec<FactFrame>, StationError> {
+        beside: impl FnOnce(&Self, &SpoolTx<'_>) -> Result<Vec<FactFrame>, WorkerError>,
+    ) -> Result<Vec<FactFrame>, WorkerError> {
         let tx = self.spool.begin()?;
         let mut facts = Vec::with_capacity(batch.rows.len());
         for row in batch.rows.iter().chain(&batch.standing) {
@@ -96,7 +97,7 @@ impl Books {
         tx: &SpoolTx<'_>,
         row: &Captured,
         traceparent: Option<String>,
-    ) -> Result<Vec<FactFrame>, StationError> {
+    ) -> Result<Vec<FactFrame>, WorkerError> {
         let Some(table) = self.mapping.by_name(&row.table) else { return Ok(Vec::new()) };
         let at = self.setup.clock.of_machine(row.at_ms);
         let publisher = Publisher { tx, reader: self.reader(), at };

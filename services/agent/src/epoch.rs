@@ -12,12 +12,12 @@ use requests::RangeLapsed;
 use tracing::warn;
 use units::{EpochOpened, EpochSeeded, UnitAmended};
 
-use crate::books::Books;
-use crate::error::StationError;
+use crate::error::WorkerError;
 use crate::generations;
+use crate::scan::{Purpose, TableScan};
 use crate::setup::AGENT_VERSION;
 use crate::spool::{Cause, SpoolTx, cursor_note};
-use crate::walk::{Purpose, Walk};
+use crate::stores::Stores;
 
 /// The note that names the last epoch of which a fact was sent.
 const SENT_EPOCH: &str = "sent_epoch";
@@ -26,14 +26,14 @@ const UNIT: &str = "unit";
 /// The note that holds the cursor.
 pub const CURSOR: &str = "cursor";
 
-impl Books {
+impl Stores {
     /// Opens epoch 1 in a spool that has none.
-    pub(crate) fn open_first_epoch(&mut self) -> Result<(), StationError> {
-        let reason = if self.nonces.expected().is_some() { "spool-lost" } else { "first" };
+    pub(crate) fn open_first_epoch(&mut self) -> Result<(), WorkerError> {
+        let reason = if self.restore_markers.expected().is_some() { "spool-lost" } else { "first" };
         self.open_epoch(1, None, reason)
     }
 
-    /// Opens an epoch: its first fact, and a walk that states every row.
+    /// Opens an epoch: its first fact, and a scan that states every row.
     ///
     /// The spool refuses.
     pub fn open_epoch(
@@ -41,25 +41,25 @@ impl Books {
         epoch: u32,
         previous: Option<u32>,
         reason: &str,
-    ) -> Result<(), StationError> {
+    ) -> Result<(), WorkerError> {
         warn!(target: "connect", epoch, reason, "a new epoch opens");
-        let walk = Walk::new(Purpose::Seed, &self.installed.tables);
+        let scan = TableScan::new(Purpose::Seed, &self.installed.tables);
         let tx = self.spool.begin()?;
         let opened = self.opened(previous, reason)?;
         tx.open_epoch(epoch, opened, self.setup.clock.now())?;
         tx.set_note(UNIT, &self.unit_note()?)?;
         generations::draw_salt(&tx)?;
-        Walk::store(Some(&walk), &tx)?;
+        TableScan::store(Some(&scan), &tx)?;
         let known = self.known_after(&[]);
         known.store(&tx)?;
         tx.commit()?;
         self.now_known(known);
-        self.walk = Some(walk);
+        self.scan = Some(scan);
         Ok(())
     }
 
     /// Says so when the unit's time zone or its agent's version is another than at the last start.
-    pub(crate) fn state_unit(&mut self) -> Result<(), StationError> {
+    pub(crate) fn state_unit(&mut self) -> Result<(), WorkerError> {
         let said = self.spool.note(UNIT)?;
         let before = said.and_then(|note| serde_json::from_str::<UnitAmended>(&note).ok());
         let after = self.unit_now();
@@ -73,12 +73,12 @@ impl Books {
         tx.commit()
     }
 
-    /// The fact that ends a seeding walk.
+    /// The fact that ends a seeding scan.
     pub(crate) fn state_seeded(
         &self,
         tx: &SpoolTx<'_>,
         resources: Vec<String>,
-    ) -> Result<FactFrame, StationError> {
+    ) -> Result<FactFrame, WorkerError> {
         let fact = units::Fact::EpochSeeded(EpochSeeded {
             unit_id: self.setup.unit.clone(),
             time_zone: self.setup.time_zone.clone(),
@@ -94,7 +94,7 @@ impl Books {
     /// for our numbering: the number after which the link sends.
     ///
     /// The spool refuses.
-    pub fn resume_after(&mut self, welcome: &Welcome) -> Result<UnitSeq, StationError> {
+    pub fn resume_after(&mut self, welcome: &Welcome) -> Result<UnitSeq, WorkerError> {
         let durable = welcome.durable;
         if let Some(durable) = durable
             && self.spool.holds(&durable)?
@@ -125,7 +125,7 @@ impl Books {
     }
 
     /// Whether the spool has the fact that follows `after`, or there is none yet.
-    fn goes_on_after(&self, after: UnitSeq) -> Result<bool, StationError> {
+    fn goes_on_after(&self, after: UnitSeq) -> Result<bool, WorkerError> {
         let end = UnitSeq::new(u32::MAX, u64::MAX >> 1);
         let next = self.spool.facts(after, end, 1)?;
         Ok(next.first().is_none_or(|fact| {
@@ -133,7 +133,7 @@ impl Books {
         }))
     }
 
-    fn rename_epoch(&mut self, from: u32, to: u32) -> Result<(), StationError> {
+    fn rename_epoch(&mut self, from: u32, to: u32) -> Result<(), WorkerError> {
         warn!(target: "connect", from, to, "an epoch that was never sent is renamed");
         let first = self.opened((to > 1).then(|| to - 1), "spool-lost")?;
         let tx = self.spool.begin()?;
@@ -149,7 +149,7 @@ impl Books {
     /// Remembers that facts of the present epoch leave the clinic.
     ///
     /// The spool refuses.
-    pub fn epoch_is_sent(&mut self) -> Result<(), StationError> {
+    pub fn epoch_is_sent(&mut self) -> Result<(), WorkerError> {
         let epoch = self.spool.last_seq().epoch.to_string();
         if self.spool.note(SENT_EPOCH)?.as_deref() == Some(epoch.as_str()) {
             return Ok(());
@@ -162,7 +162,7 @@ impl Books {
     /// States that a stretch of the log never reached the unit, and goes on behind it.
     ///
     /// The spool refuses.
-    pub fn lapse(&mut self, from: i64, to: i64, log: &LogIdentity) -> Result<(), StationError> {
+    pub fn lapse(&mut self, from: i64, to: i64, log: &LogIdentity) -> Result<(), WorkerError> {
         let fact = requests::Fact::RangeLapsed(RangeLapsed { from, to, log: log.0.clone() });
         let observed = fact.observed().map_err(|_| unreadable())?;
         let tx = self.spool.begin()?;
@@ -171,7 +171,7 @@ impl Books {
         tx.commit()
     }
 
-    fn opened(&self, previous: Option<u32>, reason: &str) -> Result<Observed, StationError> {
+    fn opened(&self, previous: Option<u32>, reason: &str) -> Result<Observed, WorkerError> {
         units::Fact::EpochOpened(EpochOpened {
             unit_id: self.setup.unit.clone(),
             time_zone: self.setup.time_zone.clone(),
@@ -191,11 +191,11 @@ impl Books {
         }
     }
 
-    fn unit_note(&self) -> Result<String, StationError> {
+    fn unit_note(&self) -> Result<String, WorkerError> {
         serde_json::to_string(&self.unit_now()).map_err(|_| unreadable())
     }
 }
 
-fn unreadable() -> StationError {
-    StationError::SpoolContent { what: "a fact about the unit" }
+fn unreadable() -> WorkerError {
+    WorkerError::SpoolContent { what: "a fact about the unit" }
 }

@@ -7,7 +7,7 @@ use crate::mapping::MappingError;
 
 /// A failed act at the clinic database or at the spool.
 #[derive(Debug, thiserror::Error)]
-pub enum StationError {
+pub enum WorkerError {
     /// A file could not be opened.
     #[error("opening {path}")]
     Open {
@@ -88,7 +88,7 @@ pub enum StationError {
     Stopped(#[from] Stopped),
 }
 
-impl StationError {
+impl WorkerError {
     /// Whether another program holds the clinic database just now: nothing is wrong, try again.
     #[must_use]
     pub fn is_busy(&self) -> bool {
@@ -151,20 +151,20 @@ pub trait Act<T> {
     ///
     /// # Errors
     /// The failure, with the act.
-    fn clinic(self, act: &'static str) -> Result<T, StationError>;
+    fn clinic(self, act: &'static str) -> Result<T, WorkerError>;
     /// At the spool.
     ///
     /// # Errors
     /// The failure, with the act.
-    fn spool(self, act: &'static str) -> Result<T, StationError>;
+    fn spool(self, act: &'static str) -> Result<T, WorkerError>;
 }
 
 impl<T> Act<T> for Result<T, rusqlite::Error> {
-    fn clinic(self, act: &'static str) -> Result<T, StationError> {
-        self.map_err(|source| StationError::Clinic { act, source })
+    fn clinic(self, act: &'static str) -> Result<T, WorkerError> {
+        self.map_err(|source| WorkerError::Clinic { act, source })
     }
 
-    fn spool(self, act: &'static str) -> Result<T, StationError> {
-        self.map_err(|source| StationError::Spool { act, source })
+    fn spool(self, act: &'static str) -> Result<T, WorkerError> {
+        self.map_err(|source| WorkerError::Spool { act, source })
     }
 }

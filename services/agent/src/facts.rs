@@ -4,7 +4,7 @@ use kit_event::{Timestamp, UnitSeq};
 use kit_link::{Durable, FactFrame};
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use crate::error::{Act, StationError};
+use crate::error::{Act, WorkerError};
 use crate::spool::Spool;
 
 const COLUMNS: &str =
@@ -20,7 +20,7 @@ impl Spool {
         after: UnitSeq,
         to: UnitSeq,
         limit: usize,
-    ) -> Result<Vec<FactFrame>, StationError> {
+    ) -> Result<Vec<FactFrame>, WorkerError> {
         let read = || -> rusqlite::Result<Vec<FactFrame>> {
             self.conn()
                 .prepare_cached(&format!(
@@ -51,7 +51,7 @@ impl Spool {
         &self,
         epoch: u32,
         type_name: &str,
-    ) -> Result<Vec<FactFrame>, StationError> {
+    ) -> Result<Vec<FactFrame>, WorkerError> {
         let read = || -> rusqlite::Result<Vec<FactFrame>> {
             self.conn()
                 .prepare(&format!("SELECT {COLUMNS} FROM facts WHERE epoch = ?1 AND type = ?2"))?
@@ -65,7 +65,7 @@ impl Spool {
     ///
     /// # Errors
     /// The spool refuses.
-    pub fn unacked(&self, acked: UnitSeq) -> Result<(u64, Option<Timestamp>), StationError> {
+    pub fn unacked(&self, acked: UnitSeq) -> Result<(u64, Option<Timestamp>), WorkerError> {
         let end = self.last_seq();
         // Counted only across epochs: within one, numbers have no gaps.
         let count = if acked.epoch == end.epoch {
@@ -87,7 +87,7 @@ impl Spool {
 ///
 /// # Errors
 /// The spool refuses.
-pub fn last(conn: &Connection) -> Result<Option<Durable>, StationError> {
+pub fn last(conn: &Connection) -> Result<Option<Durable>, WorkerError> {
     conn.query_row(
         "SELECT epoch, seq, id FROM facts ORDER BY epoch DESC, seq DESC LIMIT 1",
         [],

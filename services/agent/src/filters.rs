@@ -8,7 +8,7 @@ use kit_event::{Filter, Timestamp};
 use rusqlite::types::Value as SqlValue;
 use serde_json::Value;
 
-use crate::error::StationError;
+use crate::error::WorkerError;
 use crate::instants::{self, TextRange};
 use crate::mapping::{Column, Kind, Table};
 use crate::records::ClinicRecords;
@@ -35,7 +35,7 @@ pub enum FilterError {
     NoColumn(&'static str),
     /// A key could not be looked up.
     #[error("looking a key up")]
-    Key(#[from] StationError),
+    Key(#[from] WorkerError),
 }
 
 /// Turns filters into conditions.

@@ -20,7 +20,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::Value;
 
 use crate::domains;
-use crate::error::{Act, StationError};
+use crate::error::{Act, WorkerError};
 use crate::identity::Ids;
 use crate::mapping::Table;
 use crate::spool::{SpoolTx, read_note};
@@ -66,7 +66,7 @@ pub struct Generation {
 ///
 /// # Errors
 /// The spool refuses.
-pub fn of(spool: &Connection, space: &str, key: &str) -> Result<Vec<Generation>, StationError> {
+pub fn of(spool: &Connection, space: &str, key: &str) -> Result<Vec<Generation>, WorkerError> {
     let read = || -> rusqlite::Result<Vec<Generation>> {
         spool
             .prepare_cached(
@@ -92,7 +92,7 @@ fn generation(row: &Row<'_>) -> rusqlite::Result<Generation> {
 ///
 /// # Errors
 /// The spool refuses.
-pub fn next(spool: &Connection, known: &[Generation]) -> Result<Generation, StationError> {
+pub fn next(spool: &Connection, known: &[Generation]) -> Result<Generation, WorkerError> {
     let number = known.last().map_or(0, |last| last.number.saturating_add(1));
     let salt = read_note(spool, SALT)?.unwrap_or_default();
     Ok(Generation { number, salt, proof: None, living: true })
@@ -102,7 +102,7 @@ pub fn next(spool: &Connection, known: &[Generation]) -> Result<Generation, Stat
 ///
 /// # Errors
 /// The spool refuses.
-pub fn draw_salt(tx: &SpoolTx<'_>) -> Result<(), StationError> {
+pub fn draw_salt(tx: &SpoolTx<'_>) -> Result<(), WorkerError> {
     tx.set_note(SALT, &uuid::Uuid::new_v4().simple().to_string())
 }
 
@@ -115,7 +115,7 @@ pub fn end(
     space: &str,
     key: &str,
     proof: Option<String>,
-) -> Result<(), StationError> {
+) -> Result<(), WorkerError> {
     let known = of(spool, space, key)?;
     let ended = match known.into_iter().find(|it| it.living) {
         Some(living) => Generation { proof: proof.or(living.proof.clone()), ..living },
@@ -136,11 +136,11 @@ pub fn begin(
     space: &str,
     key: &str,
     generation: Generation,
-) -> Result<(), StationError> {
+) -> Result<(), WorkerError> {
     store(spool, space, key, &Generation { living: true, ..generation })
 }
 
-fn store(spool: &Connection, space: &str, key: &str, it: &Generation) -> Result<(), StationError> {
+fn store(spool: &Connection, space: &str, key: &str, it: &Generation) -> Result<(), WorkerError> {
     spool
         .prepare_cached(
             "INSERT OR REPLACE INTO generations VALUES (?1, ?2, ?3, ?4, ?5, ?6,
@@ -187,7 +187,7 @@ fn identifying(table: &Table) -> &'static [&'static str] {
 ///
 /// # Errors
 /// A file refuses.
-pub fn take_back(tx: &SpoolTx<'_>, clinic: &Connection) -> Result<(), StationError> {
+pub fn take_back(tx: &SpoolTx<'_>, clinic: &Connection) -> Result<(), WorkerError> {
     let spool = tx.conn();
     let known = newest(spool, "generations").spool("reading generations")?;
     let read = || -> rusqlite::Result<Vec<Copied>> {
@@ -212,7 +212,7 @@ pub fn take_back(tx: &SpoolTx<'_>, clinic: &Connection) -> Result<(), StationErr
 ///
 /// # Errors
 /// A file refuses.
-pub fn copy(spool: &Connection, clinic: &Connection) -> Result<(), StationError> {
+pub fn copy(spool: &Connection, clinic: &Connection) -> Result<(), WorkerError> {
     let newest_here = newest(spool, "generations").spool("reading generations")?;
     if newest_here == 0 {
         return Ok(());

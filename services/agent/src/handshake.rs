@@ -21,7 +21,7 @@ use crate::domains;
 use crate::inbox::{Inbox, Standing};
 use crate::pause::Ended;
 use crate::setup::{AGENT_VERSION, NetworkClock};
-use crate::wire::{self, Heard};
+use crate::wire::{self, Received};
 
 /// A connection to an edge.
 pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -80,7 +80,7 @@ async fn connect(url: &str, clock: &NetworkClock) -> Result<Socket, Ended> {
             if let Some(date) = answer.headers().get("Date").and_then(|date| date.to_str().ok())
                 && let Ok(at) = chrono::DateTime::parse_from_rfc2822(date)
             {
-                clock.hear(Timestamp::from(at.to_utc()));
+                clock.receive(Timestamp::from(at.to_utc()));
             }
             Ok(socket)
         }
@@ -124,14 +124,14 @@ async fn welcome(socket: &mut Socket) -> Result<Welcome, Ended> {
         let Some(message) = socket.next().await else {
             return Err(Ended::lost("the edge hung up before welcome"));
         };
-        match wire::hear(message)? {
-            Heard::Frame(frame) => match *frame {
+        match wire::receive(message)? {
+            Received::Frame(frame) => match *frame {
                 FromEdge::Welcome(welcome) => return Ok(welcome),
                 FromEdge::Error(error) => wire::log_error(&error),
                 _ => return Err(Ended::lost("the edge sent another frame before welcome")),
             },
-            Heard::Nothing => {}
-            Heard::Ended(ended) => return Err(ended),
+            Received::Nothing => {}
+            Received::Ended(ended) => return Err(ended),
         }
         // Answers to pings of the WebSocket itself wait for a flush.
         let _ = socket.flush().await;

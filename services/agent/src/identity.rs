@@ -16,7 +16,7 @@ use serde_json::Value;
 use sha2::Sha256;
 use uuid::Uuid;
 
-use crate::error::StationError;
+use crate::error::WorkerError;
 use crate::generations::Generation;
 
 /// Bytes of the unit's secret: the size of SHA-256's output, as RFC 2104 advises.
@@ -40,8 +40,8 @@ impl Ids {
     ///
     /// # Errors
     /// The file cannot be read or made, or holds something else.
-    pub fn open(unit: UnitId, path: &Path) -> Result<Self, StationError> {
-        let failed = |source| StationError::File { path: path.to_owned(), source };
+    pub fn open(unit: UnitId, path: &Path) -> Result<Self, WorkerError> {
+        let failed = |source| WorkerError::File { path: path.to_owned(), source };
         let mut secret = [0; SECRET_BYTES];
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
             Ok(mut file) => {

@@ -1,9 +1,9 @@
 //! Keys of rows as they stand in a practice's columns: texts survive as bytes, and a text is never
 //! taken for a blob, nor a number for a text that is spelt alike.
 //!
-//! In an image, and so in the outbox, in the shadow and in ids, a blob is `x:` and its bytes in
-//! hex. A text that JSON could not carry, because it is no UTF-8, or that is spelt like a marked
-//! value itself, is `xt:` and its bytes in hex. Every other value is itself.
+//! In an image, and so in the outbox, in the last published state and in ids, a blob is `x:` and
+//! its bytes in hex. A text that JSON could not carry, because it is no UTF-8, or that is spelt
+//! like a marked value itself, is `xt:` and its bytes in hex. Every other value is itself.
 
 use rusqlite::ToSql;
 use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};

@@ -9,7 +9,7 @@ use requests::RequestOutcome;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use serde_json::Value;
 
-use crate::error::{Act, StationError};
+use crate::error::{Act, WorkerError};
 use crate::mapping::Table;
 use crate::rows::{Image, selected_row, sql_value};
 
@@ -40,7 +40,7 @@ pub struct Entry {
 ///
 /// # Errors
 /// The clinic database is busy.
-pub fn find(conn: &Connection, request_id: &str) -> Result<Option<Entry>, StationError> {
+pub fn find(conn: &Connection, request_id: &str) -> Result<Option<Entry>, WorkerError> {
     conn.prepare_cached("SELECT command_hash, state FROM arteria_applied WHERE request_id = ?1")
         .and_then(|mut statement| {
             statement
@@ -60,7 +60,7 @@ pub fn row(
     conn: &Connection,
     table: &Table,
     request_id: &str,
-) -> Result<Option<(String, Image)>, StationError> {
+) -> Result<Option<(String, Image)>, WorkerError> {
     conn.prepare_cached(&format!(
         "SELECT {} FROM arteria_applied WHERE request_id = ?1",
         table.selected
@@ -75,7 +75,7 @@ pub fn row(
 ///
 /// # Errors
 /// The clinic database refuses.
-pub fn insert(conn: &Connection, outcome: &RequestOutcome, log: &str) -> Result<(), StationError> {
+pub fn insert(conn: &Connection, outcome: &RequestOutcome, log: &str) -> Result<(), WorkerError> {
     let fields = outcome_fields(outcome);
     insert_fields(conn, &fields, Some(log))
 }
@@ -88,7 +88,7 @@ pub fn insert_fields(
     conn: &Connection,
     fields: &serde_json::Map<String, Value>,
     log: Option<&str>,
-) -> Result<(), StationError> {
+) -> Result<(), WorkerError> {
     let names: Vec<&str> = fields.keys().map(String::as_str).chain(["log"]).collect();
     let marks: Vec<String> = (1..=names.len()).map(|n| format!("?{n}")).collect();
     let sql = format!(
@@ -117,7 +117,7 @@ fn outcome_fields(outcome: &RequestOutcome) -> serde_json::Map<String, Value> {
 ///
 /// # Errors
 /// The clinic database is busy.
-pub fn cursor(conn: &Connection) -> Result<Option<(String, i64)>, StationError> {
+pub fn cursor(conn: &Connection) -> Result<Option<(String, i64)>, WorkerError> {
     conn.prepare_cached(
         "SELECT log, position + 1 FROM arteria_applied
          WHERE position IS NOT NULL AND log IS NOT NULL ORDER BY rowid DESC LIMIT 1",
@@ -132,7 +132,7 @@ pub fn cursor(conn: &Connection) -> Result<Option<(String, i64)>, StationError> 
 ///
 /// # Errors
 /// The clinic database is busy.
-pub fn is_prunable(conn: &Connection, now: Timestamp) -> Result<bool, StationError> {
+pub fn is_prunable(conn: &Connection, now: Timestamp) -> Result<bool, WorkerError> {
     conn.prepare_cached("SELECT 1 FROM arteria_applied WHERE decided_at < ?1 LIMIT 1")
         .and_then(|mut statement| statement.exists([kept_since(now)]))
         .clinic("looking for old ledger rows")
@@ -146,7 +146,7 @@ fn kept_since(now: Timestamp) -> String {
 ///
 /// # Errors
 /// The clinic database is busy or refuses.
-pub fn prune(conn: &Connection, now: Timestamp) -> Result<usize, StationError> {
+pub fn prune(conn: &Connection, now: Timestamp) -> Result<usize, WorkerError> {
     conn.prepare_cached(
         "DELETE FROM arteria_applied WHERE rowid IN
          (SELECT rowid FROM arteria_applied WHERE decided_at < ?1 LIMIT ?2)",

@@ -13,15 +13,16 @@
 //! |---|---|
 //! | [`mapping`], [`rows`], [`values`], [`identity`] | what columns mean, and public ids |
 //! | [`clinic`], [`declared`] | the clinic database |
-//! | [`triggers`], [`gate`], [`outbox`], [`ledger`] | what is ours in it |
-//! | [`spool`], [`naming`], [`facts`], [`shadow`], [`fit`], [`nonces`] | the spool |
-//! | [`books`] | both files together |
+//! | [`triggers`], [`capture_switch`], [`outbox`], [`ledger`] | what is ours in it |
+//! | [`spool`], [`naming`], [`facts`], [`last_published`] | the spool |
+//! | [`truncate`], [`restore_markers`] | what is cut there; how one file notices the other |
+//! | [`stores`] | both files together |
 //! | [`drain`], [`lookups`], [`publish`], [`reemit`] | from rows to numbered facts |
-//! | [`walk`], [`opening`], [`epoch`], [`restore`] | all rows: stated, compared |
+//! | [`scan`], [`opening`], [`epoch`], [`restore`] | all rows: stated, compared |
 //! | [`apply`], [`changes`], [`domains`] | from requests to rows |
 //! | [`records`], [`filters`], [`instants`] | rows as a decision reads them |
-//! | [`station`], [`inbox`], [`hearing`], [`command`], [`tries`] | the clinic thread |
-//! | [`uplink`], [`rounds`] | what it sends, and looks after |
+//! | [`worker`], [`inbox`], [`inbox_handler`], [`command`], [`tries`] | the clinic thread |
+//! | [`uplink`], [`maintenance`] | what it sends, and looks after |
 //! | [`queries`] | the query thread |
 //! | [`link`], [`handshake`], [`wire`], [`pause`] | the connection |
 //! | [`config`], [`setup`], [`init`], [`run`], [`cli`], [`logs`], [`traced`] | the program |
@@ -38,8 +39,8 @@
 )]
 
 pub mod apply;
-pub mod books;
 pub mod capture;
+pub mod capture_switch;
 pub mod changes;
 pub mod check;
 pub mod cli;
@@ -56,24 +57,23 @@ pub mod error;
 pub mod facts;
 pub mod failpoints;
 pub mod filters;
-pub mod fit;
-pub mod gate;
 pub mod generations;
 pub mod handshake;
-pub mod hearing;
 pub mod identity;
 pub mod inbox;
+pub mod inbox_handler;
 pub mod init;
 pub mod instants;
 pub mod keys;
 pub mod known;
+pub mod last_published;
 pub mod ledger;
 pub mod link;
 pub mod logs;
 pub mod lookups;
+pub mod maintenance;
 pub mod mapping;
 pub mod naming;
-pub mod nonces;
 pub mod opening;
 pub mod outbox;
 pub mod pause;
@@ -83,20 +83,21 @@ pub mod queries;
 pub mod records;
 pub mod reemit;
 pub mod restore;
-pub mod rounds;
+pub mod restore_markers;
 pub mod rows;
 pub mod run;
+pub mod scan;
 pub mod setup;
-pub mod shadow;
 pub mod spool;
-pub mod station;
 pub mod status;
+pub mod stores;
 pub mod traced;
 pub mod tries;
 pub mod triggers;
+pub mod truncate;
 pub mod uplink;
 pub mod values;
 pub mod waiting;
-pub mod walk;
 pub mod watch;
 pub mod wire;
+pub mod worker;

@@ -23,7 +23,7 @@ use crate::pause::{Ended, Pauses};
 use crate::queries::Queries;
 use crate::setup::Setup;
 use crate::uplink::OUTGOING_FRAMES_MAX;
-use crate::wire::{self, Heard};
+use crate::wire::{self, Received};
 
 /// The clinic thread takes messages between two pieces of work of some milliseconds.
 const INBOX_RETRY: Duration = Duration::from_millis(2);
@@ -154,7 +154,7 @@ impl Session<'_> {
                     let Some(message) = message else {
                         return Err(Ended::lost("the edge hung up"));
                     };
-                    self.take(wire::hear(message)?).await?;
+                    self.take(wire::receive(message)?).await?;
                 }
                 frame = self.out.recv() => match frame {
                     Some(frame) => self.send(frame).await?,
@@ -193,12 +193,12 @@ impl Session<'_> {
         }
     }
 
-    async fn take(&mut self, heard: Heard) -> Result<(), Ended> {
-        let frame = match heard {
-            Heard::Frame(frame) => frame,
+    async fn take(&mut self, received: Received) -> Result<(), Ended> {
+        let frame = match received {
+            Received::Frame(frame) => frame,
             // Answers to pings of the WebSocket itself wait for a flush.
-            Heard::Nothing => return wire::flush(&mut self.socket).await,
-            Heard::Ended(ended) => return Err(ended),
+            Received::Nothing => return wire::flush(&mut self.socket).await,
+            Received::Ended(ended) => return Err(ended),
         };
         match *frame {
             FromEdge::Welcome(_) => Err(Ended::lost("the edge said welcome twice")),

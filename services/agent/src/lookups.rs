@@ -8,15 +8,15 @@
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value;
 
-use crate::books::Books;
-use crate::error::{Act, StationError, is_lasting};
+use crate::error::{Act, WorkerError, is_lasting};
 use crate::keys;
+use crate::last_published;
 use crate::mapping::{Column, Table, Through};
 use crate::outbox::{Captured, Change};
 use crate::rows::{Image, image_part, lookup_by_value};
-use crate::shadow;
+use crate::stores::Stores;
 
-impl Books {
+impl Stores {
     /// Looks up what a captured row names in other tables, as far as it stands there.
     ///
     /// # Errors
@@ -25,7 +25,7 @@ impl Books {
         &self,
         conn: &Connection,
         row: &mut Captured,
-    ) -> Result<(), StationError> {
+    ) -> Result<(), WorkerError> {
         let captured = self.installed.tables.iter().find(|captured| captured.name == row.table);
         let Some(table) = captured.filter(|table| table.looked_up().next().is_some()) else {
             return Ok(());
@@ -53,7 +53,7 @@ impl Books {
         table: &Table,
         row: &Captured,
         image: &str,
-    ) -> Result<Option<Image>, StationError> {
+    ) -> Result<Option<Image>, WorkerError> {
         let Ok(mut image) = serde_json::from_str::<Image>(image) else { return Ok(None) };
         let captured = self.installed.tables.iter().find(|captured| captured.name == table.name);
         for (column, through) in captured.unwrap_or(table).looked_up() {
@@ -75,7 +75,7 @@ impl Books {
         column: &Column,
         through: &Through,
         named: &Value,
-    ) -> Result<Option<Value>, StationError> {
+    ) -> Result<Option<Value>, WorkerError> {
         let of = |state: &Value, field: &str| state.get(field).cloned();
         if let Some(other) = self.mapping.by_name(&through.table)
             && other.key == [through.key.clone()]
@@ -83,12 +83,12 @@ impl Books {
                 other.columns.iter().find(|it| it.parts == [through.value.clone()])
         {
             let other_key = Value::Array(vec![named.clone()]).to_string();
-            let said = shadow::get(self.spool.conn(), &other.resource, &other_key)?;
+            let said = last_published::get(self.spool.conn(), &other.resource, &other_key)?;
             if let Some(value) = said.and_then(|said| of(&said.state, &wanted.field)) {
                 return Ok(Some(value));
             }
         }
-        let said = shadow::get(self.spool.conn(), &table.resource, key)?;
+        let said = last_published::get(self.spool.conn(), &table.resource, key)?;
         Ok(said.and_then(|said| of(&said.state, &column.field)))
     }
 }
@@ -97,7 +97,7 @@ fn look_up(
     conn: &Connection,
     through: &Through,
     named: &Value,
-) -> Result<Option<Value>, StationError> {
+) -> Result<Option<Value>, WorkerError> {
     let found = conn.prepare_cached(&lookup_by_value(through)).and_then(|mut statement| {
         statement.query_row([keys::part(named)], |row| Ok(image_part(row.get_ref(0)?))).optional()
     });

@@ -58,7 +58,7 @@ fn first(mistakes: &[Mistake]) -> String {
     mistakes.first().map_or_else(|| "no line".to_owned(), Mistake::to_string)
 }
 
-/// Every mapped table, in the order in which a snapshot walks them.
+/// Every mapped table, in the order in which a snapshot scans them.
 #[derive(Debug, Clone)]
 pub struct Mapping {
     /// The tables.

@@ -8,12 +8,12 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::drained::Drained;
-use crate::error::{Act, StationError};
+use crate::error::{Act, WorkerError};
 use crate::keys;
 use crate::rows::lossy_text;
 use crate::triggers::OUTBOX_ROWS_MAX;
 
-/// The gate's limit may lag this far behind: a request need not write it each time.
+/// The capture switch's limit may lag this far behind: a request need not write it each time.
 const ROWS_BEHIND: i64 = 1_000;
 /// Images read at once: a row may be as large as the practice likes, and each is held twice or
 /// thrice on its way into the spool. At least one row is read.
@@ -108,7 +108,7 @@ impl Witness {
     ///
     /// # Errors
     /// The clinic database is busy.
-    pub fn is_denied(&self, conn: &Connection) -> Result<bool, StationError> {
+    pub fn is_denied(&self, conn: &Connection) -> Result<bool, WorkerError> {
         let stands = between(conn, (self.id, self.id), 1)?;
         Ok(stands.first().is_some_and(|row| Self::of(row) != *self))
     }
@@ -123,7 +123,7 @@ pub fn read(
     drained: &Drained,
     up_to: i64,
     limit: usize,
-) -> Result<Vec<Captured>, StationError> {
+) -> Result<Vec<Captured>, WorkerError> {
     let mut captured = Vec::new();
     let mut bytes = 0;
     for gap in drained.gaps(up_to) {
@@ -145,7 +145,7 @@ fn between(
     conn: &Connection,
     (first, last): (i64, i64),
     limit: usize,
-) -> Result<Vec<Captured>, StationError> {
+) -> Result<Vec<Captured>, WorkerError> {
     let read = || {
         let mut statement = conn.prepare_cached(
             "SELECT id, op, tbl, key, image, request_id, traceparent, at FROM arteria_outbox
@@ -170,7 +170,7 @@ fn between(
 ///
 /// # Errors
 /// The clinic database is busy.
-pub fn goes_on(conn: &Connection, drained: &Drained, after: i64) -> Result<bool, StationError> {
+pub fn goes_on(conn: &Connection, drained: &Drained, after: i64) -> Result<bool, WorkerError> {
     let newest = newest_id(conn)?;
     for (first, last) in drained.gaps(newest) {
         let first = first.max(after.saturating_add(1));
@@ -189,7 +189,7 @@ pub fn goes_on(conn: &Connection, drained: &Drained, after: i64) -> Result<bool,
 ///
 /// # Errors
 /// The clinic database is busy.
-pub fn holds_removals(conn: &Connection, drained: &Drained) -> Result<bool, StationError> {
+pub fn holds_removals(conn: &Connection, drained: &Drained) -> Result<bool, WorkerError> {
     for gap in drained.gaps(newest_id(conn)?) {
         let any = conn
             .prepare_cached(
@@ -230,7 +230,7 @@ fn captured_row(row: &Row<'_>) -> rusqlite::Result<Captured> {
 ///
 /// # Errors
 /// The clinic database is busy or refuses.
-pub fn delete(conn: &Connection, stretches: &[(i64, i64)]) -> Result<(), StationError> {
+pub fn delete(conn: &Connection, stretches: &[(i64, i64)]) -> Result<(), WorkerError> {
     let run = || {
         for stretch in stretches {
             conn.prepare_cached("DELETE FROM arteria_outbox WHERE id BETWEEN ?1 AND ?2")?
@@ -249,7 +249,7 @@ pub fn delete(conn: &Connection, stretches: &[(i64, i64)]) -> Result<(), Station
 ///
 /// # Errors
 /// The clinic database is busy.
-pub fn newest_id(conn: &Connection) -> Result<i64, StationError> {
+pub fn newest_id(conn: &Connection) -> Result<i64, WorkerError> {
     conn.prepare_cached(
         "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'arteria_outbox'), 0)",
     )
@@ -261,7 +261,7 @@ pub fn newest_id(conn: &Connection) -> Result<i64, StationError> {
 ///
 /// # Errors
 /// The clinic database is busy.
-pub fn oldest_or_next_id(conn: &Connection) -> Result<i64, StationError> {
+pub fn oldest_or_next_id(conn: &Connection) -> Result<i64, WorkerError> {
     let oldest = conn
         .prepare_cached("SELECT min(id) FROM arteria_outbox")
         .and_then(|mut statement| statement.query_row([], |row| row.get::<_, Option<i64>>(0)))
@@ -273,7 +273,7 @@ pub fn oldest_or_next_id(conn: &Connection) -> Result<i64, StationError> {
 ///
 /// # Errors
 /// The clinic database is busy.
-pub fn depth(conn: &Connection) -> Result<i64, StationError> {
+pub fn depth(conn: &Connection) -> Result<i64, WorkerError> {
     conn.prepare_cached("SELECT coalesce(max(id) - min(id) + 1, 0) FROM arteria_outbox")
         .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
         .clinic("measuring the outbox")

@@ -75,8 +75,8 @@ impl Pauses {
 mod tests {
     use super::*;
 
-    fn widest(pauses: &mut Pauses, ended: &Ended, rounds: usize) -> Duration {
-        (0..rounds).map(|_| pauses.after(ended, None)).max().unwrap()
+    fn widest(pauses: &mut Pauses, ended: &Ended, maintenance: usize) -> Duration {
+        (0..maintenance).map(|_| pauses.after(ended, None)).max().unwrap()
     }
 
     #[test]

@@ -9,13 +9,13 @@ use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use serde_json::Value;
 
-use crate::books::Books;
 use crate::drain::DRAINED_AT_ONCE;
-use crate::error::{Act, StationError, is_lasting};
+use crate::error::{Act, WorkerError, is_lasting};
 use crate::keys::{self, KeyPart};
 use crate::mapping::Table;
 use crate::outbox::{self, BYTES_AT_ONCE, Captured, Change};
 use crate::rows::{Image, key_expression, quoted, selected_row};
+use crate::stores::Stores;
 
 /// Rows that wait to be held against their images until the outbox was read to its end. Beyond
 /// that every row is compared.
@@ -65,12 +65,12 @@ impl Unsure {
     }
 }
 
-impl Books {
+impl Stores {
     /// Reads what the outbox holds, on a connection that stands in a transaction.
     ///
     /// # Errors
     /// The clinic database is busy.
-    pub(crate) fn read_outbox(&self, conn: &Connection) -> Result<Batch, StationError> {
+    pub(crate) fn read_outbox(&self, conn: &Connection) -> Result<Batch, WorkerError> {
         let mut batch = Batch {
             rows: outbox::read(conn, &self.drained, i64::MAX, DRAINED_AT_ONCE)?,
             ..Batch::default()
@@ -89,7 +89,7 @@ impl Books {
         Ok(batch)
     }
 
-    fn hold_against_rows(&self, conn: &Connection, batch: &mut Batch) -> Result<(), StationError> {
+    fn hold_against_rows(&self, conn: &Connection, batch: &mut Batch) -> Result<(), WorkerError> {
         let mut images: BTreeMap<RowName, Vec<usize>> = BTreeMap::new();
         for (n, row) in batch.rows.iter().enumerate() {
             images.entry((row.table.clone(), row.key.clone())).or_default().push(n);
@@ -102,7 +102,7 @@ impl Books {
             let stands = match row_by_key(conn, table, &key) {
                 // The practice dropped the table a moment ago, and the next look will tell; or
                 // nobody but its own program can read it, and the triggers' images must do.
-                Err(StationError::Clinic { source, .. }) if is_lasting(&source) => continue,
+                Err(WorkerError::Clinic { source, .. }) if is_lasting(&source) => continue,
                 stands => stands?,
             };
             if !put_in_order(&mut batch.rows, &places, table, stands.as_ref()) {
@@ -173,7 +173,7 @@ pub fn row_by_key(
     conn: &Connection,
     table: &Table,
     key: &str,
-) -> Result<Option<Image>, StationError> {
+) -> Result<Option<Image>, WorkerError> {
     let Ok(values) = serde_json::from_str::<Vec<Value>>(key) else { return Ok(None) };
     if values.len() != table.key.len() {
         return Ok(None);
@@ -207,7 +207,7 @@ fn find(
     table: &Table,
     condition: &str,
     params: Vec<KeyPart>,
-) -> Result<Option<(String, Image)>, StationError> {
+) -> Result<Option<(String, Image)>, WorkerError> {
     let (selected, from) = (&table.selected, quoted(&table.name));
     conn.prepare_cached(&format!("SELECT {selected} FROM {from} WHERE {condition}"))
         .and_then(|mut statement| {

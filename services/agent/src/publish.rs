@@ -1,6 +1,6 @@
 //! From a row that changed to numbered facts: the domain names what happened, the spool numbers it,
-//! the shadow remembers it, all in the caller's transaction. Of a generic type no domain knows
-//! anything: its mapping names the fact, and the row is its body.
+//! the last published state remembers it, all in the caller's transaction. Of a generic type no
+//! domain knows anything: its mapping names the fact, and the row is its body.
 
 use kit_event::{Timestamp, UnitSeq};
 use kit_link::FactFrame;
@@ -9,11 +9,11 @@ use tracing::error;
 use uuid::Uuid;
 
 use crate::domains;
-use crate::error::StationError;
+use crate::error::WorkerError;
 use crate::generations;
+use crate::last_published::{self, LastPublished};
 use crate::mapping::{Facts, Table};
 use crate::rows::{Image, Row, RowReader};
-use crate::shadow::{self, Shadow};
 use crate::spool::{Cause, Named, SpoolTx};
 
 /// The field by which every thing names its patient.
@@ -38,7 +38,7 @@ pub enum Source {
     Changed,
     /// A comparison of all rows found it different.
     Compared,
-    /// A new epoch, or the first walk of a newly mapped table, states it.
+    /// A new epoch, or the first scan of a newly mapped table, states it.
     Seeded,
 }
 
@@ -56,7 +56,7 @@ impl Publisher<'_> {
         image: &Image,
         source: Source,
         by_request: bool,
-    ) -> Result<(Vec<FactFrame>, Option<Row>), StationError> {
+    ) -> Result<(Vec<FactFrame>, Option<Row>), WorkerError> {
         let spool = self.tx.conn();
         let row = self.reader.row_of(table, key, image)?;
         let Some(name) = reusable(table, key) else { return Ok((Vec::new(), row)) };
@@ -66,7 +66,7 @@ impl Publisher<'_> {
             let (Some(row), true) = (&row, source != Source::Changed) else {
                 return Ok((facts, row));
             };
-            let before = shadow::get(spool, &table.resource, key)?;
+            let before = last_published::get(spool, &table.resource, key)?;
             if before.is_none_or(|it| !generations::is_another(table, &it.state, &row.state)) {
                 return Ok((facts, Some(row.clone())));
             }
@@ -95,7 +95,7 @@ impl Publisher<'_> {
         table: &Table,
         key: &str,
         cause: &Cause,
-    ) -> Result<Vec<FactFrame>, StationError> {
+    ) -> Result<Vec<FactFrame>, WorkerError> {
         self.ended(table, key)?;
         self.publish(table, key, None, Source::MadeOrRemoved, cause)
     }
@@ -104,10 +104,10 @@ impl Publisher<'_> {
     ///
     /// # Errors
     /// The spool refuses.
-    pub fn ended(&self, table: &Table, key: &str) -> Result<(), StationError> {
+    pub fn ended(&self, table: &Table, key: &str) -> Result<(), WorkerError> {
         let spool = self.tx.conn();
         let Some(name) = reusable(table, key) else { return Ok(()) };
-        let last = shadow::get(spool, &table.resource, key)?;
+        let last = last_published::get(spool, &table.resource, key)?;
         let proof = last.and_then(|it| generations::proof(self.reader.ids, table, &it.state));
         generations::end(spool, &table.ids_of, &name, proof)
     }
@@ -123,14 +123,14 @@ impl Publisher<'_> {
         after: Option<Row>,
         source: Source,
         cause: &Cause,
-    ) -> Result<Vec<FactFrame>, StationError> {
+    ) -> Result<Vec<FactFrame>, WorkerError> {
         let resource = table.resource.as_str();
-        let before = shadow::get(self.tx.conn(), resource, key)?;
+        let before = last_published::get(self.tx.conn(), resource, key)?;
         let named = self.named(table, before.as_ref(), after.as_ref(), source);
         let facts = self.number(named, cause)?;
         let seq = facts.last().map(|fact| fact.seq);
         match (after, &before) {
-            (None, Some(_)) => shadow::delete(self.tx.conn(), resource, key)?,
+            (None, Some(_)) => last_published::delete(self.tx.conn(), resource, key)?,
             (None, None) => {}
             (Some(row), Some(old)) if seq.is_none() && row.state == old.state => {}
             (Some(row), _) => {
@@ -151,7 +151,7 @@ impl Publisher<'_> {
         key: &str,
         last: Option<&Value>,
         now: Option<Row>,
-    ) -> Result<Vec<FactFrame>, StationError> {
+    ) -> Result<Vec<FactFrame>, WorkerError> {
         let named = match (&now, last) {
             (Some(row), _) => snapshot(table, &row.state, &row.id),
             (None, Some(last)) => ended(table, last),
@@ -160,13 +160,13 @@ impl Publisher<'_> {
         let facts = self.number(named, &Cause::default())?;
         match (now, facts.last()) {
             (Some(row), Some(fact)) => self.remember(&table.resource, key, row, fact.seq)?,
-            (None, _) => shadow::delete(self.tx.conn(), &table.resource, key)?,
+            (None, _) => last_published::delete(self.tx.conn(), &table.resource, key)?,
             (Some(_), None) => {}
         }
         Ok(facts)
     }
 
-    fn number(&self, named: Vec<Named>, cause: &Cause) -> Result<Vec<FactFrame>, StationError> {
+    fn number(&self, named: Vec<Named>, cause: &Cause) -> Result<Vec<FactFrame>, WorkerError> {
         named.into_iter().map(|fact| self.tx.number(fact, cause, self.at)).collect()
     }
 
@@ -176,16 +176,16 @@ impl Publisher<'_> {
         key: &str,
         row: Row,
         seq: UnitSeq,
-    ) -> Result<(), StationError> {
+    ) -> Result<(), WorkerError> {
         let key = key.to_owned();
-        let published = Shadow { key, public_id: row.id, seq, state: row.state };
-        shadow::put(self.tx.conn(), resource, &published)
+        let published = LastPublished { key, public_id: row.id, seq, state: row.state };
+        last_published::put(self.tx.conn(), resource, &published)
     }
 
     fn named(
         &self,
         table: &Table,
-        before: Option<&Shadow>,
+        before: Option<&LastPublished>,
         after: Option<&Row>,
         source: Source,
     ) -> Vec<Named> {
@@ -222,7 +222,7 @@ fn reusable(table: &Table, key: &str) -> Option<String> {
 }
 
 /// What happened between two states of a row.
-fn observed(table: &Table, old: Option<&Shadow>, row: Option<&Row>) -> Vec<Named> {
+fn observed(table: &Table, old: Option<&LastPublished>, row: Option<&Row>) -> Vec<Named> {
     if let Some(facts) = &table.facts {
         return match (old, row) {
             (Some(old), Some(row)) if old.public_id != row.id => [
@@ -263,9 +263,13 @@ fn snapshot(table: &Table, state: &Value, id: &str) -> Vec<Named> {
 /// The end of a row of which only the last state is known.
 fn ended(table: &Table, last: &Value) -> Vec<Named> {
     let id = last.get(&table.id).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let shadow =
-        Shadow { key: String::new(), public_id: id, seq: UnitSeq::ZERO, state: last.clone() };
-    observed(table, Some(&shadow), None)
+    let last_published = LastPublished {
+        key: String::new(),
+        public_id: id,
+        seq: UnitSeq::ZERO,
+        state: last.clone(),
+    };
+    observed(table, Some(&last_published), None)
 }
 
 /// A fact that the mapping names; none where it names none for this.

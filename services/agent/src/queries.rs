@@ -17,7 +17,7 @@ use tracing::{error, info};
 
 use crate::clinic::{self, Clinic, FileIdentity};
 use crate::domains;
-use crate::error::{Act, StationError};
+use crate::error::{Act, WorkerError};
 use crate::mapping::{Mapping, Table};
 use crate::records::ClinicRecords;
 use crate::setup::{Setup, files};
@@ -124,7 +124,7 @@ fn files_of(setup: &Setup) -> [Option<FileIdentity>; 2] {
     [files::CLINIC, files::SPOOL].map(|file| clinic::identity(&setup.path(file)))
 }
 
-fn open(setup: &Setup) -> Result<Reader, StationError> {
+fn open(setup: &Setup) -> Result<Reader, WorkerError> {
     // Looked at before they are opened: one replaced in between is then opened again.
     let files = files_of(setup);
     let clinic = Clinic::open_reader(&setup.path(files::CLINIC))?;
@@ -140,7 +140,7 @@ impl Reader {
         setup: &Setup,
         domain: &dyn kit_event::Domain,
         query: &Query,
-    ) -> Result<kit_event::Answer, StationError> {
+    ) -> Result<kit_event::Answer, WorkerError> {
         self.clinic.execute_batch("BEGIN").clinic("beginning to read")?;
         // A read that fails later shows as a rejection; one that another program holds up shows
         // here.

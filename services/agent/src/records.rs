@@ -9,19 +9,19 @@ use rusqlite::{Connection, params_from_iter};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::error::StationError;
+use crate::error::WorkerError;
 use crate::filters::{self, Condition, FilterError};
 use crate::keys;
+use crate::last_published;
 use crate::mapping::{Column, Mapping, NewKey, Table};
 use crate::rows::{Row, RowReader, quoted, selected_row, sql_value};
 use crate::setup::Setup;
-use crate::shadow;
 
 /// Records of one clinic, on a connection that stands in a transaction.
 pub struct ClinicRecords<'a> {
     /// The clinic database.
     pub clinic: &'a Connection,
-    /// The spool, for the shadow.
+    /// The spool, for the last published state.
     pub spool: &'a Connection,
     /// The ids and the zone.
     pub setup: &'a Setup,
@@ -29,7 +29,7 @@ pub struct ClinicRecords<'a> {
     pub mapping: &'a Mapping,
     /// The captured tables, without the columns that the database lacks.
     pub tables: &'a [Table],
-    /// Rows made in this transaction, which the shadow does not know yet.
+    /// Rows made in this transaction, which the last published state does not know yet.
     pub fresh: RefCell<Vec<Fresh>>,
     /// A thing that was asked for and that no captured table holds.
     pub missed: RefCell<Option<String>>,
@@ -52,7 +52,7 @@ enum ReadError {
     #[error("the clinic database does not answer")]
     Clinic(#[from] rusqlite::Error),
     #[error("the spool does not answer")]
-    Spool(#[from] StationError),
+    Spool(#[from] WorkerError),
     #[error("no captured table holds such things")]
     NoTable,
     #[error("the filter has no meaning in this clinic")]
@@ -88,8 +88,8 @@ impl ClinicRecords<'_> {
         })
     }
 
-    /// The key under which the row of a public id stands: as this transaction or the shadow knows
-    /// it; none for an id that neither knows.
+    /// The key under which the row of a public id stands: as this transaction or the last published
+    /// state knows it; none for an id that neither knows.
     ///
     /// # Errors
     /// The spool refuses.
@@ -97,12 +97,12 @@ impl ClinicRecords<'_> {
         &self,
         resource: &str,
         id: &Uuid,
-    ) -> Result<Option<Vec<SqlValue>>, StationError> {
+    ) -> Result<Option<Vec<SqlValue>>, WorkerError> {
         let fresh = self.fresh.borrow();
         if let Some(fresh) = fresh.iter().find(|it| it.resource == resource && it.id == *id) {
             return Ok(Some(fresh.key.clone()));
         }
-        let known = shadow::find(self.spool, resource, &id.to_string())?
+        let known = last_published::find(self.spool, resource, &id.to_string())?
             .and_then(|row| serde_json::from_str::<Vec<Value>>(&row.key).ok());
         // A text that is no UTF-8 cannot be written into another row, so no request names it.
         Ok(known.and_then(|key| key.iter().map(|part| keys::part(part).plain()).collect()))
@@ -112,7 +112,7 @@ impl ClinicRecords<'_> {
     ///
     /// # Errors
     /// The spool refuses.
-    pub fn key_of(&self, resource: &str, id: &Uuid) -> Result<Vec<SqlValue>, StationError> {
+    pub fn key_of(&self, resource: &str, id: &Uuid) -> Result<Vec<SqlValue>, WorkerError> {
         let known = self.known_key(resource, id)?;
         Ok(known.unwrap_or_else(|| vec![SqlValue::Text(id.to_string())]))
     }
@@ -125,7 +125,7 @@ impl ClinicRecords<'_> {
         &self,
         column: &Column,
         value: &Value,
-    ) -> Result<Vec<SqlValue>, StationError> {
+    ) -> Result<Vec<SqlValue>, WorkerError> {
         let named = value.as_str().and_then(|text| text.parse::<Uuid>().ok());
         match (&column.of, named) {
             (Some(resource), Some(id)) => self.key_of(resource, &id),
@@ -153,8 +153,10 @@ impl ClinicRecords<'_> {
         if !is_asked {
             return Ok(None);
         }
-        let published = shadow::get(self.spool, resource, &key)?;
-        let seq = published.filter(|shadow| shadow.state == row.state).map(|shadow| shadow.seq);
+        let published = last_published::get(self.spool, resource, &key)?;
+        let seq = published
+            .filter(|last_published| last_published.state == row.state)
+            .map(|last_published| last_published.seq);
         Ok(Some(Stored { state: row.state, seq }))
     }
 

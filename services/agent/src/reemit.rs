@@ -6,13 +6,13 @@
 use kit_event::UnitSeq;
 use kit_link::FactFrame;
 
-use crate::books::Books;
-use crate::error::{StationError, is_lasting};
+use crate::error::{WorkerError, is_lasting};
+use crate::last_published;
 use crate::mapping::Table;
 use crate::present::{Batch, row_by_key};
 use crate::publish::Publisher;
 use crate::rows::Row;
-use crate::shadow;
+use crate::stores::Stores;
 
 /// What became of the command to state a thing anew.
 #[derive(Debug)]
@@ -23,17 +23,13 @@ pub enum Restated {
     Unknown,
 }
 
-impl Books {
+impl Stores {
     /// States anew the thing that the fact `seq` spoke of; `subject` names it where the spool does
     /// not hold that fact any more. The caller has drained the outbox before.
     ///
     /// # Errors
     /// A file is busy or refuses, or the clinic database went back.
-    pub fn reemit(
-        &mut self,
-        seq: UnitSeq,
-        subject: Option<&str>,
-    ) -> Result<Restated, StationError> {
+    pub fn reemit(&mut self, seq: UnitSeq, subject: Option<&str>) -> Result<Restated, WorkerError> {
         let before = UnitSeq::new(seq.epoch, seq.seq.saturating_sub(1));
         let held = self.spool.facts(before, seq, 1)?.into_iter().next();
         let held = held.filter(|fact| fact.seq == seq);
@@ -43,11 +39,11 @@ impl Books {
         };
         let Some((word, id)) = named.split_once('/') else { return Ok(Restated::Unknown) };
         let Some(table) = self.captured_by_word(word) else { return Ok(Restated::Unknown) };
-        let said = shadow::find(self.spool.conn(), &table.resource, id)?;
+        let said = last_published::find(self.spool.conn(), &table.resource, id)?;
         let key = said.as_ref().map(|said| said.key.clone()).unwrap_or_default();
         let now = match said.as_ref().map(|_| self.row_by_key(&table, &key)) {
             // Nobody but the practice's own program can read the table.
-            Some(Err(StationError::Clinic { source, .. })) if is_lasting(&source) => {
+            Some(Err(WorkerError::Clinic { source, .. })) if is_lasting(&source) => {
                 return Ok(Restated::Unknown);
             }
             read => read.transpose()?.flatten(),
@@ -57,9 +53,9 @@ impl Books {
         if now.is_none() && last.is_none() {
             return Ok(Restated::Unknown);
         }
-        let facts = self.record(&Batch::default(), |books, tx| {
-            let at = books.setup.clock.now();
-            let publisher = Publisher { tx, reader: books.reader(), at };
+        let facts = self.record(&Batch::default(), |stores, tx| {
+            let at = stores.setup.clock.now();
+            let publisher = Publisher { tx, reader: stores.reader(), at };
             publisher.restate(&table, &key, last.as_ref(), now)
         })?;
         Ok(Restated::Facts(facts))
@@ -71,7 +67,7 @@ impl Books {
     }
 
     /// A row as it stands in the clinic; none where it is gone.
-    fn row_by_key(&self, table: &Table, key: &str) -> Result<Option<Row>, StationError> {
+    fn row_by_key(&self, table: &Table, key: &str) -> Result<Option<Row>, WorkerError> {
         let image = self.clinic.read(|conn| row_by_key(conn, table, key))?;
         match image {
             Some(image) => self.reader().row_of(table, key, &image),

@@ -11,15 +11,15 @@ use requests::{FinalState, RequestOutcome};
 use serde_json::{Map, Value};
 use tracing::error;
 
-use crate::books::Books;
 use crate::drained::Drained;
-use crate::error::{Act, StationError};
+use crate::error::{Act, WorkerError};
 use crate::failpoints::Step;
+use crate::last_published;
 use crate::ledger;
-use crate::nonces::Nonces;
 use crate::present::Unsure;
-use crate::shadow;
+use crate::restore_markers::RestoreMarkers;
 use crate::spool::{cursor_note, read_cursor_note};
+use crate::stores::Stores;
 
 /// What is said of a request whose effect a restore took back.
 const UNDONE: &str = "clinic-restored";
@@ -39,10 +39,10 @@ const HEALED_AT_ONCE: usize = 200;
 /// whether they were done: a log, and the position that followed the last of them.
 const LOST: &str = "lost_by_restore";
 
-impl Books {
+impl Stores {
     /// Notes that the clinic was restored as a whole. What stood on the log by then may have been
     /// done in the life that was lost; nothing here remembers, so none of it is run.
-    pub(crate) fn note_lost(&self, log: &LogIdentity, head: i64) -> Result<(), StationError> {
+    pub(crate) fn note_lost(&self, log: &LogIdentity, head: i64) -> Result<(), WorkerError> {
         error!(target: "error", head, "the clinic was put back as a whole; no request is repeated");
         let tx = self.spool.begin()?;
         tx.set_note(LOST, &cursor_note(log, head))?;
@@ -54,13 +54,13 @@ impl Books {
         &self,
         log: &LogIdentity,
         position: i64,
-    ) -> Result<bool, StationError> {
+    ) -> Result<bool, WorkerError> {
         let noted = self.spool.note(LOST)?.and_then(|note| read_cursor_note(&note));
         Ok(noted.is_some_and(|(known, head)| known == *log && position < head))
     }
 
     /// Makes the two files fit each other again.
-    pub(crate) fn heal_restore(&mut self) -> Result<(), StationError> {
+    pub(crate) fn heal_restore(&mut self) -> Result<(), WorkerError> {
         error!(target: "error", "the clinic database or the spool was put back from a backup");
         // What the outbox held is history twice over; the new epoch states what came of it.
         self.clinic
@@ -71,25 +71,26 @@ impl Books {
         self.setup.failpoints.pass(Step::RestoreBeforeEpoch)?;
         let mark = crate::clinic::mark(&self.clinic.conn)?;
         self.clinic.flush()?;
-        // In the spool they end with the transaction that opens the epoch, as the nonces do.
+        // In the spool they end with the transaction that opens the epoch, as the restore markers
+        // do.
         self.drained = Drained::default();
         self.witness = None;
         self.unsure = Unsure::default();
-        self.nonces = Nonces::fresh(mark.as_deref());
+        self.restore_markers = RestoreMarkers::fresh(mark.as_deref());
         let current = self.spool.last_seq().epoch;
-        // The nonces are stored in the transaction that opens the epoch: until then the files do
-        // not fit, and all of this is done again.
+        // The restore markers are stored in the transaction that opens the epoch: until then the
+        // files do not fit, and all of this is done again.
         self.open_epoch(current + 1, Some(current), "restored")?;
         error!(target: "error", undone, "requests were undone by the restore");
         Ok(())
     }
 
-    fn write_back_lost_requests(&self) -> Result<usize, StationError> {
+    fn write_back_lost_requests(&self) -> Result<usize, WorkerError> {
         let mut after = String::new();
         let mut undone = 0;
         loop {
             let resource = RequestOutcome::RESOURCE;
-            let rows = shadow::after(self.spool.conn(), resource, &after, HEALED_AT_ONCE)?;
+            let rows = last_published::after(self.spool.conn(), resource, &after, HEALED_AT_ONCE)?;
             let Some(last) = rows.last() else { return Ok(undone) };
             after.clone_from(&last.key);
             let tx = self.clinic.begin()?;

@@ -11,12 +11,12 @@ use rusqlite::{Connection, Row as SqlRow};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::error::StationError;
+use crate::error::WorkerError;
 use crate::generations::{self, Generation};
 use crate::identity::Ids;
 use crate::keys;
+use crate::last_published;
 use crate::mapping::{Column, Gone, Kind, Mapping, Table, Through};
-use crate::shadow;
 use crate::values::{self, Read};
 
 /// A row's mapped columns by name: nulls, whole numbers and texts.
@@ -177,7 +177,7 @@ impl RowReader<'_> {
         table: &Table,
         key: &str,
         image: &Image,
-    ) -> Result<Option<Row>, StationError> {
+    ) -> Result<Option<Row>, WorkerError> {
         if table.key.iter().any(|name| image.get(name).is_none_or(Value::is_null)) {
             return Ok(None);
         }
@@ -215,7 +215,7 @@ impl RowReader<'_> {
     ///
     /// # Errors
     /// The spool refuses.
-    pub fn id_under(&self, table: &Table, key: &[Value]) -> Result<Uuid, StationError> {
+    pub fn id_under(&self, table: &Table, key: &[Value]) -> Result<Uuid, WorkerError> {
         self.named(table, key, None)
     }
 
@@ -226,7 +226,7 @@ impl RowReader<'_> {
         named: &Table,
         key: &[Value],
         by: Option<(&Table, &str, &str)>,
-    ) -> Result<Uuid, StationError> {
+    ) -> Result<Uuid, WorkerError> {
         let (Some(spool), Some(text)) = (self.spool, named.reusable(key)) else {
             return Ok(named.public_id(self.ids, key));
         };
@@ -236,7 +236,7 @@ impl RowReader<'_> {
         }
         let id = |it: &Generation| self.ids.of_generation(&named.ids_of, &text, it);
         if let Some((table, key, field)) = by
-            && let Some(said) = shadow::get(spool, &table.resource, key)?
+            && let Some(said) = last_published::get(spool, &table.resource, key)?
             && let Some(said) = said.state.get(field).and_then(Value::as_str)
             && let Some(kept) = known.iter().map(id).find(|id| id.to_string() == said)
         {
@@ -254,7 +254,7 @@ impl RowReader<'_> {
         column: &Column,
         image: &Image,
         of: Option<(&Table, &str)>,
-    ) -> Result<Option<String>, StationError> {
+    ) -> Result<Option<String>, WorkerError> {
         let parts: Option<Vec<Value>> = column
             .parts
             .iter()

@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
 use crate::config::Config;
-use crate::error::StationError;
+use crate::error::WorkerError;
 use crate::handshake::upgrade_url;
 use crate::inbox::{self, Inbox, LastSeq};
 use crate::link::Link;
@@ -27,9 +27,9 @@ use crate::mapping::source::MappingFile;
 use crate::queries::Queries;
 use crate::setup::{AGENT_VERSION, Setup, files};
 use crate::spool::Spool;
-use crate::station::{POLL_EVERY, Station, Turn};
 use crate::status::{self, Status};
 use crate::watch::{self, Watched};
+use crate::worker::{ClinicWorker, POLL_EVERY, Turn};
 
 /// A stop takes at most this long; what is not done then is done at the next start.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
@@ -105,17 +105,16 @@ async fn live(setup: Arc<Setup>, url: String, key: AgentKey) -> Result<()> {
     let (inbox, messages) = inbox::inbox();
     let (queries, _query_thread) = Queries::start(setup.clone()).context("starting a thread")?;
     let watched = watch::start(setup.path(files::CLINIC), inbox.clone());
-    let station =
-        start_station(setup.clone(), messages, last_seq.clone(), stopped.clone(), watched)?;
+    let worker = start_worker(setup.clone(), messages, last_seq.clone(), stopped.clone(), watched)?;
     let link = Link { setup, url, key, inbox: inbox.clone(), queries, last_seq, stop: stopped };
     let link = tokio::spawn(link.run());
     let died = tokio::select! {
         _ = terminate.recv() => false,
         _ = interrupt.recv() => false,
-        () = ended(&station) => true,
+        () = ended(&worker) => true,
     };
     stop.send_replace(true);
-    leave(inbox, station).await;
+    leave(inbox, worker).await;
     let _ = tokio::time::timeout(STOP_WITHIN.checked_sub(THREADS_WITHIN).unwrap(), link).await;
     if died {
         bail!("the clinic thread ended by itself");
@@ -124,18 +123,18 @@ async fn live(setup: Arc<Setup>, url: String, key: AgentKey) -> Result<()> {
 }
 
 /// Waits for the end of a thread that should not end.
-async fn ended(station: &JoinHandle<()>) {
-    while !station.is_finished() {
+async fn ended(worker: &JoinHandle<()>) {
+    while !worker.is_finished() {
         tokio::time::sleep(DEATH_LOOK_EVERY).await;
     }
 }
 
-async fn leave(inbox: SyncSender<Inbox>, station: JoinHandle<()>) {
+async fn leave(inbox: SyncSender<Inbox>, worker: JoinHandle<()>) {
     let asked = Instant::now();
     while inbox.try_send(Inbox::Stop).is_err() && asked.elapsed() < THREADS_WITHIN {
         tokio::time::sleep(POLL_EVERY).await;
     }
-    while !station.is_finished() && asked.elapsed() < THREADS_WITHIN {
+    while !worker.is_finished() && asked.elapsed() < THREADS_WITHIN {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -143,7 +142,7 @@ async fn leave(inbox: SyncSender<Inbox>, station: JoinHandle<()>) {
 /// Starts the clinic thread.
 ///
 /// The system gives no thread.
-pub fn start_station(
+pub fn start_worker(
     setup: Arc<Setup>,
     messages: Receiver<Inbox>,
     last_seq: LastSeq,
@@ -168,13 +167,13 @@ fn keep_open(
     let mut pause = REOPEN_AFTER;
     let mut told = None;
     while !*stop.borrow() {
-        let failed = match Station::open(setup.clone(), messages, last_seq.clone()) {
-            Ok(station) => {
-                let mut station = station.watched(watched.clone());
+        let failed = match ClinicWorker::open(setup.clone(), messages, last_seq.clone()) {
+            Ok(worker) => {
+                let mut worker = worker.watched(watched.clone());
                 told = None;
                 let opened = Instant::now();
-                let ended = work(&mut station);
-                messages = station.into_inbox();
+                let ended = work(&mut worker);
+                messages = worker.into_inbox();
                 if opened.elapsed() > REOPEN_AFTER_MAX {
                     pause = REOPEN_AFTER;
                 }
@@ -201,14 +200,14 @@ fn keep_open(
     }
 }
 
-fn work(station: &mut Station) -> Result<(), StationError> {
-    while station.turn(station.patience())? == Turn::On {}
+fn work(worker: &mut ClinicWorker) -> Result<(), WorkerError> {
+    while worker.turn(worker.patience())? == Turn::On {}
     Ok(())
 }
 
 /// Tells `status` why the agent does not work. A spool that fails itself cannot be told.
 fn tell_fault(setup: &Setup, words: &str) {
-    let tell = || -> Result<(), StationError> {
+    let tell = || -> Result<(), WorkerError> {
         let spool = Spool::open(&setup.path(files::SPOOL))?;
         let mut status = status::read(spool.conn()).unwrap_or_default();
         status.unit = setup.unit.to_string();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use kit_clock::Clock;
 use kit_event::{Timestamp, UnitId};
 
-use crate::error::StationError;
+use crate::error::WorkerError;
 use crate::failpoints::Failpoints;
 use crate::identity::Ids;
 use crate::mapping::Mapping;
@@ -70,7 +70,7 @@ impl Setup {
     /// # Errors
     /// The secret behind derived ids cannot be read or made; the mapping has mistakes, and there is
     /// none from before.
-    pub fn new(dir: &Path, unit: UnitId, time_zone: &str) -> Result<Self, StationError> {
+    pub fn new(dir: &Path, unit: UnitId, time_zone: &str) -> Result<Self, WorkerError> {
         Self::with_mapping(dir, unit, time_zone, MappingFile::of(dir, None, time_zone))
     }
 
@@ -83,7 +83,7 @@ impl Setup {
         unit: UnitId,
         time_zone: &str,
         mapping_file: MappingFile,
-    ) -> Result<Self, StationError> {
+    ) -> Result<Self, WorkerError> {
         let ids = Ids::open(unit.clone(), &dir.join(files::IDS_SECRET))?;
         Ok(Self {
             dir: dir.to_owned(),
@@ -148,7 +148,7 @@ impl NetworkClock {
 
     /// The edge said in passing that it is `at` now. A frame's way through the network is not worth
     /// a step; a computer that slept is.
-    pub fn hear(&self, at: Timestamp) {
+    pub fn receive(&self, at: Timestamp) {
         if (at.unix_ms() - self.now().unix_ms()).abs() > STEP_MS {
             self.tell(at);
         }

@@ -1,7 +1,7 @@
 //! The spool: the agent's own file, which holds what must outlive a crash and is not the
 //! practice's.
 //!
-//! Numbered facts, acknowledged or not; the shadow (the last published state of every row); what is
+//! Numbered facts, acknowledged or not; the last published state of every row; what is
 //! known of the clinic database, with the set of outbox rows that are drained but may still stand
 //! there; the cursor; and small notes. One transaction moves all of them together. WAL with
 //! `synchronous = FULL`, because clinics lose power; only what may be lost (acknowledgements, the
@@ -18,12 +18,12 @@ use kit_link::{Durable, FactFrame, LogIdentity};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 use uuid::Uuid;
 
-use crate::error::{Act, StationError};
+use crate::error::{Act, WorkerError};
 use crate::facts;
-use crate::fit::fitted;
 use crate::generations;
+use crate::last_published;
 pub use crate::naming::{Cause, Named};
-use crate::shadow;
+use crate::truncate::truncated;
 
 /// How long we wait for `status`, which reads the spool beside us.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
@@ -63,7 +63,7 @@ impl Spool {
     /// Opens the spool, or makes an empty one, for its owner's eyes only: bodies stand in it.
     ///
     /// The file is no database.
-    pub fn open(path: &Path) -> Result<Self, StationError> {
+    pub fn open(path: &Path) -> Result<Self, WorkerError> {
         // SQLite gives its own files beside it the same mode.
         OpenOptions::new()
             .create(true)
@@ -71,16 +71,16 @@ impl Spool {
             .write(true)
             .mode(0o600)
             .open(path)
-            .map_err(|source| StationError::File { path: path.to_owned(), source })?;
+            .map_err(|source| WorkerError::File { path: path.to_owned(), source })?;
         let conn = Connection::open(path)
-            .map_err(|source| StationError::Open { path: path.to_owned(), source })?;
+            .map_err(|source| WorkerError::Open { path: path.to_owned(), source })?;
         conn.busy_timeout(BUSY_WAIT).spool("setting the busy wait")?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
         conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
             .and_then(|()| conn.pragma_update(None, "wal_autocheckpoint", WAL_PAGES_MAX))
             .spool("setting up the connection")?;
         conn.execute_batch(SCHEMA).spool("making tables")?;
-        conn.execute_batch(shadow::TABLE).spool("making the shadow")?;
+        conn.execute_batch(last_published::TABLE).spool("making the shadow")?;
         conn.execute_batch(generations::TABLE).spool("making the table of generations")?;
         let last = facts::last(&conn)?;
         Ok(Self { conn, last: Cell::new(last) })
@@ -89,10 +89,10 @@ impl Spool {
     /// Opens an existing spool beside its owner.
     ///
     /// It is missing or is no database.
-    pub fn open_reader(path: &Path) -> Result<Connection, StationError> {
+    pub fn open_reader(path: &Path) -> Result<Connection, WorkerError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let conn = Connection::open_with_flags(path, flags)
-            .map_err(|source| StationError::Open { path: path.to_owned(), source })?;
+            .map_err(|source| WorkerError::Open { path: path.to_owned(), source })?;
         conn.busy_timeout(BUSY_WAIT).spool("setting the busy wait")?;
         Ok(conn)
     }
@@ -115,7 +115,7 @@ impl Spool {
     /// Begins a transaction that will be durable when it commits.
     ///
     /// The spool is held by another program.
-    pub fn begin(&self) -> Result<SpoolTx<'_>, StationError> {
+    pub fn begin(&self) -> Result<SpoolTx<'_>, WorkerError> {
         let tx = Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate)
             .spool("beginning a transaction")?;
         Ok(SpoolTx { tx, spool: self, last: Cell::new(self.last.get()) })
@@ -124,7 +124,7 @@ impl Spool {
     /// Begins a transaction that only reads, so that many small reads lock the file once.
     ///
     /// The spool refuses.
-    pub fn begin_reading(&self) -> Result<Transaction<'_>, StationError> {
+    pub fn begin_reading(&self) -> Result<Transaction<'_>, WorkerError> {
         Transaction::new_unchecked(&self.conn, TransactionBehavior::Deferred)
             .spool("beginning to read")
     }
@@ -135,8 +135,8 @@ impl Spool {
     /// The spool refuses.
     pub fn lazily(
         &self,
-        write: impl FnOnce(&SpoolTx<'_>) -> Result<(), StationError>,
-    ) -> Result<(), StationError> {
+        write: impl FnOnce(&SpoolTx<'_>) -> Result<(), WorkerError>,
+    ) -> Result<(), WorkerError> {
         self.conn.execute_batch("PRAGMA synchronous = NORMAL").spool("relaxing")?;
         let outcome = self.begin().and_then(|tx| {
             write(&tx)?;
@@ -149,14 +149,14 @@ impl Spool {
     /// A note by name.
     ///
     /// The spool refuses.
-    pub fn note(&self, name: &str) -> Result<Option<String>, StationError> {
+    pub fn note(&self, name: &str) -> Result<Option<String>, WorkerError> {
         read_note(&self.conn, name)
     }
 
     /// Whether the spool holds exactly this fact.
     ///
     /// The spool refuses.
-    pub fn holds(&self, fact: &Durable) -> Result<bool, StationError> {
+    pub fn holds(&self, fact: &Durable) -> Result<bool, WorkerError> {
         self.conn
             .prepare_cached("SELECT 1 FROM facts WHERE epoch = ?1 AND seq = ?2 AND id = ?3")
             .and_then(|mut statement| {
@@ -167,7 +167,7 @@ impl Spool {
 }
 
 impl SpoolTx<'_> {
-    /// The transaction's connection, for the shadow.
+    /// The transaction's connection, for the last published state.
     pub fn conn(&self) -> &Connection {
         &self.tx
     }
@@ -185,7 +185,7 @@ impl SpoolTx<'_> {
         fact: impl Into<Named>,
         cause: &Cause,
         at: Timestamp,
-    ) -> Result<FactFrame, StationError> {
+    ) -> Result<FactFrame, WorkerError> {
         self.store(self.last_seq().next(), fact.into(), cause, at)
     }
 
@@ -197,7 +197,7 @@ impl SpoolTx<'_> {
         epoch: u32,
         observed: Observed,
         now: Timestamp,
-    ) -> Result<FactFrame, StationError> {
+    ) -> Result<FactFrame, WorkerError> {
         self.store(UnitSeq::new(epoch, 1), observed.into(), &Cause::default(), now)
     }
 
@@ -207,8 +207,8 @@ impl SpoolTx<'_> {
         fact: Named,
         cause: &Cause,
         at: Timestamp,
-    ) -> Result<FactFrame, StationError> {
-        let (body, text) = fitted(fact.body);
+    ) -> Result<FactFrame, WorkerError> {
+        let (body, text) = truncated(fact.body);
         let frame = FactFrame {
             seq,
             id: Uuid::new_v4(),
@@ -246,7 +246,7 @@ impl SpoolTx<'_> {
     /// Renames an epoch that never left the clinic: its numbers stay, its epoch becomes `to`.
     ///
     /// The spool refuses.
-    pub fn rename_epoch(&self, from: u32, to: u32) -> Result<(), StationError> {
+    pub fn rename_epoch(&self, from: u32, to: u32) -> Result<(), WorkerError> {
         for sql in [
             "UPDATE facts SET epoch = ?2 WHERE epoch = ?1",
             "UPDATE shadow SET epoch = ?2 WHERE epoch = ?1",
@@ -262,7 +262,7 @@ impl SpoolTx<'_> {
     /// Puts another body into a fact that never left the clinic.
     ///
     /// The spool refuses.
-    pub fn rewrite(&self, seq: UnitSeq, body: &serde_json::Value) -> Result<(), StationError> {
+    pub fn rewrite(&self, seq: UnitSeq, body: &serde_json::Value) -> Result<(), WorkerError> {
         self.tx
             .execute(
                 "UPDATE facts SET body = ?3 WHERE epoch = ?1 AND seq = ?2",
@@ -275,14 +275,14 @@ impl SpoolTx<'_> {
     /// Writes a note.
     ///
     /// The spool refuses.
-    pub fn set_note(&self, name: &str, value: &str) -> Result<(), StationError> {
+    pub fn set_note(&self, name: &str, value: &str) -> Result<(), WorkerError> {
         self.run("INSERT OR REPLACE INTO meta VALUES (?1, ?2)", (name, value))
     }
 
     /// Removes a note.
     ///
     /// The spool refuses.
-    pub fn remove_note(&self, name: &str) -> Result<(), StationError> {
+    pub fn remove_note(&self, name: &str) -> Result<(), WorkerError> {
         self.run("DELETE FROM meta WHERE name = ?1", [name])
     }
 
@@ -290,7 +290,7 @@ impl SpoolTx<'_> {
     /// the last acknowledged one, by which a connection resumes.
     ///
     /// The spool refuses.
-    pub fn prune(&self, acked: UnitSeq, now: Timestamp) -> Result<(), StationError> {
+    pub fn prune(&self, acked: UnitSeq, now: Timestamp) -> Result<(), WorkerError> {
         let before_ms = now.plus_ms(-ACKED_KEPT_DAYS * 24 * 60 * 60 * 1000).unix_ms();
         self.run(
             "DELETE FROM facts WHERE (epoch, seq) IN
@@ -303,13 +303,13 @@ impl SpoolTx<'_> {
     /// Makes it durable.
     ///
     /// The disk refuses.
-    pub fn commit(self) -> Result<(), StationError> {
+    pub fn commit(self) -> Result<(), WorkerError> {
         self.tx.commit().spool("committing")?;
         self.spool.last.set(self.last.get());
         Ok(())
     }
 
-    fn run(&self, sql: &str, params: impl rusqlite::Params) -> Result<(), StationError> {
+    fn run(&self, sql: &str, params: impl rusqlite::Params) -> Result<(), WorkerError> {
         self.tx
             .prepare_cached(sql)
             .and_then(|mut statement| statement.execute(params))
@@ -321,7 +321,7 @@ impl SpoolTx<'_> {
 /// A note by name, on any connection to a spool.
 ///
 /// The spool refuses.
-pub fn read_note(conn: &Connection, name: &str) -> Result<Option<String>, StationError> {
+pub fn read_note(conn: &Connection, name: &str) -> Result<Option<String>, WorkerError> {
     conn.prepare_cached("SELECT value FROM meta WHERE name = ?1")
         .and_then(|mut statement| statement.query_row([name], |row| row.get(0)).optional())
         .spool("reading a note")

@@ -9,9 +9,9 @@ use kit_event::UnitSeq;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
-use crate::error::StationError;
+use crate::error::WorkerError;
 use crate::spool::{SpoolTx, read_note};
-use crate::station::Station;
+use crate::worker::ClinicWorker;
 
 const NOTE: &str = "status";
 /// What the practice's own program is asked for; docs/mapping.md says more.
@@ -36,7 +36,7 @@ pub struct Status {
     /// Rows in the outbox.
     pub outbox: i64,
     /// Whether triggers write, else why not.
-    pub gate: String,
+    pub capture_switch: String,
     /// Whether another program holds the clinic database.
     pub clinic_busy: bool,
     /// The log of requests and the next position in it.
@@ -51,8 +51,8 @@ pub struct Status {
     pub come_again: Vec<String>,
     /// What is wrong with the mapping file, while the last one without mistakes is obeyed.
     pub mapping: Option<String>,
-    /// The walk under way.
-    pub walk: Option<String>,
+    /// The scan under way.
+    pub scan: Option<String>,
     /// What stops the agent from working at all.
     pub fault: Option<String>,
 }
@@ -67,7 +67,7 @@ impl Default for Status {
             unacked: 0,
             oldest_unsent: None,
             outbox: 0,
-            gate: "unknown".to_owned(),
+            capture_switch: "unknown".to_owned(),
             clinic_busy: false,
             cursor: None,
             waiting: 0,
@@ -75,41 +75,41 @@ impl Default for Status {
             missing: Vec::new(),
             come_again: Vec::new(),
             mapping: None,
-            walk: None,
+            scan: None,
             fault: None,
         }
     }
 }
 
 impl Status {
-    /// The status of a station.
+    /// The status of a worker.
     ///
     /// # Errors
     /// The spool does not answer.
-    pub fn of(station: &Station) -> Result<Self, StationError> {
-        let books = &station.books;
-        let (unacked, oldest) = books.spool.unacked(station.acked)?;
-        let walk = books.walk.as_ref().map(|walk| {
-            let table = walk.tables.first().map_or("", String::as_str);
-            format!("{:?} at {table}", walk.purpose).to_lowercase()
+    pub fn of(worker: &ClinicWorker) -> Result<Self, WorkerError> {
+        let stores = &worker.stores;
+        let (unacked, oldest) = stores.spool.unacked(worker.acked)?;
+        let scan = stores.scan.as_ref().map(|scan| {
+            let table = scan.tables.first().map_or("", String::as_str);
+            format!("{:?} at {table}", scan.purpose).to_lowercase()
         });
         Ok(Self {
-            unit: books.setup.unit.to_string(),
-            link: station.link_word.clone(),
-            last: books.spool.last_seq(),
-            acked: station.acked,
+            unit: stores.setup.unit.to_string(),
+            link: worker.link_word.clone(),
+            last: stores.spool.last_seq(),
+            acked: worker.acked,
             unacked,
             oldest_unsent: oldest.map(|at| at.to_string()),
-            outbox: station.outbox_depth(),
-            gate: station.gate_word().to_owned(),
-            clinic_busy: station.busy,
-            cursor: station.cursor.as_ref().map(|(log, next)| format!("{next} of {}", log.0)),
-            waiting: station.commands.len() + station.ahead.len(),
-            paused: books.installed.paused.iter().map(|(t, why)| format!("{t}: {why}")).collect(),
-            missing: books.installed.missing.clone(),
-            come_again: books.installed.come_again.clone(),
-            mapping: books.setup.mapping_file.trouble(),
-            walk,
+            outbox: worker.outbox_depth(),
+            capture_switch: worker.switch_word().to_owned(),
+            clinic_busy: worker.busy,
+            cursor: worker.cursor.as_ref().map(|(log, next)| format!("{next} of {}", log.0)),
+            waiting: worker.commands.len() + worker.ahead.len(),
+            paused: stores.installed.paused.iter().map(|(t, why)| format!("{t}: {why}")).collect(),
+            missing: stores.installed.missing.clone(),
+            come_again: stores.installed.come_again.clone(),
+            mapping: stores.setup.mapping_file.trouble(),
+            scan,
             fault: None,
         })
     }
@@ -119,9 +119,9 @@ impl Status {
 ///
 /// # Errors
 /// The spool refuses.
-pub fn store(tx: &SpoolTx<'_>, status: &Status) -> Result<(), StationError> {
+pub fn store(tx: &SpoolTx<'_>, status: &Status) -> Result<(), WorkerError> {
     let note = serde_json::to_string(status)
-        .map_err(|_| StationError::SpoolContent { what: "the status" })?;
+        .map_err(|_| WorkerError::SpoolContent { what: "the status" })?;
     tx.set_note(NOTE, &note)
 }
 
@@ -129,10 +129,10 @@ pub fn store(tx: &SpoolTx<'_>, status: &Status) -> Result<(), StationError> {
 ///
 /// # Errors
 /// The spool does not answer, or holds no status that reads.
-pub fn read(conn: &Connection) -> Result<Status, StationError> {
+pub fn read(conn: &Connection) -> Result<Status, WorkerError> {
     let note = read_note(conn, NOTE)?;
-    let note = note.ok_or(StationError::SpoolContent { what: "the status" })?;
-    serde_json::from_str(&note).map_err(|_| StationError::SpoolContent { what: "the status" })
+    let note = note.ok_or(WorkerError::SpoolContent { what: "the status" })?;
+    serde_json::from_str(&note).map_err(|_| WorkerError::SpoolContent { what: "the status" })
 }
 
 impl fmt::Display for Status {
@@ -148,7 +148,7 @@ impl fmt::Display for Status {
         writeln!(f, "unacked facts   {}", self.unacked)?;
         writeln!(f, "oldest unsent   {}", or_none(&self.oldest_unsent))?;
         writeln!(f, "outbox rows     {}", self.outbox)?;
-        writeln!(f, "gate            {}", self.gate)?;
+        writeln!(f, "gate            {}", self.capture_switch)?;
         let held = if self.clinic_busy { "held by another program" } else { "free" };
         writeln!(f, "clinic database {held}")?;
         writeln!(f, "practice needs  {PRACTICE_NEEDS}")?;
@@ -158,7 +158,7 @@ impl fmt::Display for Status {
         writeln!(f, "columns missing {}", list(&self.missing))?;
         writeln!(f, "keys reused     {}", list(&self.come_again))?;
         writeln!(f, "mapping trouble {}", or_none(&self.mapping))?;
-        writeln!(f, "walk            {}", or_none(&self.walk))?;
+        writeln!(f, "walk            {}", or_none(&self.scan))?;
         write!(f, "fault           {}", or_none(&self.fault))
     }
 }

@@ -6,7 +6,7 @@
 
 use kit_event::RequestId;
 
-use crate::error::StationError;
+use crate::error::WorkerError;
 use crate::spool::Spool;
 
 /// Stands while an agent runs, and is left behind by one that did not end well.
@@ -25,7 +25,7 @@ impl Tries {
     /// Notes that an agent runs, and learns how the last one ended.
     ///
     /// The spool refuses.
-    pub fn begin(spool: &Spool) -> Result<Self, StationError> {
+    pub fn begin(spool: &Spool) -> Result<Self, WorkerError> {
         let suspects = spool.note(RUNNING)?.is_some();
         let tx = spool.begin()?;
         tx.set_note(RUNNING, "1")?;
@@ -37,7 +37,7 @@ impl Tries {
     /// counts once, however often another program makes it wait.
     ///
     /// The spool refuses.
-    pub fn count(&mut self, spool: &Spool, request_id: &RequestId) -> Result<u32, StationError> {
+    pub fn count(&mut self, spool: &Spool, request_id: &RequestId) -> Result<u32, WorkerError> {
         if !self.suspects {
             return Ok(0);
         }
@@ -59,7 +59,7 @@ impl Tries {
     /// A command was done with: nothing is suspected any more.
     ///
     /// The spool refuses.
-    pub fn passed(&mut self, spool: &Spool) -> Result<(), StationError> {
+    pub fn passed(&mut self, spool: &Spool) -> Result<(), WorkerError> {
         if self.suspects {
             self.suspects = false;
             spool.lazily(|tx| tx.remove_note(SUSPECT))?;
@@ -70,7 +70,7 @@ impl Tries {
     /// The agent ends well.
     ///
     /// The spool refuses.
-    pub fn end(&self, spool: &Spool) -> Result<(), StationError> {
+    pub fn end(&self, spool: &Spool) -> Result<(), WorkerError> {
         let tx = spool.begin()?;
         tx.remove_note(RUNNING)?;
         tx.commit()

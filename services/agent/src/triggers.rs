@@ -2,21 +2,22 @@
 //! table.
 //!
 //! Triggers run inside the practice's own transactions, so they may never fail and never be slow:
-//! one insert of text each, behind a gate that is one row. The outbox closes the gate by itself
-//! when it is full, because an agent that is switched off cannot.
+//! one insert of text each, behind a capture switch that is one row. The outbox closes the capture
+//! switch by itself when it is full, because an agent that is switched off cannot.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::Connection;
 
 use crate::declared::{self, Columns, columns_of};
-use crate::error::{Act, StationError, is_busy};
+use crate::error::{Act, WorkerError, is_busy};
 use crate::generations;
 use crate::ledger;
 use crate::mapping::{Mapping, NewKey, Table};
 use crate::rows::{image_expression, key_expression, literal, quoted};
 
-/// Outbox rows at which the gate closes: a year of a busy practice, some hundred megabytes.
+/// Outbox rows at which the capture switch closes: a year of a busy practice, some hundred
+/// megabytes.
 pub const OUTBOX_ROWS_MAX: i64 = 1_000_000;
 
 const TABLES: &str = "
@@ -75,7 +76,7 @@ pub fn install(
     conn: &Connection,
     mapping: &Mapping,
     capture: bool,
-) -> Result<Installed, StationError> {
+) -> Result<Installed, WorkerError> {
     let mut installed = survey(conn, mapping)?;
     let wanted: BTreeMap<String, String> = installed
         .tables
@@ -115,7 +116,7 @@ pub fn install(
 /// Drops every trigger of ours, so that a practice's updater may change its tables.
 ///
 /// The clinic database is busy or refuses.
-pub fn remove(conn: &Connection) -> Result<usize, StationError> {
+pub fn remove(conn: &Connection) -> Result<usize, WorkerError> {
     let present = present_triggers(conn)?;
     let tx = begin(conn)?;
     for name in present.keys() {
@@ -128,7 +129,7 @@ pub fn remove(conn: &Connection) -> Result<usize, StationError> {
 /// Whether the agent's own tables stand in the database.
 ///
 /// The clinic database is busy.
-pub fn has_tables(conn: &Connection) -> Result<bool, StationError> {
+pub fn has_tables(conn: &Connection) -> Result<bool, WorkerError> {
     conn.query_row(
         "SELECT count(*) = 5 FROM sqlite_master WHERE type = 'table' AND name IN
          ('arteria_outbox', 'arteria_gate', 'arteria_cause', 'arteria_mark', 'arteria_applied')",
@@ -139,16 +140,16 @@ pub fn has_tables(conn: &Connection) -> Result<bool, StationError> {
 }
 
 /// Whether the outbox notes the moment of each change.
-fn has_moments(conn: &Connection) -> Result<bool, StationError> {
+fn has_moments(conn: &Connection) -> Result<bool, WorkerError> {
     Ok(columns_of(conn, "arteria_outbox")?.contains_key("at"))
 }
 
 /// Whether there is a place for generations of keys.
-fn has_generations(conn: &Connection) -> Result<bool, StationError> {
+fn has_generations(conn: &Connection) -> Result<bool, WorkerError> {
     Ok(!columns_of(conn, "arteria_generations")?.is_empty())
 }
 
-fn begin(conn: &Connection) -> Result<rusqlite::Transaction<'_>, StationError> {
+fn begin(conn: &Connection) -> Result<rusqlite::Transaction<'_>, WorkerError> {
     rusqlite::Transaction::new_unchecked(conn, rusqlite::TransactionBehavior::Immediate)
         .clinic("beginning to install")
 }
@@ -157,7 +158,7 @@ fn renew(
     conn: &Connection,
     installed: &mut Installed,
     present: &BTreeMap<String, String>,
-) -> Result<(), StationError> {
+) -> Result<(), WorkerError> {
     let mut kept = BTreeSet::from(["arteria_outbox_full".to_owned()]);
     if present.get("arteria_outbox_full").map(String::as_str) != Some(FULL_TRIGGER) {
         drop_trigger(conn, "arteria_outbox_full")?;
@@ -174,7 +175,7 @@ fn renew(
                 captured.push(table);
             }
             // A virtual table takes no triggers; the others are captured all the same.
-            Err(StationError::Clinic { source, .. }) if !is_busy(&source) => {
+            Err(WorkerError::Clinic { source, .. }) if !is_busy(&source) => {
                 installed.paused.insert(table.name, format!("it takes no triggers: {source}"));
             }
             Err(other) => return Err(other),
@@ -192,7 +193,7 @@ fn renew_table(
     conn: &Connection,
     table: &Table,
     present: &BTreeMap<String, String>,
-) -> Result<bool, StationError> {
+) -> Result<bool, WorkerError> {
     let mut differs = false;
     for (name, sql) in triggers_of(table) {
         if present.get(&name) != Some(&sql) {
@@ -204,13 +205,13 @@ fn renew_table(
     Ok(differs)
 }
 
-fn drop_trigger(conn: &Connection, name: &str) -> Result<(), StationError> {
+fn drop_trigger(conn: &Connection, name: &str) -> Result<(), WorkerError> {
     conn.execute_batch(&format!("DROP TRIGGER IF EXISTS {}", quoted(name)))
         .clinic("dropping a trigger")
 }
 
 /// Our triggers as they stand, by name.
-fn present_triggers(conn: &Connection) -> Result<BTreeMap<String, String>, StationError> {
+fn present_triggers(conn: &Connection) -> Result<BTreeMap<String, String>, WorkerError> {
     let read = || -> rusqlite::Result<BTreeMap<String, String>> {
         conn.prepare(
             "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name GLOB 'arteria_*'",
@@ -225,7 +226,7 @@ fn present_triggers(conn: &Connection) -> Result<BTreeMap<String, String>, Stati
 /// whole: what it said without the column would read as if the practice had emptied it.
 ///
 /// The clinic database is busy.
-pub fn survey(conn: &Connection, mapping: &Mapping) -> Result<Installed, StationError> {
+pub fn survey(conn: &Connection, mapping: &Mapping) -> Result<Installed, WorkerError> {
     let mut found = Installed::default();
     for table in &mapping.tables {
         let columns = columns_of(conn, &table.name)?;
@@ -282,7 +283,7 @@ fn new_key(key: &[String], columns: &Columns) -> NewKey {
 
 /// The three triggers of a table, by name, exactly as SQLite keeps their text.
 fn triggers_of(table: &Table) -> [(String, String); 3] {
-    let gate = "(SELECT open FROM arteria_gate)";
+    let capture_switch = "(SELECT open FROM arteria_gate)";
     let cause = "(SELECT request_id FROM arteria_cause), (SELECT traceparent FROM arteria_cause)";
     let cause = format!("{cause}, {NOW_MS}");
     let into = "INSERT INTO arteria_outbox (op, tbl, key, image, request_id, traceparent, at)";
@@ -303,19 +304,23 @@ fn triggers_of(table: &Table) -> [(String, String); 3] {
     [
         trigger(
             "INSERT",
-            gate,
+            capture_switch,
             &format!("{into} VALUES ('I', {tbl}, {new_key}, {image}, {cause});"),
         ),
         trigger(
             "UPDATE",
-            &format!("{gate} AND ({touched})"),
+            &format!("{capture_switch} AND ({touched})"),
             &format!(
                 "{into} SELECT 'D', {tbl}, {old_key}, NULL, {cause} WHERE {moved}; \
                  {into} VALUES (CASE WHEN {moved} THEN 'I' ELSE 'U' END, {tbl}, {new_key}, \
                  {image}, {cause});"
             ),
         ),
-        trigger("DELETE", gate, &format!("{into} VALUES ('D', {tbl}, {old_key}, NULL, {cause});")),
+        trigger(
+            "DELETE",
+            capture_switch,
+            &format!("{into} VALUES ('D', {tbl}, {old_key}, NULL, {cause});"),
+        ),
     ]
 }
 

@@ -6,7 +6,7 @@ use kit_event::UnitSeq;
 use kit_link::{FactFrame, FromAgent};
 use tokio::sync::mpsc;
 
-use crate::error::StationError;
+use crate::error::WorkerError;
 use crate::spool::Spool;
 
 /// Frames that may wait between the clinic thread and the socket: every fact and reply in flight by
@@ -74,7 +74,7 @@ impl Uplink {
         &mut self,
         spool: &Spool,
         fresh: &[FactFrame],
-    ) -> Result<Result<(), LinkFull>, StationError> {
+    ) -> Result<Result<(), LinkFull>, WorkerError> {
         if self.again(spool)?.is_err() {
             return Ok(Err(LinkFull));
         }
@@ -102,7 +102,7 @@ impl Uplink {
 
     /// Facts asked for again take no credit, so they are given some at a time, while there is room
     /// between the thread and the socket for everything else.
-    fn again(&mut self, spool: &Spool) -> Result<Result<(), LinkFull>, StationError> {
+    fn again(&mut self, spool: &Spool) -> Result<Result<(), LinkFull>, WorkerError> {
         let Some((after, to)) = self.resend else { return Ok(Ok(())) };
         if self.out.capacity() < OUTGOING_FRAMES_MAX / 2 {
             return Ok(Ok(()));

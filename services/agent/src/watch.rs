@@ -32,8 +32,8 @@ impl Watched {
         self.0.works.load(Ordering::Relaxed)
     }
 
-    /// The clinic thread has heard; the next change is worth another message.
-    pub fn heard(&self) {
+    /// The clinic thread has received; the next change is worth another message.
+    pub fn received(&self) {
         self.0.waits.store(false, Ordering::Release);
     }
 }
@@ -88,7 +88,7 @@ fn watch(path: &Path, inbox: &SyncSender<Inbox>, told: &Watched) -> nix::Result<
             match inbox.try_send(Inbox::Touched) {
                 Ok(()) => {}
                 // Its next turn looks at the files anyway.
-                Err(TrySendError::Full(_)) => told.heard(),
+                Err(TrySendError::Full(_)) => told.received(),
                 Err(TrySendError::Disconnected(_)) => return Ok(()),
             }
         }

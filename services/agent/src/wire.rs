@@ -39,7 +39,7 @@ const EPOCH_END: u32 = 1 << 31;
 
 /// What a message of the edge is.
 #[derive(Debug)]
-pub enum Heard {
+pub enum Received {
     /// A frame.
     Frame(Box<FromEdge>),
     /// Nothing that asks for anything: a ping of the WebSocket itself, a frame of a later version.
@@ -66,27 +66,27 @@ struct Name {
 ///
 /// # Errors
 /// The link is lost, or what came is no frame: going on would skip it silently.
-pub fn hear(message: Result<Message, SocketError>) -> Result<Heard, Ended> {
+pub fn receive(message: Result<Message, SocketError>) -> Result<Received, Ended> {
     match message {
-        Ok(Message::Text(text)) => hear_text(&text),
-        Ok(Message::Close(close)) => Ok(Heard::Ended(ended(close.as_ref()))),
-        Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Ok(Heard::Nothing),
+        Ok(Message::Text(text)) => receive_text(&text),
+        Ok(Message::Close(close)) => Ok(Received::Ended(ended(close.as_ref()))),
+        Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Ok(Received::Nothing),
         Ok(Message::Binary(_)) => Err(Ended::lost("the edge sent a binary frame")),
         Err(error) => Err(Ended::lost(format!("the link was lost: {error}"))),
     }
 }
 
-fn hear_text(text: &str) -> Result<Heard, Ended> {
+fn receive_text(text: &str) -> Result<Received, Ended> {
     match serde_json::from_str::<FromEdge>(text) {
         Ok(frame) if names_the_impossible(&frame) => {
             Err(Ended::lost("the edge named a position or a number that no log has"))
         }
-        Ok(frame) => Ok(Heard::Frame(Box::new(frame))),
+        Ok(frame) => Ok(Received::Frame(Box::new(frame))),
         Err(cause) => match serde_json::from_str::<Name>(text) {
             Ok(name) if !KNOWN.contains(&name.frame.as_str()) => {
                 let frame: String = name.frame.chars().take(64).collect();
                 warn!(target: "message", frame, "a frame of a later version is passed over");
-                Ok(Heard::Nothing)
+                Ok(Received::Nothing)
             }
             // The place of the fault, never the text around it: a body may stand there.
             _ => Err(Ended::lost(format!(
@@ -201,10 +201,10 @@ mod tests {
 
     #[test]
     fn a_frame_of_a_later_version_is_passed_over_and_garbage_is_not() {
-        assert!(matches!(hear_text(r#"{"frame":"dance","to":1}"#), Ok(Heard::Nothing)));
-        assert!(matches!(hear_text(r#"{"frame":"ping","head":"x"}"#), Err(Ended { .. })));
-        assert!(hear_text("garbage").is_err());
-        assert!(hear_text("[1,2]").is_err());
+        assert!(matches!(receive_text(r#"{"frame":"dance","to":1}"#), Ok(Received::Nothing)));
+        assert!(matches!(receive_text(r#"{"frame":"ping","head":"x"}"#), Err(Ended { .. })));
+        assert!(receive_text("garbage").is_err());
+        assert!(receive_text("[1,2]").is_err());
     }
 
     #[test]
@@ -223,10 +223,10 @@ mod tests {
                 {{"seq":"4294967295-1","id":"00000000-0000-0000-0000-000000000000"}}}}"#
             ),
         ] {
-            assert!(hear_text(&frame).is_err(), "{frame}");
+            assert!(receive_text(&frame).is_err(), "{frame}");
         }
         let ping = format!(r#"{{"frame":"ping","head":7,"server_time":"{time}"}}"#);
-        assert!(matches!(hear_text(&ping), Ok(Heard::Frame(_))));
+        assert!(matches!(receive_text(&ping), Ok(Received::Frame(_))));
         assert!(is_possible(UnitSeq::new(7, 7)));
         assert!(!is_possible(UnitSeq::new(u32::MAX, 7)) && !is_possible(UnitSeq::new(7, u64::MAX)));
     }

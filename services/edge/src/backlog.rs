@@ -1,4 +1,5 @@
-//! One unit's part of a stretch of the log of requests, for the [`Feeder`](crate::feeder::Feeder).
+//! One unit's part of a stretch of the log of requests, for the
+//! [`DeliveryQueue`](crate::delivery_queue::DeliveryQueue).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use kit_bus::{BusError, RawRecord, ScanError, Scans, Topic};
 use kit_event::{Delivery, Timestamp, UnitId};
 use kit_link::limits::QUERY_MS_MAX;
 
-use crate::feeder::{Kind, Letter, ScanOrder, Window};
+use crate::delivery_queue::{Kind, LogRecord, ScanOrder, Window};
 use crate::limits::{SCAN_BYTES_MAX, SCAN_CONTROLS_MAX, SCAN_PASSED_RECORDS_MAX, SCAN_RECORDS_MAX};
 
 /// A stretch of the log could not be read.
@@ -44,7 +45,7 @@ impl BacklogError {
 
 /// What a record is to its unit, by its headers alone.
 #[must_use]
-pub fn letter(record: Arc<RawRecord>) -> Letter<Arc<RawRecord>> {
+pub fn log_record(record: Arc<RawRecord>) -> LogRecord<Arc<RawRecord>> {
     let is_control = record.ce_type().is_some_and(|name| name.starts_with("control."));
     let is_query = record.header(DELIVERY) == Some(Delivery::Query.as_str());
     let kind = match (is_control, is_query) {
@@ -52,7 +53,7 @@ pub fn letter(record: Arc<RawRecord>) -> Letter<Arc<RawRecord>> {
         (false, true) => Kind::Query,
         (false, false) => Kind::Command,
     };
-    Letter { position: record.offset, kind, heard_at: None, content: record }
+    LogRecord { position: record.offset, kind, received_at: None, content: record }
 }
 
 /// Whether a query's deadline lies ahead.
@@ -82,7 +83,7 @@ pub async fn read(
     order: ScanOrder,
     now: Timestamp,
 ) -> Result<Window<Arc<RawRecord>>, BacklogError> {
-    crate::figures::SCANS.of(["requests"]).increment(1);
+    crate::metrics::SCANS.of(["requests"]).increment(1);
     let to = order.to.min(order.from.saturating_add(SCAN_PASSED_RECORDS_MAX));
     let scan = scans.scan(Topic::Requests, partition, order.from, to).await;
     let mut scan = scan.map_err(|source| BacklogError::Begin { partition, source })?;
@@ -115,16 +116,16 @@ impl Reading {
 
     /// Takes a record of the unit; false when the window is full and the record was not taken.
     fn take(&mut self, record: Arc<RawRecord>, now: Timestamp) -> bool {
-        let letter = letter(record);
-        let ahead = match letter.kind {
+        let log_record = log_record(record);
+        let ahead = match log_record.kind {
             Kind::Command => false,
             Kind::Control => self.order.ahead,
-            Kind::Query => self.order.ahead && is_alive(&letter.content, now),
+            Kind::Query => self.order.ahead && is_alive(&log_record.content, now),
         };
         if ahead && self.window.ahead.len() >= SCAN_CONTROLS_MAX {
             return false;
         }
-        if letter.kind != Kind::Query && self.collecting {
+        if log_record.kind != Kind::Query && self.collecting {
             let full =
                 self.window.in_place.len() >= SCAN_RECORDS_MAX || self.bytes > SCAN_BYTES_MAX;
             if full && !self.order.ahead {
@@ -132,12 +133,12 @@ impl Reading {
             }
             self.collecting = !full;
             if self.collecting {
-                self.bytes += letter.content.payload.as_ref().map_or(0, Vec::len);
-                self.window.in_place.push(letter.clone());
+                self.bytes += log_record.content.payload.as_ref().map_or(0, Vec::len);
+                self.window.in_place.push(log_record.clone());
             }
         }
         if ahead {
-            self.window.ahead.push(letter);
+            self.window.ahead.push(log_record);
         }
         true
     }
@@ -196,8 +197,9 @@ mod tests {
                 record(2, "scheduling.book_appointment", "queue", "2026-03-01T11:00:00Z"),
             ],
         );
-        let ahead: Vec<i64> = window.ahead.iter().map(|letter| letter.position).collect();
-        let in_place: Vec<i64> = window.in_place.iter().map(|letter| letter.position).collect();
+        let ahead: Vec<i64> = window.ahead.iter().map(|log_record| log_record.position).collect();
+        let in_place: Vec<i64> =
+            window.in_place.iter().map(|log_record| log_record.position).collect();
         assert_eq!((ahead, in_place), (vec![1], vec![2]), "a late command is the unit's to refuse");
     }
 

@@ -9,8 +9,8 @@ use requests::control;
 use serde::de::DeserializeOwned;
 
 use crate::backlog::{is_alive, lifetime};
-use crate::feeder::{Kind, Letter, Outgoing};
-use crate::figures::REQUEST_UNREADABLE;
+use crate::delivery_queue::{Kind, LogRecord, Outgoing};
+use crate::metrics::REQUEST_UNREADABLE;
 use crate::traced;
 use crate::uplink::{chain, registry_pauses};
 
@@ -40,15 +40,15 @@ enum Misfit {
 
 /// Opens a record, waiting for the registry where it must; what cannot be read is parked.
 pub async fn open(bus: &Bus, out: &Outgoing<Arc<RawRecord>>, now: Timestamp) -> Opened {
-    let record = &out.letter.content;
-    if out.letter.kind == Kind::Query && !is_wanted(&out.letter, now) {
+    let record = &out.log_record.content;
+    if out.log_record.kind == Kind::Query && !is_wanted(&out.log_record, now) {
         return Opened::TooLate;
     }
     let cause = match request(bus, record).await {
         Ok(mut request) => {
             let _step = traced::delivering(&mut request);
-            let position = out.in_place.then_some(out.letter.position);
-            match frame(request, out.letter.kind, out.letter.position, position) {
+            let position = out.in_place.then_some(out.log_record.position);
+            match frame(request, out.log_record.kind, out.log_record.position, position) {
                 Ok((frame, text)) => return Opened::Frame(Box::new(frame), text),
                 Err(misfit) => misfit.to_string(),
             }
@@ -63,7 +63,7 @@ pub async fn open(bus: &Bus, out: &Outgoing<Arc<RawRecord>>, now: Timestamp) -> 
         "a request cannot go down and is parked"
     );
     // A control goes twice; it is parked once, for its place.
-    if out.in_place || out.letter.kind == Kind::Query {
+    if out.in_place || out.log_record.kind == Kind::Query {
         park(bus, record, &cause).await;
     }
     Opened::Unreadable
@@ -71,10 +71,10 @@ pub async fn open(bus: &Bus, out: &Outgoing<Arc<RawRecord>>, now: Timestamp) -> 
 
 /// Whether a query's asker still waits. One that the tail gave is judged by how long it has waited
 /// here, whatever this machine's clock says; one that was found on the log by the network's time.
-fn is_wanted(letter: &Letter<Arc<RawRecord>>, now: Timestamp) -> bool {
-    match letter.heard_at {
-        Some(heard_at) => heard_at.elapsed() < lifetime(&letter.content),
-        None => is_alive(&letter.content, now),
+fn is_wanted(log_record: &LogRecord<Arc<RawRecord>>, now: Timestamp) -> bool {
+    match log_record.received_at {
+        Some(received_at) => received_at.elapsed() < lifetime(&log_record.content),
+        None => is_alive(&log_record.content, now),
     }
 }
 

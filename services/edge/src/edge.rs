@@ -13,10 +13,10 @@ use crate::budget::Budgets;
 use crate::facts_index::FactsIndex;
 use crate::fault::Fault;
 
+use crate::connections::ConnectionRegistry;
 use crate::limits::{PAUSE_MS_MAX, PAUSE_MS_MIN};
 use crate::network_time::NetworkTime;
 use crate::presence::Whereabouts;
-use crate::roster::Roster;
 use crate::tail::Tail;
 
 /// One edge.
@@ -39,7 +39,7 @@ pub struct Edge {
     /// What is durable of units of which nothing recent is known.
     pub facts_index: FactsIndex,
     /// Who is connected here.
-    pub roster: Roster,
+    pub connections: ConnectionRegistry,
     /// Where units are, as the presence topic says.
     pub whereabouts: Whereabouts,
     /// What units may ask for in a time.

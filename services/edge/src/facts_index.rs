@@ -262,7 +262,7 @@ impl FactsIndex {
 
     /// The facts of a stretch, and the place after it.
     async fn read(&self, partition: i32, from: i64, to: i64) -> Result<(Vec<Seen>, i64), String> {
-        crate::figures::SCANS.of(["facts-of-all"]).increment(1);
+        crate::metrics::SCANS.of(["facts-of-all"]).increment(1);
         let scan = self.scans.scan(Topic::Facts, partition, from, to).await;
         let mut scan = scan.map_err(|error| chain(&error))?;
         let mut seen = Vec::new();

@@ -12,23 +12,23 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`door`], [`places`] | sockets, the upgrade; how many there may be |
-//! | [`greeting`] | from HELLO to WELCOME |
+//! | [`listener`], [`places`] | sockets, the upgrade; how many there may be |
+//! | [`handshake`] | from HELLO to WELCOME |
 //! | [`on_log`], [`durable`] | what of a unit is on the log |
 //! | [`facts_index`] | the same of all units of a partition, in one pass |
 //! | [`link`] | a link's steady state and its end |
 //! | [`session`] | what may follow what; pure |
 //! | [`budget`] | what one unit may ask for in a time |
-//! | [`wording`], [`fault`] | frames from text; the ends of a link, in words |
-//! | [`wire`], [`pulse`] | the socket; its heartbeat |
+//! | [`codec`], [`fault`] | frames from text; the ends of a link, in words |
+//! | [`wire`], [`heartbeat`] | the socket; its heartbeat |
 //! | [`numbered`] | facts that cannot be carried as they came; pure |
 //! | [`uplink`] | facts on their way to the log |
 //! | [`withheld`] | what stands on the log where a fact cannot |
-//! | [`tail`], [`backlog`], [`feeder`], [`downlink`] | requests on their way down |
+//! | [`tail`], [`backlog`], [`delivery_queue`], [`downlink`] | requests on their way down |
 //! | [`traced`] | the edge's steps of a trace |
-//! | [`presence`], [`roster`], [`watch`] | where units are, who is connected here |
+//! | [`presence`], [`connections`], [`watch`] | where units are, who is connected here |
 //! | [`edge`], [`network_time`] | what all links share; what time it is |
-//! | [`vitals`], [`figures`], [`lag`] | what a unit tells of itself; what the edge tells |
+//! | [`agent_metrics`], [`metrics`], [`lag`] | what a unit tells of itself; what the edge tells |
 //! | [`limits`] | every number |
 
 #![cfg_attr(
@@ -42,36 +42,36 @@
     )
 )]
 
+pub mod agent_metrics;
 pub mod backlog;
 pub mod budget;
-pub mod door;
+pub mod codec;
+pub mod connections;
+pub mod delivery_queue;
 pub mod downlink;
 pub mod durable;
 pub mod edge;
 pub mod facts_index;
 pub mod fault;
-pub mod feeder;
-pub mod figures;
-pub mod greeting;
+pub mod handshake;
+pub mod heartbeat;
 pub mod lag;
 pub mod limits;
 pub mod link;
+pub mod listener;
+pub mod metrics;
 pub mod network_time;
 pub mod numbered;
 pub mod on_log;
 pub mod places;
 pub mod presence;
-pub mod pulse;
-pub mod roster;
 pub mod session;
 pub mod tail;
 pub mod traced;
 pub mod uplink;
-pub mod vitals;
 pub mod watch;
 pub mod wire;
 pub mod withheld;
-pub mod wording;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -118,7 +118,7 @@ pub async fn start_with(
     own: Clock,
     life: Lifecycle,
 ) -> anyhow::Result<SocketAddr> {
-    figures::describe();
+    metrics::describe();
     let addr = settings.edge_addr;
     let listener = TcpListener::bind(addr).await.with_context(|| format!("binding {addr}"))?;
     let addr = listener.local_addr()?;
@@ -150,7 +150,7 @@ pub async fn start_with(
     });
     life.spawn("lag", lag::measure_lag(edge.clone(), life.soft()));
     life.spawn("liveness", watch::say_alive(edge.clone(), life.soft()));
-    life.spawn("door", open_door(listener, places, edge.clone(), life.clone()));
+    life.spawn("door", open_listener(listener, places, edge.clone(), life.clone()));
     watch_over(&life, &edge.bus);
     tracing::info!(%addr, edge_id = edge.id, "the edge is up");
     Ok(addr)
@@ -172,7 +172,7 @@ fn watch_over(life: &Lifecycle, bus: &Bus) {
 
 /// Lets agents in once it is known where every unit was last seen; until then they queue in the
 /// listener's backlog.
-async fn open_door(
+async fn open_listener(
     listener: TcpListener,
     places: places::Places,
     edge: Arc<Edge>,
@@ -184,7 +184,7 @@ async fn open_door(
         () = edge.is_caught_up.cancelled() => {}
     }
     // Links, and what they publish, are tasks that the drain waits for, each with a bound.
-    door::keep(listener, places, edge, life).await;
+    listener::keep(listener, places, edge, life).await;
     Ok(())
 }
 
@@ -214,7 +214,7 @@ async fn connect(settings: &Settings, own: Clock) -> anyhow::Result<Edge> {
         verifier,
         tail: tail::Tail::new(time.clone()),
         time,
-        roster: roster::Roster::default(),
+        connections: connections::ConnectionRegistry::default(),
         whereabouts,
         budgets: budget::Budgets::default(),
         hellos: Semaphore::new(HELLOS_MAX),

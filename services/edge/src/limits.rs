@@ -99,7 +99,7 @@ pub const AWAY_WITHIN_MS: u64 = 2_500;
 /// Facts found wrong are named in an error frame of at most this many characters of detail.
 pub const DETAIL_CHARS_MAX: usize = 400;
 /// Cancels, controls and queries that may wait to overtake the requests of their unit.
-pub const AHEAD_LETTERS_MAX: usize = 2 * SCAN_CONTROLS_MAX;
+pub const AHEAD_RECORDS_MAX: usize = 2 * SCAN_CONTROLS_MAX;
 /// Scans whose consumer is connected at start; the first units to connect need not wait for it.
 pub const SCANS_WARM: usize = 2;
 /// Connections that a unit may make at once, and then in each second. A link that flaps backs off
@@ -153,11 +153,11 @@ pub const CLOCK_OFF_MS_ALARM: i64 = 5_000;
 pub const FIRST_LIVENESS_WITHIN_MS: u64 = 5_000;
 /// Steps of the network's time below this are the way that an answer took, and are not made.
 pub const CLOCK_STEP_MS_MIN: i64 = 200;
-/// How long a link that a newer connection took over waits to hear whether that one came to stand:
-/// its second presence, a second after its WELCOME, says so.
+/// How long a link that a newer connection took over waits to receive whether that one came to
+/// stand: its second presence, a second after its WELCOME, says so.
 pub const TAKEOVER_WITHIN_MS: u64 = 4_000;
 /// How long the broker may hold an idle fetch of presence. A record ends it at once, and no
-/// partition is assigned later; but an edge that starts hears of a partition's end only when a
+/// partition is assigned later; but an edge that starts receives of a partition's end only when a
 /// fetch ends.
 pub const PRESENCE_FETCH_WAIT_MS: u32 = 200;
 /// A fact's frame above `FRAME_BYTES_MAX` is read up to this size, to withhold the fact under its

@@ -87,7 +87,7 @@ impl NetworkTime {
         known.shown = off;
         drop(known);
         self.network.shift(off);
-        crate::figures::CLOCK_OFF_SECONDS.get().set(off as f64 / 1_000.0);
+        crate::metrics::CLOCK_OFF_SECONDS.get().set(off as f64 / 1_000.0);
         if off.abs() >= CLOCK_OFF_MS_ALARM && before.abs() < CLOCK_OFF_MS_ALARM {
             tracing::error!(off_ms = off, "this machine's clock is wrong; the network's is used");
         }

@@ -153,7 +153,7 @@ impl Look<'_> {
         known: Option<OnLog>,
     ) -> Result<Option<OnLog>, OnLogError> {
         let partition = self.partition;
-        crate::figures::SCANS.of(["facts"]).increment(1);
+        crate::metrics::SCANS.of(["facts"]).increment(1);
         let scan = self.edge.scans.scan(Topic::Facts, partition, from, to).await;
         let mut scan = scan.map_err(|source| OnLogError::Begin { partition, source })?;
         let mut durable = DurableScan::after(known);

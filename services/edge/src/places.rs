@@ -105,7 +105,7 @@ impl Newcomers {
         let number = pool.numbers;
         pool.present.entry(addr).or_default().insert(number, evicted.clone());
         if pool.count > self.places {
-            crate::figures::SOCKETS_DROPPED.get().increment(1);
+            crate::metrics::SOCKETS_DROPPED.get().increment(1);
             pool.make_room();
         }
         drop(pool);

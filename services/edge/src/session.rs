@@ -11,10 +11,10 @@ use kit_link::{
     Ack, Answer, CloseCode, Durable, FactFrame, FromAgent, Pong, Reply, Resend, limits,
 };
 
+use crate::codec::{self, Read};
 use crate::fault::Fault;
 use crate::limits::{ASKED_AGAIN_RANGES_MAX, ASKED_MAX};
 use crate::numbered;
-use crate::wording::{self, Read};
 
 /// A fact that is on the log, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +27,8 @@ pub struct OnLog {
 
 /// What an agent's frame asks of the edge.
 #[derive(Debug, PartialEq)]
-pub enum Heard {
-    /// A fact, allowed by its number, to be published in the order in which it was heard.
+pub enum Received {
+    /// A fact, allowed by its number, to be published in the order in which it was received.
     Fact(Box<Fact>),
     /// A fact, allowed by its number, that cannot be carried, and why: it is withheld.
     Uncarriable(Box<Fact>, String),
@@ -122,12 +122,12 @@ impl Session {
     ///
     /// # Errors
     /// The end of the link that the frame brings.
-    pub fn hear(&mut self, text: &str, now: Timestamp) -> Result<Heard, Fault> {
+    pub fn receive(&mut self, text: &str, now: Timestamp) -> Result<Received, Fault> {
         let read = if text.len() > limits::FRAME_BYTES_MAX {
             let detail = format!("a frame is at most {} bytes here", limits::FRAME_BYTES_MAX);
             Err(Fault::new(CloseCode::FrameTooLarge, detail))
         } else {
-            wording::read(text)
+            codec::read(text)
         };
         match read {
             Ok(read) => self.take(read),
@@ -139,27 +139,28 @@ impl Session {
         }
     }
 
-    fn take(&mut self, read: Read) -> Result<Heard, Fault> {
+    fn take(&mut self, read: Read) -> Result<Received, Fault> {
         match read {
-            Read::Unknown { name } => Ok(Heard::Unknown(name)),
+            Read::Unknown { name } => Ok(Received::Unknown(name)),
             Read::Known(frame) => match *frame {
                 FromAgent::Hello(_) => Err(Fault::protocol("hello comes once, as the first frame")),
                 FromAgent::Fact(fact) => self.take_fact(fact, None),
                 FromAgent::Applied(applied) => {
-                    self.move_cursor(applied.next).map(|()| Heard::Applied)
+                    self.move_cursor(applied.next).map(|()| Received::Applied)
                 }
-                FromAgent::Pong(pong) => self.move_cursor(pong.next).map(|()| Heard::Pong(pong)),
+                FromAgent::Pong(pong) => self.move_cursor(pong.next).map(|()| Received::Pong(pong)),
                 FromAgent::Reply(reply) => {
                     self.own(&reply.request_id)?;
                     let partition = self.reply_partition(reply.reply_partition)?;
                     let partition = self.awaited(&reply.request_id, partition);
-                    Ok(partition.map_or(Heard::Unasked, |p| Heard::Reply(p, Box::new(reply))))
+                    Ok(partition.map_or(Received::Unasked, |p| Received::Reply(p, Box::new(reply))))
                 }
                 FromAgent::Answer(answer) => {
                     self.own(&answer.id)?;
                     let partition = self.reply_partition(answer.reply_partition)?;
                     let partition = self.awaited(&answer.id, partition);
-                    Ok(partition.map_or(Heard::Unasked, |p| Heard::Answer(p, Box::new(answer))))
+                    Ok(partition
+                        .map_or(Received::Unasked, |p| Received::Answer(p, Box::new(answer))))
                 }
             },
         }
@@ -167,7 +168,11 @@ impl Session {
 
     /// Only its number decides whether a fact is allowed; `unread` says what of its frame does not
     /// read.
-    fn take_fact(&mut self, mut frame: FactFrame, unread: Option<String>) -> Result<Heard, Fault> {
+    fn take_fact(
+        &mut self,
+        mut frame: FactFrame,
+        unread: Option<String>,
+    ) -> Result<Received, Fault> {
         let seq = frame.seq;
         // What was asked for again may be of an epoch that is over: a hole in it is mended too.
         let again = seq <= self.last_taken && self.was_asked_again(seq);
@@ -204,8 +209,8 @@ impl Session {
         }
         let fact = Box::new(frame.into_fact(self.unit.clone()));
         Ok(match cause {
-            Some(cause) => Heard::Uncarriable(fact, cause),
-            None => Heard::Fact(fact),
+            Some(cause) => Received::Uncarriable(fact, cause),
+            None => Received::Fact(fact),
         })
     }
 

@@ -8,8 +8,8 @@ fn unit() -> UnitId {
 }
 
 impl Session {
-    fn says(&mut self, text: &str) -> Result<Heard, Fault> {
-        self.hear(text, Timestamp::from_unix_ms(7))
+    fn says(&mut self, text: &str) -> Result<Received, Fault> {
+        self.receive(text, Timestamp::from_unix_ms(7))
     }
 }
 
@@ -27,15 +27,15 @@ fn fact(seq: &str) -> String {
     .to_string()
 }
 
-fn end(heard: Result<Heard, Fault>) -> (CloseCode, String) {
-    let fault = heard.unwrap_err();
+fn end(received: Result<Received, Fault>) -> (CloseCode, String) {
+    let fault = received.unwrap_err();
     (fault.code, fault.detail)
 }
 
 #[test]
 fn facts_come_one_after_the_other() {
     let mut link = session(Some(UnitSeq::new(3, 7)), 0);
-    assert!(matches!(link.says(&fact("3-8")), Ok(Heard::Fact(fact)) if fact.unit == unit()));
+    assert!(matches!(link.says(&fact("3-8")), Ok(Received::Fact(fact)) if fact.unit == unit()));
     let (code, detail) = end(link.says(&fact("3-10")));
     assert_eq!(code, CloseCode::ProtocolError);
     assert_eq!(detail, "expected fact 3-9, got 3-10");
@@ -105,7 +105,7 @@ fn facts_of_an_epoch_that_is_over_may_be_asked_for_again_and_move_nothing() {
     let mut link = session(Some(UnitSeq::new(3, 7)), 0);
     let (from, to) = (UnitSeq::new(2, 4), UnitSeq::new(2, 5));
     link.asks_again(&Resend { position: None, from, to });
-    assert!(matches!(link.says(&fact("2-4")), Ok(Heard::Fact(_))));
+    assert!(matches!(link.says(&fact("2-4")), Ok(Received::Fact(_))));
     assert_eq!(end(link.says(&fact("2-6"))).0, CloseCode::StaleEpoch, "2-6 was not asked for");
     assert_eq!(link.confirmed(99).unwrap(), Ack { durable: UnitSeq::new(3, 7), facts_offset: 40 });
     link.says(&fact("3-8")).unwrap();
@@ -120,7 +120,7 @@ fn credits_come_back_with_what_is_applied() {
         link.sends(position);
     }
     assert_eq!(link.credits(), limits::CREDITS as usize - 3);
-    assert_eq!(link.says(r#"{"frame":"applied","next":16}"#).unwrap(), Heard::Applied);
+    assert_eq!(link.says(r#"{"frame":"applied","next":16}"#).unwrap(), Received::Applied);
     assert_eq!(link.credits(), limits::CREDITS as usize - 1);
     assert_eq!(link.applied_next(), 16);
 }
@@ -136,7 +136,7 @@ fn a_cursor_moves_neither_back_nor_ahead_of_what_was_sent() {
     let pong = r#"{"frame":"pong","next":30,"last_seq":"1-9","spool_facts":4}"#;
     let (last_seq, spool_facts) = (UnitSeq::new(1, 9), Some(4));
     let told = Pong { next: 30, last_seq, spool_facts, ..Pong::default() };
-    assert_eq!(link.says(pong).unwrap(), Heard::Pong(told));
+    assert_eq!(link.says(pong).unwrap(), Received::Pong(told));
     let (_, detail) = end(link.says(r#"{"frame":"applied","next":29}"#));
     assert_eq!(detail, "the cursor went back from 30 to 29");
 }
@@ -152,7 +152,7 @@ fn replies_are_of_the_own_unit_and_to_a_partition_that_is_there() {
         .to_string()
     };
     link.asks(format!("hcu-0001.{}", "0".repeat(32)).parse().unwrap(), Some(3));
-    assert!(matches!(link.says(&reply("hcu-0001", 3)), Ok(Heard::Reply(3, _))));
+    assert!(matches!(link.says(&reply("hcu-0001", 3)), Ok(Received::Reply(3, _))));
     let (_, detail) = end(link.says(&reply("hcu-0001", 4)));
     assert_eq!(detail, "reply_partition 4 is not within 0 to 3");
     let (_, detail) = end(link.says(&reply("hcu-0002", 3)));
@@ -163,25 +163,25 @@ fn replies_are_of_the_own_unit_and_to_a_partition_that_is_there() {
 fn an_outcome_goes_once_to_who_asked_on_this_link_and_nowhere_else() {
     let mut link = session(None, 0);
     let id = |number: usize| -> RequestId { format!("hcu-0001.{number:032x}").parse().unwrap() };
-    let heard = |link: &mut Session, number: usize, partition: i32| {
+    let received = |link: &mut Session, number: usize, partition: i32| {
         let reply = json!({
             "frame": "reply", "request_id": id(number), "reply_partition": partition, "outcome": {},
         });
-        matches!(link.says(&reply.to_string()), Ok(Heard::Reply(..)))
+        matches!(link.says(&reply.to_string()), Ok(Received::Reply(..)))
     };
     link.asks(id(1), Some(2));
     link.asks(id(1), Some(3));
     link.asks(id(2), None);
-    assert!(!heard(&mut link, 1, 1), "nobody asked from there");
-    assert!(heard(&mut link, 1, 3) && heard(&mut link, 1, 2));
-    assert!(!heard(&mut link, 1, 2), "once for each time it was asked");
-    assert!(!heard(&mut link, 2, 0), "nobody waits for it");
-    assert!(!heard(&mut link, 3, 0), "it was never asked");
+    assert!(!received(&mut link, 1, 1), "nobody asked from there");
+    assert!(received(&mut link, 1, 3) && received(&mut link, 1, 2));
+    assert!(!received(&mut link, 1, 2), "once for each time it was asked");
+    assert!(!received(&mut link, 2, 0), "nobody waits for it");
+    assert!(!received(&mut link, 3, 0), "it was never asked");
     for number in 10..=(10 + ASKED_MAX) {
         link.asks(id(number), Some(0));
     }
-    assert!(!heard(&mut link, 10, 0), "so much was asked since that nobody waits any more");
-    assert!(heard(&mut link, 11, 0));
+    assert!(!received(&mut link, 10, 0), "so much was asked since that nobody waits any more");
+    assert!(received(&mut link, 11, 0));
 }
 
 /// A fact with one member changed, or taken out where the value is null.
@@ -195,9 +195,9 @@ fn fact_with(name: &str, value: serde_json::Value) -> String {
 fn uncarriable(text: &str) -> (Fact, String) {
     let mut link = session(None, 0);
     match link.says(text) {
-        Ok(Heard::Uncarriable(fact, cause)) => {
+        Ok(Received::Uncarriable(fact, cause)) => {
             assert_eq!(fact.seq, UnitSeq::new(1, 1), "{text}");
-            assert!(matches!(link.says(&self::fact("1-2")), Ok(Heard::Fact(_))), "{text}");
+            assert!(matches!(link.says(&self::fact("1-2")), Ok(Received::Fact(_))), "{text}");
             (*fact, cause)
         }
         other => panic!("{text} gave {other:?}"),
@@ -295,6 +295,6 @@ fn hello_comes_once() {
 
 #[test]
 fn a_frame_of_a_later_version_is_named_and_passed_over() {
-    let heard = session(None, 0).says(r#"{"frame":"reauth","token":"x"}"#).unwrap();
-    assert_eq!(heard, Heard::Unknown("reauth".to_owned()));
+    let received = session(None, 0).says(r#"{"frame":"reauth","token":"x"}"#).unwrap();
+    assert_eq!(received, Received::Unknown("reauth".to_owned()));
 }

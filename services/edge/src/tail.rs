@@ -14,8 +14,8 @@ use kit_event::{Timestamp, UnitId};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-use crate::figures;
 use crate::limits::{LIVE_QUEUE_RECORDS, PARTITION_LINGER_MS};
+use crate::metrics;
 use crate::network_time::NetworkTime;
 use crate::uplink::chain;
 
@@ -192,7 +192,7 @@ impl Tail {
             && let Err(error) = listener.records.try_send(Arc::new(record))
         {
             if matches!(error, mpsc::error::TrySendError::Full(_)) {
-                figures::LINKS_CUT_OFF.get().increment(1);
+                metrics::LINKS_CUT_OFF.get().increment(1);
             }
             place.units.remove(&unit);
         }
@@ -230,7 +230,7 @@ impl Tail {
             again_at = Some(Instant::now() + Duration::from_millis(ASSIGN_PAUSE_MS));
         }
         let tailed = self.0.state().partitions.values().filter(|place| place.assigned).count();
-        figures::PARTITIONS_TAILED.get().set(tailed as f64);
+        metrics::PARTITIONS_TAILED.get().set(tailed as f64);
         again_at
     }
 

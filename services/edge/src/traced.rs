@@ -20,25 +20,25 @@ pub fn delivering(request: &mut Request) -> Step {
 
 /// A fact that the log has not confirmed yet.
 pub struct Publishing {
-    heard_at: Instant,
+    received_at: Instant,
     step: Step,
 }
 
 impl Publishing {
-    /// The fact was heard just now.
+    /// The fact was received just now.
     pub fn begin(fact: &mut Fact, now: Instant) -> Self {
         let mut step = Step::begin(Side::Producer, "fact publish", fact.traceparent.as_deref());
         step.says(Field::Unit, &fact.unit);
         step.says(Field::FactType, &fact.type_name);
         step.says(Field::Seq, fact.seq);
         fact.traceparent = step.handed_on();
-        Self { heard_at: now, step }
+        Self { received_at: now, step }
     }
 
     /// The log has it.
     pub fn confirmed(mut self, placed: Placed) {
         self.step.says(Field::Place, format_args!("{}/{}", placed.partition, placed.offset));
-        crate::figures::ACK_SECONDS.get().record(self.heard_at.elapsed().as_secs_f64());
+        crate::metrics::ACK_SECONDS.get().record(self.received_at.elapsed().as_secs_f64());
     }
 }
 

@@ -17,10 +17,10 @@ use kit_bus::{Bus, Delivery, Placed, PublishError};
 use kit_event::{Fact, UnitId};
 use kit_metric::PARKED;
 
-use crate::figures;
 use crate::limits::{
     REGISTRY_PAUSE_MS_MAX, REGISTRY_PAUSE_MS_MIN, SEAL_PAUSE_MS_MAX, SEAL_PAUSE_MS_MIN,
 };
+use crate::metrics;
 use crate::withheld::{self, BODY_REFUSED, FACT_UNCARRIABLE, Withheld};
 
 /// Pauses between tries of something that waits for the registry, without an end.
@@ -64,8 +64,8 @@ impl Alarm {
 
     /// Counted and not set: for a moment two links of a unit may stand beside each other.
     fn count(&self, more: f64) {
-        figures::UNITS_WAITING.get().increment(more);
-        figures::ACKS_WAITING.of([self.0.to_string()]).increment(more);
+        metrics::UNITS_WAITING.get().increment(more);
+        metrics::ACKS_WAITING.of([self.0.to_string()]).increment(more);
     }
 }
 
@@ -135,7 +135,7 @@ impl Uplink {
     }
 
     fn queue(&mut self, fact: Fact, uncarriable: Option<String>) {
-        figures::FACTS.get().increment(1);
+        metrics::FACTS.get().increment(1);
         self.waiting.push_back(Waiting { fact, uncarriable, stands_in: false });
         self.enqueue();
     }
@@ -177,7 +177,7 @@ impl Uplink {
             Worked::Sealed(Ok(()) | Err(PublishError::Body { .. })) => self.enqueue(),
             Worked::Sealed(Err(error)) | Worked::Parked(_, _, Err(error)) => self.wait(&error),
             Worked::Parked(kind, placeholder, Ok(())) => {
-                figures::PLACEHOLDERS.get().increment(1);
+                metrics::PLACEHOLDERS.get().increment(1);
                 PARKED.of([kind]).increment(1);
                 if let Some(first) = self.waiting.front_mut() {
                     *first = Waiting { fact: *placeholder, uncarriable: None, stands_in: true };

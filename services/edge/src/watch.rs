@@ -15,8 +15,8 @@ use units::presence_map::LIVENESS_EVERY_MS;
 use units::{EdgeLiveness, Presence};
 
 use crate::edge::Edge;
-use crate::figures::PRESENCE_UNREADABLE;
 use crate::limits::{FIRST_LIVENESS_WITHIN_MS, PRESENCE_FETCH_WAIT_MS, READER_CHANNEL_RECORDS};
+use crate::metrics::PRESENCE_UNREADABLE;
 use crate::presence::liveness_record;
 use crate::uplink::chain;
 
@@ -115,7 +115,7 @@ async fn take(edge: &Edge, record: &RawRecord, opened: Result<kit_bus::Opened, O
         Ok(presence) => {
             let unit = presence.unit_id.clone();
             let conn_epoch = edge.whereabouts.saw(offset, presence, edge.clock.now());
-            edge.roster.heard(&unit, conn_epoch);
+            edge.connections.received(&unit, conn_epoch);
         }
         Err(cause) => {
             tracing::error!(partition, offset, cause, "a presence record is parked");
@@ -190,7 +190,7 @@ pub async fn say_alive(edge: Arc<Edge>, soft: CancellationToken) -> anyhow::Resu
         tokio::select! {
             () = soft.cancelled() => return Ok(()),
             said = say_alive_once(&edge) => if let Err(error) = said {
-                crate::figures::LIVENESS_FAILURES.get().increment(1);
+                crate::metrics::LIVENESS_FAILURES.get().increment(1);
                 tracing::warn!(error = format!("{error:#}"), "liveness could not be written");
             },
         }

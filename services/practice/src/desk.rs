@@ -1,7 +1,7 @@
 //! The desk: what people there do to the clinic database, one operation at a time.
 //!
 //! Every operation is one transaction of its own, as a click in practice software is. What programs
-//! do in bulk stands in [`crate::upheaval`].
+//! do in bulk stands in [`crate::disturbances`].
 
 use std::path::Path;
 

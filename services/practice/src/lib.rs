@@ -19,7 +19,7 @@
 //! | [`bills`] | what visits cost, and what was paid of it |
 //! | [`mod@seed`] | fills an empty clinic |
 //! | [`desk`] | what the desk does, one operation at a time |
-//! | [`upheaval`] | what imports, upgrades and other programs do to a database |
+//! | [`disturbances`] | what imports, upgrades and other programs do to a database |
 //! | [`free`] | free slots, found minute by minute |
 //! | [`mod@day`] | a random day at the desk |
 //! | [`second`] | a deliberately different practice: its own schema, words and desk |
@@ -29,6 +29,7 @@ pub mod bills;
 pub mod day;
 pub mod desk;
 pub mod diary;
+pub mod disturbances;
 pub mod error;
 pub mod free;
 pub mod people;
@@ -36,18 +37,17 @@ pub mod second;
 pub mod seed;
 pub mod synthea;
 pub mod tables;
-pub mod upheaval;
 pub mod words;
 
 pub use bills::{Invoice, Payment};
 pub use day::{Day, day};
 pub use desk::Desk;
+pub use disturbances::HeldLock;
 pub use error::PracticeError;
 pub use free::Interval;
 pub use people::{Patient, Practitioner, WorkingHours};
 pub use seed::{Population, Seeded, seed, seed_clinic, seed_of};
 pub use tables::{Row, Table, differences};
-pub use upheaval::HeldLock;
 
 /// The reference practice schema; running it twice changes nothing.
 pub const SCHEMA: &str = include_str!("../schema/reference.sql");

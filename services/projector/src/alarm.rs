@@ -4,7 +4,7 @@ use kit_event::{UnitId, UnitSeq};
 use kit_metric::PARKED;
 use uuid::Uuid;
 
-use crate::measures::{ALARMS, HALTED};
+use crate::metrics::{ALARMS, HALTED};
 use crate::plan::Cause;
 
 /// Counts an alarm; the series exists from the first one on.

@@ -17,8 +17,8 @@ use sqlx::{Connection as _, PgConnection};
 use crate::alarm;
 use crate::error::SessionError;
 use crate::intake::{self, Looked};
+use crate::lazy_record::LazyRecord;
 use crate::plan::{Cause, Last, Plan, Readings, Step, over};
-use crate::sheet::Sheet;
 use crate::traced;
 use uuid::Uuid;
 
@@ -32,12 +32,12 @@ struct Work<'a> {
     advances: &'a [Advance],
     /// The facts that this domain reads, with the records that they came in.
     entries: Vec<Entry>,
-    sheets: Vec<Arc<Sheet>>,
+    lazy_records: Vec<Arc<LazyRecord>>,
     seeded: Vec<Seeded>,
     times: HashMap<&'a UnitId, Timestamp>,
     holds: Vec<kit_store::HeldRecord>,
     gone: Vec<(UnitId, UnitSeq)>,
-    parks: Vec<(Arc<Sheet>, Cause)>,
+    parks: Vec<(Arc<LazyRecord>, Cause)>,
 }
 
 /// Where a domain writes.
@@ -75,7 +75,7 @@ impl Writer<'_> {
             readings,
             advances,
             entries: Vec::with_capacity(steps.len()),
-            sheets: Vec::with_capacity(steps.len()),
+            lazy_records: Vec::with_capacity(steps.len()),
             seeded: Vec::new(),
             times: HashMap::new(),
             holds: holds.into_values().map(intake::to_held).collect(),
@@ -113,28 +113,29 @@ impl Writer<'_> {
         }
         for step in steps {
             match step {
-                Step::Fresh { fact, sheet } => self.add(work, fact, sheet),
+                Step::Fresh { fact, lazy_record } => self.add(work, fact, lazy_record),
                 Step::Held(unit, seq) => {
                     let Some(record) = held.remove(&(unit, seq)) else {
                         return Err(StoreError::Unreadable { what: "held record" }.into());
                     };
-                    match intake::look(self.bus, self.projection, Sheet::of(record)).await? {
+                    match intake::look(self.bus, self.projection, LazyRecord::of(record)).await? {
                         Looked::Numbered(looked) => {
                             if let Some(fact) = looked.fact {
-                                self.add(work, fact, looked.sheet);
+                                self.add(work, fact, looked.lazy_record);
                             }
                         }
                         // It opened when it was held, so this is no fault of the record alone.
-                        Looked::Unreadable { sheet, cause, .. } => {
-                            work.parks.push((sheet, Cause { kind: "unreadable", text: cause }));
+                        Looked::Unreadable { lazy_record, cause, .. } => {
+                            work.parks
+                                .push((lazy_record, Cause { kind: "unreadable", text: cause }));
                         }
                     }
                 }
             }
         }
-        if self.projection.is_keeper() {
+        if self.projection.is_coordinator() {
             let gone = work.plan.abandoned.iter().filter_map(|key| held.remove(key));
-            work.parks.extend(gone.map(|record| (Sheet::of(record), over())));
+            work.parks.extend(gone.map(|record| (LazyRecord::of(record), over())));
         }
         Ok(())
     }
@@ -157,15 +158,15 @@ impl Writer<'_> {
         Ok(held)
     }
 
-    fn add(&self, work: &mut Work<'_>, fact: Arc<kit_event::Fact>, sheet: Arc<Sheet>) {
+    fn add(&self, work: &mut Work<'_>, fact: Arc<kit_event::Fact>, lazy_record: Arc<LazyRecord>) {
         if fact.type_name == EPOCH_SEEDED {
             work.seeded.extend(Seeded::of(&fact));
         }
         if self.projection.reads(&fact.type_name) {
-            let (partition, offset) = (sheet.record.partition, sheet.record.offset);
-            let logged_ms = sheet.record.timestamp_ms;
+            let (partition, offset) = (lazy_record.record.partition, lazy_record.record.offset);
+            let logged_ms = lazy_record.record.timestamp_ms;
             work.entries.push(Entry { fact, partition, offset, logged_ms });
-            work.sheets.push(sheet);
+            work.lazy_records.push(lazy_record);
         }
     }
 
@@ -245,14 +246,17 @@ async fn park(
     unaccepted: &[Unapplied],
 ) -> Result<(), SessionError> {
     let cause = |text: &str| Cause::new("refused", text);
-    let facts = refused.iter().map(|one| (&work.sheets[one.index], cause(&one.cause)));
+    let facts = refused.iter().map(|one| (&work.lazy_records[one.index], cause(&one.cause)));
     let requests =
-        unaccepted.iter().map(|one| (&work.plan.asked_sheets[one.index], cause(&one.cause)));
-    let others = work.parks.iter().map(|(sheet, cause)| (sheet, cause.clone()));
+        unaccepted.iter().map(|one| (&work.plan.asked_records[one.index], cause(&one.cause)));
+    let others = work.parks.iter().map(|(lazy_record, cause)| (lazy_record, cause.clone()));
     let all: Vec<_> = others.chain(facts).chain(requests).collect();
     for some in all.chunks(PARKS_AT_ONCE) {
-        try_join_all(some.iter().map(|(sheet, cause)| park_one(bus, domain, &sheet.record, cause)))
-            .await?;
+        try_join_all(
+            some.iter()
+                .map(|(lazy_record, cause)| park_one(bus, domain, &lazy_record.record, cause)),
+        )
+        .await?;
     }
     Ok(())
 }
@@ -280,10 +284,13 @@ async fn park_one(
 
 /// What readers see from now on that the clinic has just stated; a snapshot tells of what was.
 fn seen(work: &Work<'_>) -> Vec<Seen> {
-    let told = work.entries.iter().zip(&work.sheets);
+    let told = work.entries.iter().zip(&work.lazy_records);
     let fresh = told.filter(|(entry, _)| !entry.fact.type_name.ends_with("_snapshot"));
     fresh
-        .map(|(entry, sheet)| Seen { time: entry.fact.time, logged_ms: sheet.record.timestamp_ms })
+        .map(|(entry, lazy_record)| Seen {
+            time: entry.fact.time,
+            logged_ms: lazy_record.record.timestamp_ms,
+        })
         .collect()
 }
 

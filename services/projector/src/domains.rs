@@ -39,6 +39,6 @@ mod tests {
 
     #[test]
     fn one_domain_alone_speaks_for_all() {
-        assert_eq!(ALL.iter().filter(|domain| domain.is_keeper()).count(), 1);
+        assert_eq!(ALL.iter().filter(|domain| domain.is_coordinator()).count(), 1);
     }
 }

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::error::SessionError;
 use crate::feed::{Feed, Next, Seat};
-use crate::sheet::Sheet;
+use crate::lazy_record::LazyRecord;
 
 /// Records between the log's polling thread and us: the next batch while this one is committed.
 const CHANNEL_RECORDS: usize = 2_000;
@@ -56,7 +56,7 @@ pub(crate) fn requests_options() -> ReaderOptions {
 
 /// What a domain meets.
 pub(crate) enum Met {
-    Sheet(Arc<Sheet>),
+    LazyRecord(Arc<LazyRecord>),
     /// The end of a partition, and the offset that comes next there.
     End(i32, i64),
     Failed(BusError),
@@ -174,7 +174,7 @@ impl Facts {
             }
             Way::Joined(seat) => {
                 if let Some(chunk) = seat.chunks.recv().await {
-                    self.waiting.extend(chunk.sheets.iter().cloned().map(Met::Sheet));
+                    self.waiting.extend(chunk.lazy_records.iter().cloned().map(Met::LazyRecord));
                     self.waiting.extend(chunk.ends.iter().map(|(at, next)| Met::End(*at, *next)));
                 } else {
                     self.way = Way::Lost;
@@ -254,12 +254,12 @@ impl Facts {
     fn tell(&self, is_joined: bool) {
         let domain = self.domain;
         tracing::info!(domain, is_joined, "whether the domain reads with the others");
-        crate::measures::FEED_JOINED.of([domain]).set(if is_joined { 1.0 } else { 0.0 });
+        crate::metrics::FEED_JOINED.of([domain]).set(if is_joined { 1.0 } else { 0.0 });
     }
 
     fn polled(&mut self, polled: Polled) -> Result<(), SessionError> {
         let met = match polled {
-            Polled::Record(record) => Met::Sheet(Sheet::of(record)),
+            Polled::Record(record) => Met::LazyRecord(LazyRecord::of(record)),
             Polled::EndOfPartition { partition, next_offset, .. } => {
                 let is_new = self.ends_met.insert(partition);
                 let is_near = is_new && self.ends_met.len() == self.next.len();
@@ -282,8 +282,8 @@ impl Facts {
     /// that the log never had the place at which this domain stands.
     fn is_new(&mut self, met: &Met) -> Result<bool, SessionError> {
         match met {
-            Met::Sheet(sheet) => {
-                let (partition, offset) = (sheet.record.partition, sheet.record.offset);
+            Met::LazyRecord(lazy_record) => {
+                let (partition, offset) = (lazy_record.record.partition, lazy_record.record.offset);
                 let next = self.next.entry(partition).or_insert(0);
                 let is_new = offset >= *next;
                 *next = (offset + 1).max(*next);

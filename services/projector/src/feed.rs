@@ -1,7 +1,7 @@
 //! One reader of `unit.facts` for all domains of a process.
 //!
-//! A record is fetched once and handed to every domain as the same [`Sheet`], which is opened at
-//! most once. Each domain has a bounded queue. One whose queue stays full holds the others for a
+//! A record is fetched once and handed to every domain as the same [`LazyRecord`], which is opened
+//! at most once. Each domain has a bounded queue. One whose queue stays full holds the others for a
 //! moment; when its patience is used up it is let go: its queue ends, it reads on by itself from
 //! where it stands, and joins again when it has caught up. So a slow domain costs the others little
 //! and itself a second reader for a while, and nobody loses anything, because a domain's position
@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::facts::reader_options;
-use crate::sheet::Sheet;
+use crate::lazy_record::LazyRecord;
 
 /// How long the first domains wait for the others: a schema's migration takes less.
 const GATHER_MS: u64 = 1_000;
@@ -53,7 +53,7 @@ pub(crate) type Next = HashMap<i32, i64>;
 /// What came between two looks at the queues.
 #[derive(Default)]
 pub(crate) struct Chunk {
-    pub sheets: Vec<Arc<Sheet>>,
+    pub lazy_records: Vec<Arc<LazyRecord>>,
     /// Partitions whose end was reached with the chunk, and the offset that comes next there.
     pub ends: Next,
 }
@@ -251,7 +251,7 @@ impl Stream {
                     self.ends.remove(&record.partition);
                     chunk.ends.remove(&record.partition);
                     bytes += record.payload.as_ref().map_or(0, Vec::len);
-                    chunk.sheets.push(Sheet::of(record));
+                    chunk.lazy_records.push(LazyRecord::of(record));
                 }
                 Some(Polled::EndOfPartition { partition, next_offset, .. }) => {
                     self.ends.insert(partition, next_offset);
@@ -266,7 +266,7 @@ impl Stream {
                 // Which domain asked for that place shows when each reads alone.
                 Some(Polled::OutOfRange { .. }) | None => return false,
             }
-            if chunk.sheets.len() >= CHUNK_RECORDS || bytes >= CHUNK_BYTES {
+            if chunk.lazy_records.len() >= CHUNK_RECORDS || bytes >= CHUNK_BYTES {
                 return true;
             }
             let Some(more) = reader.try_next() else { return true };
@@ -275,7 +275,7 @@ impl Stream {
     }
 
     async fn hand_out(&mut self, chunk: Chunk) {
-        if chunk.sheets.is_empty() && chunk.ends.is_empty() {
+        if chunk.lazy_records.is_empty() && chunk.ends.is_empty() {
             return;
         }
         let (chunk, patience_max) = (Arc::new(chunk), self.patience_max());
@@ -293,7 +293,7 @@ impl Stream {
                 Ok(Err(_)) => {}
                 Err(_) => {
                     let domain = seat.domain;
-                    crate::measures::FEED_DETACHED.of([domain]).increment(1);
+                    crate::metrics::FEED_DETACHED.of([domain]).increment(1);
                     tracing::info!(domain, "too slow for the shared reader; it reads alone");
                 }
             }

@@ -113,7 +113,7 @@ impl Host {
             let chain = format!("{:#}", anyhow::Error::new(error));
             let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
             tracing::error!(domain, error = chain, pause_ms, "the session ended; another begins");
-            crate::measures::SESSIONS_FAILED.of([domain]).increment(1);
+            crate::metrics::SESSIONS_FAILED.of([domain]).increment(1);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = soft.cancelled() => {}

@@ -8,14 +8,14 @@ use kit_store::{Asked, EPOCH_SEEDED, HeldRecord, Projection};
 use uuid::Uuid;
 
 use crate::error::{SessionError, Unopened};
-use crate::sheet::{Labels, Sheet, chain};
+use crate::lazy_record::{Labels, LazyRecord, chain};
 
 /// A record of `unit.facts` after a look.
 pub(crate) enum Looked {
     /// It bears a number.
     Numbered(Numbered),
     /// It counts as not received. Its headers may still tell which fact is missing.
-    Unreadable { sheet: Arc<Sheet>, number: Option<(UnitId, UnitSeq)>, cause: String },
+    Unreadable { lazy_record: Arc<LazyRecord>, number: Option<(UnitId, UnitSeq)>, cause: String },
 }
 
 /// A fact that reads.
@@ -26,7 +26,7 @@ pub(crate) struct Numbered {
     pub time: Timestamp,
     /// None where the type is another domain's: then only the number counts.
     pub fact: Option<Arc<Fact>>,
-    pub sheet: Arc<Sheet>,
+    pub lazy_record: Arc<LazyRecord>,
 }
 
 /// Looks into a record of `unit.facts`. Every domain asks whether all of it reads, whether or not
@@ -35,24 +35,24 @@ pub(crate) struct Numbered {
 pub(crate) async fn look(
     bus: &Bus,
     projection: &dyn Projection,
-    sheet: Arc<Sheet>,
+    lazy_record: Arc<LazyRecord>,
 ) -> Result<Looked, SessionError> {
     let unreadable = |cause: String| {
         // On a foreign partition it says nothing of the unit's order.
-        let number = sheet
+        let number = lazy_record
             .number()
-            .filter(|(unit, _)| bus.partition_of(unit.as_str()) == sheet.record.partition);
-        Ok(Looked::Unreadable { number, cause, sheet: sheet.clone() })
+            .filter(|(unit, _)| bus.partition_of(unit.as_str()) == lazy_record.record.partition);
+        Ok(Looked::Unreadable { number, cause, lazy_record: lazy_record.clone() })
     };
-    let Some(Labels { unit, seq, id, time }) = sheet.labels().cloned() else {
+    let Some(Labels { unit, seq, id, time }) = lazy_record.labels().cloned() else {
         return unreadable("it bears no unit, number, id, type or time".to_owned());
     };
-    match sheet.fact(bus).await? {
+    match lazy_record.fact(bus).await? {
         Err(cause) => unreadable(cause.clone()),
         Ok(fact) => {
             let is_read = projection.reads(&fact.type_name) || fact.type_name == EPOCH_SEEDED;
             let fact = is_read.then(|| fact.clone());
-            Ok(Looked::Numbered(Numbered { unit, seq, id, time, fact, sheet }))
+            Ok(Looked::Numbered(Numbered { unit, seq, id, time, fact, lazy_record }))
         }
     }
 }
@@ -78,7 +78,7 @@ pub(crate) async fn look_at_request(
 
 /// The record as it waits in `held`.
 pub(crate) fn to_held(numbered: Numbered) -> HeldRecord {
-    let record = &numbered.sheet.record;
+    let record = &numbered.lazy_record.record;
     HeldRecord {
         unit: numbered.unit,
         seq: numbered.seq,

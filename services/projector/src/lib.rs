@@ -20,15 +20,15 @@
 //! | [`host`] | [`Host`]: a domain's life across outages, halts and the drain |
 //! | `session` | Assigned, Catching up, Live, Draining |
 //! | `feed`, `facts` | one reader for all domains, and each domain's way to it |
-//! | `sheet` | a record, opened at most once for all domains |
-//! | `inflow` | facts and requests of one domain, in batches |
+//! | `lazy_record` | a record, opened at most once for all domains |
+//! | `batch_reader` | facts and requests of one domain, in batches |
 //! | `intake` | a record becomes a numbered fact, a request, or unreadable |
 //! | `plan` | what a batch will write, by the reader rules |
-//! | `copyist` | writes one copy of a domain's tables |
+//! | `table_writer` | writes one copy of a domain's tables |
 //! | `commit` | one transaction |
-//! | `repair` | what the keeper asks of units: resends, new epochs |
+//! | `repair` | what the coordinator asks of units: resends, new epochs |
 //! | [`rebuild`] | a fresh copy beside the live one, and the way back |
-//! | `measures` | what it tells about itself |
+//! | `metrics` | what it tells about itself |
 //! | `standing` | how far its domains are on the log, and how long readers trail it |
 //! | `traced` | steps of traces |
 //! | `alarm` | what people must look at |
@@ -43,23 +43,23 @@
 )]
 
 mod alarm;
+mod batch_reader;
 mod commit;
-mod copyist;
 pub mod domains;
 mod error;
 mod facts;
 mod feed;
 pub mod host;
-mod inflow;
 mod intake;
-mod measures;
+mod lazy_record;
+mod metrics;
 mod plan;
 pub mod rebuild;
 mod repair;
 mod session;
-mod sheet;
 mod spacing;
 mod standing;
+mod table_writer;
 mod traced;
 
 use kit_bus::{Bus, BusConfig, Topic};
@@ -86,7 +86,7 @@ pub async fn run(settings: Settings, life: Lifecycle, only: Option<String>) -> a
     let bus = Bus::connect(&config).await?;
     let host = Host::new(bus, settings.postgres_url, Clock::system());
     watch_over(&life, &host.bus, &host.postgres_url)?;
-    measures::describe(&chosen);
+    metrics::describe(&chosen);
     host.tell_standing(&life);
     for domain in chosen {
         host.start(&life, domain);

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::alarm;
 use crate::intake::{Looked, Numbered};
-use crate::sheet::Sheet;
+use crate::lazy_record::LazyRecord;
 
 /// Where this domain stands with each unit.
 pub(crate) type Readings = HashMap<UnitId, Reading>;
@@ -18,7 +18,7 @@ pub(crate) type Readings = HashMap<UnitId, Reading>;
 /// A fact to apply, in the order of its unit's numbers.
 pub(crate) enum Step {
     /// It came with this batch.
-    Fresh { fact: Arc<Fact>, sheet: Arc<Sheet> },
+    Fresh { fact: Arc<Fact>, lazy_record: Arc<LazyRecord> },
     /// It waits in `held`.
     Held(UnitId, UnitSeq),
 }
@@ -50,7 +50,7 @@ impl Cause {
 pub(crate) struct Planner {
     pub domain: &'static str,
     /// It keeps every fact, so it knows the ids under past numbers.
-    pub is_keeper: bool,
+    pub is_coordinator: bool,
     /// Nobody is to hear of what it finds: it reads again what the live copy has read before.
     pub is_silent: bool,
 }
@@ -67,11 +67,11 @@ pub(crate) struct Plan {
     pub gone: Vec<(UnitId, UnitSeq)>,
     /// No longer in `held`: of epochs that are over.
     pub abandoned: Vec<(UnitId, UnitSeq)>,
-    pub parks: Vec<(Arc<Sheet>, Cause)>,
+    pub parks: Vec<(Arc<LazyRecord>, Cause)>,
     pub forks: Vec<Fork>,
     /// Requests that read, with their records.
     pub asked: Vec<Asked>,
-    pub asked_sheets: Vec<Arc<Sheet>>,
+    pub asked_records: Vec<Arc<LazyRecord>>,
     /// Ids applied with this batch, which no table holds yet.
     recent: HashMap<(UnitId, UnitSeq), Uuid>,
 }
@@ -93,12 +93,13 @@ impl Plan {
             parks: Vec::new(),
             forks: Vec::new(),
             asked: Vec::new(),
-            asked_sheets: Vec::new(),
+            asked_records: Vec::new(),
             recent: HashMap::new(),
         }
     }
 
-    /// Takes the next record. `stored` are ids that the keeper's table holds under past numbers.
+    /// Takes the next record. `stored` are ids that the coordinator's table holds under past
+    /// numbers.
     pub fn take(
         &mut self,
         readings: &mut Readings,
@@ -107,20 +108,20 @@ impl Plan {
     ) {
         match looked {
             Looked::Numbered(numbered) => self.judge(readings, numbered, stored),
-            Looked::Unreadable { sheet, number, cause } => {
+            Looked::Unreadable { lazy_record, number, cause } => {
                 if let Some((unit, seq)) = number {
                     self.touched.entry(unit.clone()).or_default();
                     readings.entry(unit).or_default().miss(seq);
                 }
-                self.park(sheet, Cause { kind: "unreadable", text: cause });
+                self.park(lazy_record, Cause { kind: "unreadable", text: cause });
             }
         }
     }
 
-    /// Sets a record aside; the keeper alone does, for all domains.
-    fn park(&mut self, sheet: Arc<Sheet>, cause: Cause) {
-        if self.planner.is_keeper {
-            self.parks.push((sheet, cause));
+    /// Sets a record aside; the coordinator alone does, for all domains.
+    fn park(&mut self, lazy_record: Arc<LazyRecord>, cause: Cause) {
+        if self.planner.is_coordinator {
+            self.parks.push((lazy_record, cause));
         }
     }
 
@@ -153,10 +154,10 @@ impl Plan {
             }
             // The resend that fills the hole brings it again.
             Verdict::HoldFull => {}
-            Verdict::StaleEpoch => self.park(numbered.sheet, over()),
+            Verdict::StaleEpoch => self.park(numbered.lazy_record, over()),
             Verdict::Absurd => {
                 let text = "its number lies too far ahead of the unit's";
-                self.park(numbered.sheet, Cause::new("absurd_number", text));
+                self.park(numbered.lazy_record, Cause::new("absurd_number", text));
             }
         }
     }
@@ -178,16 +179,16 @@ impl Plan {
     }
 
     fn step(&mut self, numbered: Numbered) {
-        let Numbered { unit, seq, id, time, fact, sheet } = numbered;
+        let Numbered { unit, seq, id, time, fact, lazy_record } = numbered;
         self.touched.insert(unit.clone(), Some(Last::At(time)));
         self.remember((unit, seq), id);
         if let Some(fact) = fact {
-            self.steps.push(Step::Fresh { fact, sheet });
+            self.steps.push(Step::Fresh { fact, lazy_record });
         }
     }
 
     fn remember(&mut self, key: (UnitId, UnitSeq), id: Uuid) {
-        if self.planner.is_keeper {
+        if self.planner.is_coordinator {
             self.recent.insert(key, id);
         }
     }
@@ -196,21 +197,21 @@ impl Plan {
         for seq in abandoned {
             let key = (unit.clone(), seq);
             match self.holds.remove(&key) {
-                Some(held) => self.park(held.sheet, over()),
+                Some(held) => self.park(held.lazy_record, over()),
                 None => self.abandoned.push(key),
             }
         }
     }
 
     fn fork(&mut self, numbered: Numbered, known: Uuid) {
-        if !self.planner.is_keeper {
+        if !self.planner.is_coordinator {
             return;
         }
-        let Numbered { unit, seq, id, sheet, .. } = numbered;
+        let Numbered { unit, seq, id, lazy_record, .. } = numbered;
         if !self.planner.is_silent {
             alarm::fork(self.planner.domain, &unit, seq, known, id);
         }
         self.forks.push(Fork { unit, seq, kept: known, other: id });
-        self.park(sheet, Cause::new("fork", "another fact stands under its number"));
+        self.park(lazy_record, Cause::new("fork", "another fact stands under its number"));
     }
 }

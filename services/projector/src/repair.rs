@@ -1,4 +1,4 @@
-//! What the keeper asks of units: missing facts again, and a new epoch after a fork.
+//! What the coordinator asks of units: missing facts again, and a new epoch after a fork.
 //!
 //! Both are controls on `unit.requests`, so a unit that is away gets them when it comes back. Both
 //! bear ids that follow from what they ask for: asked twice, they are one.
@@ -57,7 +57,7 @@ struct OpenHole {
     is_given_up: bool,
 }
 
-/// The keeper's view of units whose numbering is broken.
+/// The coordinator's view of units whose numbering is broken.
 pub(crate) struct Repairs {
     domain: &'static str,
     pace: Pace,

@@ -13,12 +13,12 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::copyist::Copyist;
+use crate::batch_reader::{BatchReader, Inbatch};
 use crate::error::SessionError;
 use crate::host::Host;
-use crate::inflow::{Inbatch, Inflow};
-use crate::measures::Measures;
+use crate::metrics::Metrics;
 use crate::repair::Repairs;
+use crate::table_writer::TableWriter;
 
 /// A domain that repairs nothing has no use for a tick; this one only keeps the loop simple.
 const IDLE_TICK: Duration = Duration::from_mins(1);
@@ -38,10 +38,10 @@ enum State {
 pub(crate) struct Session<'h> {
     host: &'h Host,
     projection: &'static dyn Projection,
-    copyist: Copyist<'h>,
-    inflow: Inflow,
+    table_writer: TableWriter<'h>,
+    batch_reader: BatchReader,
     repairs: Option<Repairs>,
-    measures: Measures,
+    metrics: Metrics,
     state: State,
 }
 
@@ -54,35 +54,39 @@ impl<'h> Session<'h> {
         before: Option<Repairs>,
     ) -> Result<Self, SessionError> {
         let domain = projection.schema();
-        let mut copyist = Copyist::begin(host, projection, Place::Live).await?;
+        let mut table_writer = TableWriter::begin(host, projection, Place::Live).await?;
         let mut repairs = None;
-        if projection.is_keeper() {
-            let connection = &mut copyist.connection;
+        if projection.is_coordinator() {
+            let connection = &mut table_writer.connection;
             repairs = Some(match before {
-                Some(before) => before.on_another_copy(&copyist.readings),
-                None => Repairs::load(connection, domain, host.pace, &copyist.readings).await?,
+                Some(before) => before.on_another_copy(&table_writer.readings),
+                None => {
+                    Repairs::load(connection, domain, host.pace, &table_writer.readings).await?
+                }
             });
         }
-        let mut measures = Measures::of(domain, host.standing.clone());
-        measures.begin(&copyist.readings);
-        host.standing.put(domain, &copyist.positions);
+        let mut metrics = Metrics::of(domain, host.standing.clone());
+        metrics.begin(&table_writer.readings);
+        host.standing.put(domain, &table_writer.positions);
         let feed = Some(host.feed.clone());
-        let positions = &copyist.positions;
-        let inflow = Inflow::assigned(&host.bus, projection, domain, feed, positions).await?;
+        let positions = &table_writer.positions;
+        let batch_reader =
+            BatchReader::assigned(&host.bus, projection, domain, feed, positions).await?;
         let state = State::Assigned;
-        let mut session = Self { host, projection, copyist, inflow, repairs, measures, state };
+        let mut session =
+            Self { host, projection, table_writer, batch_reader, repairs, metrics, state };
         session.enter(State::Assigned);
         Ok(session)
     }
 
     /// Batches committed: whether the session came to anything.
     pub fn commits(&self) -> u64 {
-        self.copyist.commits
+        self.table_writer.commits
     }
 
     /// The copy that it writes.
     pub fn copy(&self) -> Uuid {
-        self.copyist.copy
+        self.table_writer.copy
     }
 
     /// What it asked of units.
@@ -110,9 +114,9 @@ impl<'h> Session<'h> {
                 }
                 _ = tick.tick() => self.repair().await?,
                 _ = look.tick() => self.look().await?,
-                batch = self.inflow.gather(is_catching_up) => self.take(batch?).await?,
+                batch = self.batch_reader.gather(is_catching_up) => self.take(batch?).await?,
             }
-            if is_catching_up && self.inflow.is_at_end() {
+            if is_catching_up && self.batch_reader.is_at_end() {
                 self.enter(State::Live);
                 if let Some(latch) = latch.take() {
                     latch.release();
@@ -125,38 +129,38 @@ impl<'h> Session<'h> {
         self.state = state;
         let domain = self.projection.schema();
         tracing::info!(domain, state = ?state, "projector state");
-        crate::measures::LIVE.of([domain]).set(if state == State::Live { 1.0 } else { 0.0 });
+        crate::metrics::LIVE.of([domain]).set(if state == State::Live { 1.0 } else { 0.0 });
     }
 
     async fn take(&mut self, batch: Inbatch) -> Result<(), SessionError> {
         if batch.is_empty() {
             return Ok(());
         }
-        let written = self.copyist.write(batch).await?;
-        let readings = &self.copyist.readings;
+        let written = self.table_writer.write(batch).await?;
+        let readings = &self.table_writer.readings;
         if let Some(repairs) = &mut self.repairs {
             repairs.committed(&written.touched, readings, written.has_forks);
         }
-        self.measures.committed(&written.touched, readings);
+        self.metrics.committed(&written.touched, readings);
         let is_live = self.state == State::Live;
-        self.measures.visible(&written.seen, self.host.clock.now(), is_live);
-        self.host.standing.put(self.projection.schema(), &self.copyist.positions);
+        self.metrics.visible(&written.seen, self.host.clock.now(), is_live);
+        self.host.standing.put(self.projection.schema(), &self.table_writer.positions);
         Ok(())
     }
 
     async fn repair(&mut self) -> Result<(), SessionError> {
         let Some(repairs) = &mut self.repairs else { return Ok(()) };
-        let is_at_end = |partition| self.inflow.is_partition_at_end(partition);
-        let (bus, clock, copyist) = (&self.host.bus, &self.host.clock, &mut self.copyist);
-        repairs.ask(bus, clock, &mut copyist.connection, is_at_end).await?;
+        let is_at_end = |partition| self.batch_reader.is_partition_at_end(partition);
+        let (bus, clock, table_writer) = (&self.host.bus, &self.host.clock, &mut self.table_writer);
+        repairs.ask(bus, clock, &mut table_writer.connection, is_at_end).await?;
         Ok(())
     }
 
     async fn look(&mut self) -> Result<(), SessionError> {
-        if copies::identity(&mut self.copyist.connection).await? != self.copyist.copy {
+        if copies::identity(&mut self.table_writer.connection).await? != self.table_writer.copy {
             return Err(StoreError::OtherCopy.into());
         }
-        self.measures.show_ages();
+        self.metrics.show_ages();
         Ok(())
     }
 }

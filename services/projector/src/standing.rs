@@ -14,8 +14,8 @@ use kit_event::UnitId;
 use kit_metric::LOG_LAG;
 use tokio_util::sync::CancellationToken;
 
-use crate::copyist::Positions;
-use crate::measures::UNIT_TRAILS_SECONDS;
+use crate::metrics::UNIT_TRAILS_SECONDS;
+use crate::table_writer::Positions;
 
 /// How often the log's ends are asked for.
 const LOOK_EVERY_S: u64 = 5;

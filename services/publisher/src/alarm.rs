@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 /// Counts an alarm; the series exists from the first one on.
 fn count(kind: &'static str) {
-    crate::gauges::ALARMS.of([kind]).increment(1);
+    crate::metrics::ALARMS.of([kind]).increment(1);
 }
 
 /// A fact reads and cannot be told.

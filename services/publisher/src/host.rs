@@ -85,7 +85,7 @@ impl Host {
             let (error, pause_ms) =
                 (chain(&error), u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
             tracing::error!(error, pause_ms, "the session ended; another begins");
-            crate::gauges::SESSIONS_FAILED.get().increment(1);
+            crate::metrics::SESSIONS_FAILED.get().increment(1);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = soft.cancelled() => {}

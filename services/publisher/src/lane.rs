@@ -21,8 +21,8 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::error::{Away, LaneError, SessionError, Unfit, chain};
 use crate::failpoints::{Failpoints, Step as Failpoint};
 use crate::forms::{Event, Forms, Told};
-use crate::gauges::{self, Skipped, Waiting};
 use crate::intake::{self, Held, Looked};
+use crate::metrics::{self, Skipped, Waiting};
 use crate::plan::{Plan, Readings, What};
 use crate::tails::Sent;
 
@@ -150,12 +150,12 @@ impl Lane {
         self.shared.failpoints.pass(Failpoint::AfterFlush);
         self.store(plan.touched, plan.holds.into_values(), plan.gone, to).await?;
         for (namespace, count) in flight.events {
-            gauges::published(namespace, count);
+            metrics::published(namespace, count);
         }
         for (reason, count) in plan.skipped {
-            gauges::skipped(reason, count);
+            metrics::skipped(reason, count);
         }
-        flight.lateness_s.into_iter().for_each(gauges::told_after);
+        flight.lateness_s.into_iter().for_each(metrics::told_after);
         Ok(())
     }
 

@@ -28,7 +28,7 @@
 //! | `forms` | the public form of a fact, its schema and its topic |
 //! | `checkpoint` | positions, numbers and held records, in one conditional transaction |
 //! | [`failpoints`] | where tests kill the process |
-//! | `alarm`, `gauges` | what people must look at, and what dashboards show |
+//! | `alarm`, `metrics` | what people must look at, and what dashboards show |
 //! | [`asyncapi`] | the public topics as a document |
 
 mod alarm;
@@ -37,10 +37,10 @@ mod checkpoint;
 mod error;
 pub mod failpoints;
 mod forms;
-mod gauges;
 pub mod host;
 mod intake;
 mod lane;
+mod metrics;
 mod plan;
 mod session;
 mod tails;
@@ -58,7 +58,7 @@ pub use host::Host;
 /// # Errors
 /// The log is away, or its topics are missing.
 pub async fn run(settings: Settings, life: Lifecycle) -> anyhow::Result<()> {
-    gauges::describe();
+    metrics::describe();
     let config = BusConfig {
         brokers: settings.kafka,
         registry_url: settings.registry_url,

@@ -7,8 +7,8 @@ use kit_event::{Fact, Timestamp, UnitId, UnitSeq};
 use kit_store::{Reading, Verdict};
 
 use crate::alarm;
-use crate::gauges::Skipped;
 use crate::intake::{Held, Looked};
+use crate::metrics::Skipped;
 
 /// Where a lane stands with each of its units.
 pub(crate) type Readings = HashMap<UnitId, Reading>;

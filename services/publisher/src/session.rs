@@ -24,7 +24,7 @@ use crate::host::Host;
 use crate::lane::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Lane, Positions, Record, Shared};
 use crate::plan::Readings;
 use crate::tails::{self, Sent};
-use crate::{alarm, gauges};
+use crate::{alarm, metrics};
 
 /// Records that wait for a lane: its next batch while this one is told.
 const WAITING_RECORDS: usize = 2 * BATCH_RECORDS_MAX;
@@ -121,7 +121,7 @@ impl Session {
             halted: HashSet::new(),
         };
         session.start_lanes(standing);
-        gauges::halted(0);
+        metrics::halted(0);
         Ok(session)
     }
 
@@ -253,7 +253,7 @@ impl Session {
         self.aside.remove(&partition);
         self.reader.unassign(Topic::Facts, vec![partition]).await;
         self.halted.insert(partition);
-        gauges::halted(self.halted.len());
+        metrics::halted(self.halted.len());
     }
 
     /// Lets the lanes end, then whoever stores for them; tells what went wrong first.
@@ -333,7 +333,7 @@ async fn measure(shared: Arc<Shared>) {
         let Ok(ends) = shared.bus.ends(Topic::Facts).await else { continue };
         let behind =
             |(partition, next)| (ends.get(&partition).copied().unwrap_or(next) - next).max(0);
-        gauges::lag(shared.positions.all().map(behind).sum());
+        metrics::lag(shared.positions.all().map(behind).sum());
     }
 }
 

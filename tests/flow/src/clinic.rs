@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use agent::error::StationError;
+use agent::error::WorkerError;
 use agent::failpoints::Failpoints;
 use agent::inbox::{Inbox, LastSeq, Standing, inbox};
 use agent::init::{Init, init};
 use agent::setup::{NetworkClock, Setup, files};
 use agent::spool::Spool;
-use agent::station::{Station, Turn};
+use agent::worker::{ClinicWorker, Turn};
 use kit_clock::Clock;
 use kit_event::{Timestamp, UnitId, UnitSeq};
 use kit_link::FactFrame;
@@ -123,7 +123,7 @@ impl Clinic {
         &self,
         now: Timestamp,
         failpoints: Failpoints,
-    ) -> Result<Started, Box<StationError>> {
+    ) -> Result<Started, Box<WorkerError>> {
         let (inbox, messages) = inbox();
         let setup = Setup::new(&self.dir(), self.unit.clone(), self.time_zone);
         let mut setup = setup.expect("the set-up");
@@ -131,15 +131,15 @@ impl Clinic {
         setup.failpoints = failpoints;
         // A day is short: so that the outbox is cleared in it, and power goes there too.
         setup.quiet = Duration::from_millis(100);
-        Station::open(Arc::new(setup), messages, LastSeq::default())
-            .map(|station| Started { station, inbox })
+        ClinicWorker::open(Arc::new(setup), messages, LastSeq::default())
+            .map(|worker| Started { worker, inbox })
             .map_err(|(error, _)| Box::new(error))
     }
 }
 
 /// An agent between two turns of its clinic thread.
 pub struct Started {
-    station: Station,
+    worker: ClinicWorker,
     inbox: SyncSender<Inbox>,
 }
 
@@ -148,8 +148,8 @@ impl Started {
     ///
     /// # Errors
     /// The power went at an armed step.
-    pub fn turn(&mut self) -> Result<(), StationError> {
-        self.station.turn(Duration::ZERO).map(drop)
+    pub fn turn(&mut self) -> Result<(), WorkerError> {
+        self.worker.turn(Duration::ZERO).map(drop)
     }
 
     /// Lays a message into the inbox.
@@ -161,7 +161,7 @@ impl Started {
     ///
     /// # Errors
     /// The power went at an armed step.
-    pub fn standing(&mut self) -> Result<Standing, StationError> {
+    pub fn standing(&mut self) -> Result<Standing, WorkerError> {
         let (ask, mut answer) = oneshot::channel();
         self.tell(Inbox::Hello(ask));
         self.turn()?;
@@ -169,18 +169,18 @@ impl Started {
     }
 
     /// What changes while there is something to do.
-    pub fn progress(&self) -> (UnitSeq, Option<agent::walk::Walk>) {
-        let books = self.station.books();
-        (books.spool.last_seq(), books.walk.clone())
+    pub fn progress(&self) -> (UnitSeq, Option<agent::scan::TableScan>) {
+        let stores = self.worker.stores();
+        (stores.spool.last_seq(), stores.scan.clone())
     }
 
     /// Leaves as on SIGTERM.
     ///
     /// # Errors
     /// The power went at an armed step.
-    pub fn stop(mut self) -> Result<(), StationError> {
+    pub fn stop(mut self) -> Result<(), WorkerError> {
         self.tell(Inbox::Stop);
-        while self.station.turn(Duration::ZERO)? == Turn::On {}
+        while self.worker.turn(Duration::ZERO)? == Turn::On {}
         Ok(())
     }
 }

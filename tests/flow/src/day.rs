@@ -295,10 +295,10 @@ impl Day {
     // === The end ===
 
     fn end(mut self) -> Told {
-        let mut rounds = 0;
+        let mut maintenance = 0;
         loop {
             self.serve();
-            if rounds > REPAIRS_MAX / 2 {
+            if maintenance > REPAIRS_MAX / 2 {
                 self.edge.weather = Weather::CALM;
             }
             let (rng, weather) = (&mut self.edge.rng, self.edge.weather);
@@ -306,8 +306,8 @@ impl Day {
             if !self.ask_for_missing() {
                 break;
             }
-            rounds += 1;
-            assert!(rounds < REPAIRS_MAX, "{:?} stays missing", self.reader.hole());
+            maintenance += 1;
+            assert!(maintenance < REPAIRS_MAX, "{:?} stays missing", self.reader.hole());
         }
         self.edge.weather = Weather::CALM;
         self.serve();

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use agent::error::StationError;
+use agent::error::WorkerError;
 use agent::failpoints::Failpoints;
 use agent::inbox::Inbox;
 use agent::uplink::OUTGOING_FRAMES_MAX;
@@ -140,8 +140,8 @@ impl Edge {
         self.line = None;
     }
 
-    fn power_cut(&mut self, error: &StationError) {
-        assert!(matches!(error, StationError::Stopped(_)), "the agent failed: {error:?}");
+    fn power_cut(&mut self, error: &WorkerError) {
+        assert!(matches!(error, WorkerError::Stopped(_)), "the agent failed: {error:?}");
         self.cuts += 1;
         self.was_cut = true;
         self.agent = None;
@@ -182,7 +182,7 @@ impl Edge {
         }
     }
 
-    fn connect(&mut self) -> Result<(), StationError> {
+    fn connect(&mut self) -> Result<(), WorkerError> {
         let Some(agent) = &mut self.agent else { return Ok(()) };
         let standing = agent.standing()?;
         let cursor = standing.cursor.filter(|cursor| cursor.log == RequestLog::identity());

@@ -13,9 +13,9 @@ use crate::walkthrough::{APPOINTMENT, booking};
 const BOOK: &str = "scheduling.book_appointment";
 
 fn connected(clinic: &Folder) -> (Driven, Line) {
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut line = agent.connect(None, Resume::Exact);
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     (agent, line)
 }
 
@@ -62,7 +62,7 @@ fn two_requests_and_the_desk_race_for_one_slot() {
     let mut frames = down(&at_nine(1, "one"));
     frames.extend(down(&free));
     frames.extend(down(&taken));
-    agent.hear(&mut line, frames);
+    agent.receive(&mut line, frames);
     assert_eq!(word(&line, 0), ("rejected", Some("slot-taken")));
     assert_eq!(word(&line, 1), ("done", None));
     assert_eq!(word(&line, 2), ("rejected", Some("slot-taken")));
@@ -85,11 +85,11 @@ fn two_requests_and_the_desk_race_for_one_slot() {
 fn a_request_that_comes_again_is_answered_and_not_repeated() {
     let clinic = Folder::staffed();
     let (mut agent, mut line) = connected(&clinic);
-    agent.hear(&mut line, down(&at_nine(1, "one")));
+    agent.receive(&mut line, down(&at_nine(1, "one")));
     let facts = line.log.len();
     // On the same link, and further down the log as a gateway's retry.
-    agent.hear(&mut line, down(&at_nine(1, "one")));
-    agent.hear(&mut line, down(&at_nine(5, "one")));
+    agent.receive(&mut line, down(&at_nine(1, "one")));
+    agent.receive(&mut line, down(&at_nine(5, "one")));
     assert_eq!(line.replies.len(), 3);
     for reply in &line.replies[1..] {
         assert_eq!(reply.outcome, line.replies[0].outcome);
@@ -101,15 +101,15 @@ fn a_request_that_comes_again_is_answered_and_not_repeated() {
     drop(agent);
     // After a crash the position that had no effect of its own is remembered as well.
     let (mut agent, mut line) = connected_again(&clinic, line);
-    agent.hear(&mut line, down(&at_nine(6, "one")));
+    agent.receive(&mut line, down(&at_nine(6, "one")));
     assert_eq!(line.replies.len(), 1);
     assert_eq!(clinic.count("SELECT count(*) FROM appointments"), 1);
 }
 
 fn connected_again(clinic: &Folder, line: Line) -> (Driven, Line) {
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut next = agent.connect(line.durable(), Resume::Exact);
-    agent.hear(&mut next, vec![]);
+    agent.receive(&mut next, vec![]);
     (agent, next)
 }
 
@@ -117,10 +117,10 @@ fn connected_again(clinic: &Folder, line: Line) -> (Driven, Line) {
 fn the_same_key_for_another_command_is_refused_without_a_fact() {
     let clinic = Folder::staffed();
     let (mut agent, mut line) = connected(&clinic);
-    agent.hear(&mut line, down(&at_nine(1, "one")));
+    agent.receive(&mut line, down(&at_nine(1, "one")));
     let facts = line.log.len();
     let other = request(2, "one", BOOK, booking("2026-03-02T11:00:00Z", "2026-03-02T11:30:00Z"));
-    agent.hear(&mut line, down(&other));
+    agent.receive(&mut line, down(&other));
     assert_eq!(word(&line, 1), ("rejected", Some("idempotency-key-reused")));
     assert_eq!((line.replies[1].last_seq, line.log.len()), (None, facts));
     assert_eq!(line.applied, Some(3));
@@ -132,7 +132,7 @@ fn a_request_past_its_deadline_expires() {
     let (mut agent, mut line) = connected(&clinic);
     let mut late = at_nine(1, "one");
     late.expires_at = late.accepted_at;
-    agent.hear(&mut line, down(&late));
+    agent.receive(&mut line, down(&late));
     assert_eq!(word(&line, 0), ("expired", Some("expired")));
     assert_eq!(line.types().last(), Some(&"requests.request_expired"));
     assert_eq!(clinic.count("SELECT count(*) FROM appointments"), 0);
@@ -142,11 +142,11 @@ fn a_request_past_its_deadline_expires() {
 fn a_cancel_ahead_ends_a_request_that_is_still_to_come() {
     let clinic = Folder::staffed();
     let (mut agent, mut line) = connected(&clinic);
-    agent.hear(&mut line, vec![cancel(None, "one")]);
+    agent.receive(&mut line, vec![cancel(None, "one")]);
     assert_eq!(word(&line, 0), ("cancelled", Some("cancelled")));
     assert_eq!(line.applied, None, "a cancel ahead moves no cursor");
-    agent.hear(&mut line, down(&at_nine(1, "one")));
-    agent.hear(&mut line, vec![cancel(Some(2), "one")]);
+    agent.receive(&mut line, down(&at_nine(1, "one")));
+    agent.receive(&mut line, vec![cancel(Some(2), "one")]);
     assert_eq!(word(&line, 1).0, "cancelled");
     assert_eq!(word(&line, 2).0, "cancelled");
     assert_eq!(line.applied, Some(3));
@@ -158,9 +158,9 @@ fn a_cancel_ahead_ends_a_request_that_is_still_to_come() {
 fn a_cancel_that_came_too_late_says_so() {
     let clinic = Folder::staffed();
     let (mut agent, mut line) = connected(&clinic);
-    agent.hear(&mut line, down(&at_nine(1, "one")));
+    agent.receive(&mut line, down(&at_nine(1, "one")));
     let facts = line.log.len();
-    agent.hear(&mut line, vec![cancel(None, "one"), cancel(Some(2), "one")]);
+    agent.receive(&mut line, vec![cancel(None, "one"), cancel(Some(2), "one")]);
     assert_eq!(word(&line, 1), ("rejected", Some("too-late")));
     assert_eq!(word(&line, 2), ("rejected", Some("too-late")));
     assert_eq!((line.replies[1].reply_partition, line.log.len()), (Some(7), facts));
@@ -173,11 +173,11 @@ fn a_cancel_ahead_overtakes_requests_that_wait_for_the_clinic_database() {
     let (mut agent, mut line) = connected(&clinic);
     let desk = clinic.desk();
     desk.execute_batch("BEGIN IMMEDIATE").unwrap();
-    agent.hear(&mut line, down(&at_nine(1, "one")));
+    agent.receive(&mut line, down(&at_nine(1, "one")));
     assert_eq!(line.replies.len(), 0, "it waits");
-    agent.hear(&mut line, vec![cancel(None, "one")]);
+    agent.receive(&mut line, vec![cancel(None, "one")]);
     desk.execute_batch("COMMIT").unwrap();
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     assert_eq!(word(&line, 0).0, "cancelled");
     assert_eq!(clinic.count("SELECT count(*) FROM appointments"), 0);
 }
@@ -191,15 +191,15 @@ fn a_clinic_database_held_by_another_program_makes_requests_wait_and_loses_none(
         let desk = clinic.desk();
         desk.execute_batch("BEGIN EXCLUSIVE").unwrap();
         let asked = Instant::now();
-        agent.hear(&mut line, down(&at_nine(1, "one")));
+        agent.receive(&mut line, down(&at_nine(1, "one")));
         while asked.elapsed() < Duration::from_millis(1_300) {
-            agent.hear(&mut line, vec![]);
+            agent.receive(&mut line, vec![]);
             assert_eq!(line.replies.len(), 0);
         }
         let status = agent::run::read_status(&clinic.dir()).unwrap();
         assert!(status.clinic_busy && status.waiting == 1, "{status}");
         desk.execute_batch("COMMIT").unwrap();
-        agent.hear(&mut line, vec![]);
+        agent.receive(&mut line, vec![]);
         assert_eq!(word(&line, 0), ("done", None), "{mode}");
         assert_eq!(line.applied, Some(2));
     }
@@ -216,7 +216,7 @@ fn what_the_practices_own_schema_refuses_is_refused_without_a_word_of_the_row() 
         )
         .unwrap();
     let (mut agent, mut line) = connected(&clinic);
-    agent.hear(&mut line, down(&at_nine(1, "one")));
+    agent.receive(&mut line, down(&at_nine(1, "one")));
     assert_eq!(word(&line, 0), ("rejected", Some("agent-failed")));
     assert!(!line.replies[0].outcome.to_string().contains("Silva"));
     assert_eq!(line.applied, Some(2), "and the next request goes on");
@@ -227,8 +227,8 @@ fn what_the_practices_own_schema_refuses_is_refused_without_a_word_of_the_row() 
 fn a_command_of_a_later_version_and_a_command_that_does_not_read_are_refused() {
     let clinic = Folder::staffed();
     let (mut agent, mut line) = connected(&clinic);
-    agent.hear(&mut line, down(&request(1, "one", "scheduling.dance", json!({}))));
-    agent.hear(&mut line, down(&request(2, "two", BOOK, json!({"mood": 1}))));
+    agent.receive(&mut line, down(&request(1, "one", "scheduling.dance", json!({}))));
+    agent.receive(&mut line, down(&request(2, "two", BOOK, json!({"mood": 1}))));
     assert_eq!(word(&line, 0), ("rejected", Some("request-type-unknown")));
     assert_eq!(word(&line, 1), ("rejected", Some("request-malformed")));
 }
@@ -237,16 +237,16 @@ fn a_command_of_a_later_version_and_a_command_that_does_not_read_are_refused() {
 fn an_if_match_of_a_record_changed_meanwhile_is_refused() {
     let clinic = Folder::staffed();
     let (mut agent, mut line) = connected(&clinic);
-    agent.hear(&mut line, down(&at_nine(1, "one")));
+    agent.receive(&mut line, down(&at_nine(1, "one")));
     let etag = line.replies[0].record_seq.unwrap();
     let command =
         |etag: UnitSeq| -> Value { json!({"appointment_id": APPOINTMENT, "if_match": etag}) };
     clinic.desk().execute("UPDATE appointments SET reason = 'cough'", []).unwrap();
     let arrive = "scheduling.arrive_appointment";
-    agent.hear(&mut line, down(&request(2, "two", arrive, command(etag))));
+    agent.receive(&mut line, down(&request(2, "two", arrive, command(etag))));
     assert_eq!(word(&line, 1), ("rejected", Some("changed-meanwhile")));
     let amended = line.log.iter().rev().find(|f| f.type_name.ends_with("amended")).unwrap().seq;
-    agent.hear(&mut line, down(&request(3, "three", arrive, command(amended))));
+    agent.receive(&mut line, down(&request(3, "three", arrive, command(amended))));
     assert_eq!(word(&line, 2), ("done", None));
 }
 
@@ -269,7 +269,7 @@ fn a_practice_that_numbers_its_rows_is_asked_by_public_ids() {
     let mut command = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
     command["patient_id"] = id(&line, "patient");
     command["practitioner_id"] = id(&line, "practitioner");
-    agent.hear(&mut line, down(&request(1, "one", BOOK, command.clone())));
+    agent.receive(&mut line, down(&request(1, "one", BOOK, command.clone())));
     assert_eq!(word(&line, 0), ("done", None));
     let key = "SELECT count(*) FROM appointments WHERE patient_id = 17 AND practitioner_id = 'dr5'";
     assert_eq!(clinic.count(key), 1);
@@ -284,14 +284,14 @@ fn a_request_that_stops_the_agent_is_refused_at_the_third_start() {
     drop(agent);
     for _ in 0..2 {
         let failing = Failpoints::stop_at(Step::ApplyBeforeCommit, 0);
-        let mut agent = clinic.station_with(failing).unwrap();
+        let mut agent = clinic.worker_with(failing).unwrap();
         let mut again = agent.connect(line.durable(), Resume::Exact);
-        agent.hear(&mut again, vec![]);
-        assert!(agent.try_hear(&mut again, down(&at_nine(1, "one"))).is_err());
+        agent.receive(&mut again, vec![]);
+        assert!(agent.try_receive(&mut again, down(&at_nine(1, "one"))).is_err());
     }
     let (mut agent, mut line) = connected_again(&clinic, line);
-    agent.hear(&mut line, down(&at_nine(1, "one")));
+    agent.receive(&mut line, down(&at_nine(1, "one")));
     assert_eq!(word(&line, 0), ("rejected", Some("agent-failed")));
-    agent.hear(&mut line, down(&at_nine(2, "two")));
+    agent.receive(&mut line, down(&at_nine(2, "two")));
     assert_eq!(word(&line, 1), ("done", None), "others are tried as ever");
 }

@@ -7,7 +7,7 @@ use crate::desk::{Folder, PATIENT, PRACTITIONER};
 #[test]
 fn insert_update_and_delete_are_each_a_fact() {
     let clinic = Folder::empty();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let desk = clinic.desk();
     desk.execute(
         "INSERT INTO patients (patient_id, mrn, family_name, birth_date)
@@ -37,7 +37,7 @@ fn insert_update_and_delete_are_each_a_fact() {
 #[test]
 fn a_row_changed_twice_and_several_rows_in_one_transaction_are_each_told() {
     let clinic = Folder::empty();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     clinic
         .desk()
         .execute_batch(&format!(
@@ -59,7 +59,7 @@ fn a_row_changed_twice_and_several_rows_in_one_transaction_are_each_told() {
 #[test]
 fn what_is_rolled_back_never_happened() {
     let clinic = Folder::empty();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     clinic
         .desk()
         .execute_batch(&format!(
@@ -74,7 +74,7 @@ fn what_is_rolled_back_never_happened() {
 #[test]
 fn ten_thousand_rows_in_one_transaction_are_ten_thousand_facts() {
     let clinic = Folder::empty();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     clinic
         .desk()
         .execute_batch(
@@ -92,7 +92,7 @@ fn ten_thousand_rows_in_one_transaction_are_ten_thousand_facts() {
 fn an_update_of_nothing_that_is_mapped_is_no_news() {
     let clinic = Folder::staffed();
     clinic.desk().execute_batch("ALTER TABLE patients ADD COLUMN seen_at TEXT").unwrap();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     clinic.desk().execute("UPDATE patients SET seen_at = 'now', phone = phone", []).unwrap();
     agent.rest();
     assert_eq!(clinic.said(), Vec::<String>::new());
@@ -110,7 +110,7 @@ fn a_correction_of_case_is_news_even_where_the_column_ignores_case() {
              INSERT INTO practitioners VALUES ('{PRACTITIONER}', 'reis', NULL, NULL, 1)"
         ))
         .unwrap();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     clinic.desk().execute("UPDATE practitioners SET family_name = 'Reis'", []).unwrap();
     agent.rest();
     assert_eq!(clinic.said(), ["practitioner_snapshot"], "its state before was never published");
@@ -122,7 +122,7 @@ fn a_correction_of_case_is_news_even_where_the_column_ignores_case() {
 #[test]
 fn a_replaced_row_is_amended() {
     let clinic = Folder::empty();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let desk = clinic.desk();
     for name in ["Silva", "Sousa"] {
         desk.execute(
@@ -140,7 +140,7 @@ fn a_row_that_replace_took_away_unseen_is_found_by_comparison() {
     let clinic = Folder::empty();
     clinic.desk().execute_batch("CREATE UNIQUE INDEX one_mrn ON patients (mrn)").unwrap();
     clinic.seeded();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     agent.rest();
     let desk = clinic.desk();
     for id in ["a", "b"] {
@@ -153,14 +153,14 @@ fn a_row_that_replace_took_away_unseen_is_found_by_comparison() {
     }
     assert_eq!(clinic.said(), ["patient_registered", "patient_registered"]);
     agent.stop();
-    clinic.station().rest();
+    clinic.worker().rest();
     assert_eq!(clinic.said(), ["patient_registered", "patient_registered", "patient_removed"]);
 }
 
 #[test]
 fn a_changed_key_is_one_row_gone_and_another_made() {
     let clinic = Folder::empty();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let desk = clinic.desk();
     desk.execute("INSERT INTO patients (patient_id, family_name) VALUES ('a', 'x')", []).unwrap();
     agent.rest();
@@ -176,7 +176,7 @@ fn a_changed_key_is_one_row_gone_and_another_made() {
 fn a_rebuilt_table_gets_its_triggers_back_and_its_rows_compared() {
     let clinic = Folder::staffed();
     clinic.seeded();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     agent.rest();
     clinic
         .desk()
@@ -202,7 +202,7 @@ fn the_journal_mode_is_the_practices_own() {
     for mode in ["delete", "truncate", "persist", "wal"] {
         let clinic = Folder::empty();
         clinic.desk().pragma_update(None, "journal_mode", mode).unwrap();
-        let mut agent = clinic.station();
+        let mut agent = clinic.worker();
         clinic
             .desk()
             .execute("INSERT INTO patients (patient_id, family_name) VALUES ('a', 'x')", [])
@@ -218,7 +218,7 @@ fn the_journal_mode_is_the_practices_own() {
 #[test]
 fn dates_and_times_travel_as_people_type_them() {
     let clinic = Folder::empty();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     clinic
         .desk()
         .execute_batch(
@@ -251,14 +251,14 @@ fn a_practice_that_lacks_a_table_or_a_column_keeps_the_other_tables() {
              ALTER TABLE practitioners DROP COLUMN specialty;",
         )
         .unwrap();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     clinic
         .desk()
         .execute("INSERT INTO patients (patient_id, family_name) VALUES ('a', 'x')", [])
         .unwrap();
     agent.rest();
     assert_eq!(clinic.said(), ["patient_registered"]);
-    let installed = &agent.station.books().installed;
+    let installed = &agent.worker.stores().installed;
     assert!(installed.paused.contains_key("working_hours"));
     assert_eq!(installed.paused["practitioners"], "the column specialty is missing");
 }
@@ -276,7 +276,7 @@ fn names_are_found_in_whatever_case_and_a_table_that_takes_no_triggers_is_left()
                  USING fts5(practitioner_id, weekday, starts, ends, slot_min);",
         )
         .unwrap();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     clinic
         .desk()
         .execute_batch(
@@ -286,7 +286,7 @@ fn names_are_found_in_whatever_case_and_a_table_that_takes_no_triggers_is_left()
     agent.rest();
     assert_eq!(clinic.said(), ["practitioner_added"]);
     assert_eq!(clinic.facts().last().unwrap().body["family_name"], "Reis");
-    let paused = &agent.station.books().installed.paused;
+    let paused = &agent.worker.stores().installed.paused;
     assert!(paused["working_hours"].contains("takes no triggers"), "{paused:?}");
 }
 
@@ -301,7 +301,7 @@ fn a_row_without_a_key_hurts_nobody() {
                  given_name TEXT, specialty TEXT, active INTEGER);",
         )
         .unwrap();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     clinic
         .desk()
         .execute_batch(

@@ -18,7 +18,7 @@ fn phone(clinic: &Folder, number: &str) {
 fn what_changes_while_capture_is_off_is_found_by_comparison() {
     let clinic = Folder::staffed();
     clinic.seeded();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     agent.rest();
     let before = clinic.said().len();
     switch(&clinic.dir(), Switch::Off).unwrap();
@@ -37,7 +37,7 @@ fn what_changes_while_capture_is_off_is_found_by_comparison() {
 fn an_updater_may_drop_a_column_while_capture_is_removed_and_pauses_that_table_only() {
     let clinic = Folder::staffed();
     clinic.seeded();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     agent.rest();
     let before = clinic.said().len();
     let drop_column = "ALTER TABLE practitioners DROP COLUMN specialty";
@@ -52,7 +52,7 @@ fn an_updater_may_drop_a_column_while_capture_is_removed_and_pauses_that_table_o
     switch(&clinic.dir(), Switch::On).unwrap();
     agent.rest();
     assert_eq!(clinic.said()[before..], ["patient_amended"]);
-    let paused = &agent.station.books().installed.paused;
+    let paused = &agent.worker.stores().installed.paused;
     assert_eq!(paused["practitioners"], "the column specialty is missing");
     assert_eq!(paused.len(), 1);
     phone(&clinic, "2");
@@ -64,7 +64,7 @@ fn an_updater_may_drop_a_column_while_capture_is_removed_and_pauses_that_table_o
 fn a_full_outbox_closes_the_gate_without_an_agent() {
     let clinic = Folder::staffed();
     clinic.seeded();
-    clinic.station().stop();
+    clinic.worker().stop();
     let desk = clinic.desk();
     let newest: i64 = desk
         .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'arteria_outbox'", [], |row| {
@@ -77,7 +77,7 @@ fn a_full_outbox_closes_the_gate_without_an_agent() {
     }
     assert_eq!(clinic.count("SELECT count(*) FROM arteria_outbox"), 2);
     assert_eq!(clinic.count("SELECT open FROM arteria_gate"), 0);
-    clinic.station().rest();
+    clinic.worker().rest();
     let amended = clinic.said().iter().filter(|t| *t == "patient_amended").count();
     assert_eq!(amended, 3, "two that were captured, and what became of the others");
     assert_eq!(clinic.facts().last().unwrap().body["phone"], "4");
@@ -87,23 +87,23 @@ fn a_full_outbox_closes_the_gate_without_an_agent() {
 #[test]
 fn a_power_cut_in_the_middle_of_healing_a_restore_heals_it_again() {
     let clinic = Folder::staffed();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut line = agent.connect(None, Resume::Exact);
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     agent.stop();
     let backup = clinic.back_up(files::CLINIC);
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut later = agent.connect(line.durable(), Resume::Exact);
     let command = crate::walkthrough::booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
     let command = crate::edge::request(1, "one", "scheduling.book_appointment", command);
-    agent.hear(&mut later, vec![kit_link::FromEdge::Request(command)]);
+    agent.receive(&mut later, vec![kit_link::FromEdge::Request(command)]);
     agent.stop();
     clinic.restore(&backup);
-    let cut = clinic.station_with(Failpoints::stop_at(Step::RestoreBeforeEpoch, 0));
+    let cut = clinic.worker_with(Failpoints::stop_at(Step::RestoreBeforeEpoch, 0));
     assert!(cut.is_err());
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut again = agent.connect(later.durable(), Resume::Exact);
-    agent.hear(&mut again, vec![]);
+    agent.receive(&mut again, vec![]);
     let opened = again.types().iter().filter(|t| **t == "units.epoch_opened").count();
     let undone = again.types().iter().filter(|t| **t == "requests.request_undone").count();
     assert_eq!((opened, undone), (1, 1));
@@ -113,15 +113,15 @@ fn a_power_cut_in_the_middle_of_healing_a_restore_heals_it_again() {
 fn an_endless_remark_does_not_hold_back_the_unit() {
     let clinic = Folder::staffed();
     clinic.seeded();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut line = agent.connect(None, Resume::Exact);
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     phone(&clinic, &"0".repeat(1_000_000));
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     let text = serde_json::to_string(line.log.last().unwrap()).unwrap();
     assert!(text.len() <= kit_link::limits::FRAME_BYTES_MAX);
     phone(&clinic, "1");
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     assert_eq!(line.log.last().unwrap().body["phone"], "1");
 }
 
@@ -131,21 +131,21 @@ fn a_success_is_told_as_one_however_long_the_record_is() {
     for capture in [Switch::On, Switch::Off] {
         let clinic = Folder::staffed();
         clinic.seeded();
-        let mut agent = clinic.station();
+        let mut agent = clinic.worker();
         let mut line = agent.connect(None, Resume::Exact);
         let book = crate::walkthrough::booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
         let book = crate::edge::request(1, "one", "scheduling.book_appointment", book);
-        agent.hear(&mut line, vec![kit_link::FromEdge::Request(book)]);
+        agent.receive(&mut line, vec![kit_link::FromEdge::Request(book)]);
         let paste = "UPDATE appointments SET reason = ?1";
         clinic.desk().execute(paste, ["\"äöü\n".repeat(25_000)]).unwrap();
-        agent.hear(&mut line, vec![]);
+        agent.receive(&mut line, vec![]);
         switch(&clinic.dir(), capture).unwrap();
         let cancel = serde_json::json!({"appointment_id": crate::walkthrough::APPOINTMENT});
         let cancel = crate::edge::request(2, "two", "scheduling.cancel_appointment", cancel);
         // It comes again, as a retry does.
         for _ in 0..2 {
             let frame = kit_link::FromEdge::Request(cancel.clone());
-            agent.hear(&mut line, vec![frame]);
+            agent.receive(&mut line, vec![frame]);
             let reply = line.replies.last().unwrap();
             assert_eq!(reply.outcome["state"], "done", "{capture:?}");
             let record = reply.outcome["record_json"].as_str().unwrap();
@@ -161,11 +161,11 @@ fn a_success_is_told_as_one_however_long_the_record_is() {
 #[test]
 fn the_status_and_the_requests_are_told_beside_the_agent_and_after_it() {
     let clinic = Folder::staffed();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut line = agent.connect(None, Resume::Exact);
     let command = crate::walkthrough::booking("2026-03-02T03:00:00Z", "2026-03-02T03:30:00Z");
     let command = crate::edge::request(1, "one", "scheduling.book_appointment", command);
-    agent.hear(&mut line, vec![kit_link::FromEdge::Request(command)]);
+    agent.receive(&mut line, vec![kit_link::FromEdge::Request(command)]);
     std::thread::sleep(std::time::Duration::from_millis(1_050));
     agent.rest();
     let status = run::read_status(&clinic.dir()).unwrap();
@@ -174,7 +174,7 @@ fn the_status_and_the_requests_are_told_beside_the_agent_and_after_it() {
         (status.acked, status.last),
         (line.durable().unwrap().seq, line.durable().unwrap().seq)
     );
-    assert_eq!((status.unacked, status.outbox, status.gate.as_str()), (0, 0, "open"));
+    assert_eq!((status.unacked, status.outbox, status.capture_switch.as_str()), (0, 0, "open"));
     assert_eq!(status.cursor.as_deref(), Some("2 of cluster/unit.requests/3"));
     let text = waiting::show(&clinic.dir()).unwrap();
     assert!(text.contains("rejected  scheduling.book_appointment"), "{text}");
@@ -186,11 +186,11 @@ fn the_status_and_the_requests_are_told_beside_the_agent_and_after_it() {
 #[test]
 fn a_change_of_zone_is_a_fact_of_the_unit() {
     let clinic = Folder::staffed();
-    clinic.station().rest();
+    clinic.worker().rest();
     let mut setup =
         agent::setup::Setup::new(&clinic.dir(), clinic.unit.clone(), "Europe/Lisbon").unwrap();
     setup.clock = agent::setup::NetworkClock::new(clinic.clock.clone());
-    agent::books::Books::open(std::sync::Arc::new(setup)).unwrap();
+    agent::stores::Stores::open(std::sync::Arc::new(setup)).unwrap();
     let last = clinic.facts().pop().unwrap();
     assert_eq!(last.type_name, "units.unit_amended");
     assert_eq!(last.body["time_zone"], "Europe/Lisbon");
@@ -200,15 +200,15 @@ fn a_change_of_zone_is_a_fact_of_the_unit() {
 #[test]
 fn old_ledger_rows_go_without_a_word() {
     let clinic = Folder::staffed();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut line = agent.connect(None, Resume::Exact);
     let command = crate::walkthrough::booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
     let command = crate::edge::request(1, "one", "scheduling.book_appointment", command);
-    agent.hear(&mut line, vec![kit_link::FromEdge::Request(command)]);
+    agent.receive(&mut line, vec![kit_link::FromEdge::Request(command)]);
     agent.stop();
     let last = clinic.facts().pop();
     clinic.clock.set("2026-04-02T07:00:00Z".parse().unwrap());
-    clinic.station().rest();
+    clinic.worker().rest();
     assert_eq!(clinic.count("SELECT count(*) FROM arteria_applied"), 0);
     assert_eq!(clinic.count("SELECT count(*) FROM arteria_outbox"), 0);
     assert_eq!(clinic.count("SELECT count(*) FROM appointments"), 1);
@@ -231,9 +231,9 @@ fn a_snapshot_cut_in_the_middle_goes_on_where_it_was() {
     loop {
         let failpoints = Failpoints::stop_at(Step::SpoolAfterCommit, passes);
         let durable = log.last().map(|f| kit_link::Durable { seq: f.seq, id: f.id });
-        let mut agent = clinic.station_with(failpoints).unwrap();
+        let mut agent = clinic.worker_with(failpoints).unwrap();
         let mut line = agent.connect(durable, Resume::Exact);
-        let whole = agent.try_hear(&mut line, vec![]).is_ok();
+        let whole = agent.try_receive(&mut line, vec![]).is_ok();
         line.drain();
         log.append(&mut line.log);
         if whole {
@@ -257,7 +257,7 @@ fn live_facts_do_not_wait_behind_a_snapshot() {
              INSERT INTO patients (patient_id, family_name) SELECT printf('P-%d', i), 'x' FROM n",
         )
         .unwrap();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut line = agent.connect(None, Resume::Exact);
     agent.rest();
     clinic
@@ -265,7 +265,7 @@ fn live_facts_do_not_wait_behind_a_snapshot() {
         .execute("INSERT INTO practitioners (practitioner_id, family_name) VALUES ('new', 'x')", [])
         .unwrap();
     agent.rest();
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     let live = line.types().iter().position(|t| *t == "scheduling.practitioner_added").unwrap();
     assert!(live < 1_000, "it came after {live} others");
     let seeded = line.types().iter().position(|t| *t == "units.epoch_seeded").unwrap();
@@ -276,17 +276,17 @@ fn live_facts_do_not_wait_behind_a_snapshot() {
 fn requests_are_answered_while_capture_is_off() {
     let clinic = Folder::staffed();
     clinic.seeded();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut line = agent.connect(None, Resume::Exact);
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     switch(&clinic.dir(), Switch::Off).unwrap();
     let command = crate::walkthrough::booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
     let command = crate::edge::request(1, "one", "scheduling.book_appointment", command);
-    agent.hear(&mut line, vec![kit_link::FromEdge::Request(command)]);
+    agent.receive(&mut line, vec![kit_link::FromEdge::Request(command)]);
     assert_eq!(line.replies[0].outcome["state"], "done");
     assert_eq!((line.replies[0].last_seq, line.applied), (None, Some(2)));
     switch(&clinic.dir(), Switch::On).unwrap();
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     let told = &line.types()[line.log.len() - 2..];
     assert_eq!(told, ["scheduling.appointment_booked", "requests.request_done"]);
 }

@@ -19,35 +19,36 @@ struct Day {
 impl Day {
     fn begin(failpoints: Failpoints) -> Self {
         let clinic = Folder::staffed();
-        let mut agent = clinic.station();
+        let mut agent = clinic.worker();
         let mut line = agent.connect(None, Resume::Exact);
-        agent.hear(&mut line, vec![]);
+        agent.receive(&mut line, vec![]);
         let log = line.log;
         agent.stop();
         let durable = log.last().map(|fact| kit_link::Durable { seq: fact.seq, id: fact.id });
-        let mut agent = clinic.station_with(Failpoints::none()).unwrap();
+        let mut agent = clinic.worker_with(Failpoints::none()).unwrap();
         // Armed only now: the start itself passes steps too.
         agent.rest();
         drop(agent);
-        let mut agent = match clinic.station_with(failpoints) {
+        let mut agent = match clinic.worker_with(failpoints) {
             Ok(agent) => agent,
-            Err(_) => clinic.station(),
+            Err(_) => clinic.worker(),
         };
         let line = agent.connect(durable, Resume::Exact);
         Self { clinic, agent, line, log, cuts: 0 }
     }
 
-    /// Hears frames; at a power cut starts again and hears them again, as an edge would send them.
-    fn hear(&mut self, frames: &[FromEdge]) {
-        if self.agent.try_hear(&mut self.line, frames.to_vec()).is_ok() {
+    /// Hears frames; at a power cut starts again and receives them again, as an edge would send
+    /// them.
+    fn receive(&mut self, frames: &[FromEdge]) {
+        if self.agent.try_receive(&mut self.line, frames.to_vec()).is_ok() {
             return;
         }
         self.cuts += 1;
         self.keep_log();
-        self.agent = self.clinic.station();
+        self.agent = self.clinic.worker();
         let durable = self.log.last().map(|f| kit_link::Durable { seq: f.seq, id: f.id });
         self.line = self.agent.connect(durable, Resume::Exact);
-        self.agent.hear(&mut self.line, frames.to_vec());
+        self.agent.receive(&mut self.line, frames.to_vec());
     }
 
     fn keep_log(&mut self) {
@@ -78,23 +79,23 @@ impl Day {
 
 fn live(failpoints: Failpoints, times: usize) -> (Vec<(String, bool)>, usize) {
     let mut day = Day::begin(failpoints);
-    day.hear(&[]);
+    day.receive(&[]);
     let desk = day.clinic.desk();
     desk.execute("UPDATE patients SET phone = '1' WHERE patient_id = ?1", [PATIENT]).unwrap();
     desk.execute("UPDATE patients SET phone = '2' WHERE patient_id = ?1", [PATIENT]).unwrap();
-    day.hear(&[]);
+    day.receive(&[]);
     let command = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
     let book = request(1, "one", "scheduling.book_appointment", command);
     let frames = vec![FromEdge::Request(book); times];
-    day.hear(&frames);
+    day.receive(&frames);
     assert!(day.line.replies.iter().all(|reply| reply.request_id == request_id("one")));
     assert!(!day.line.replies.is_empty());
     assert_eq!(day.line.replies[0].outcome["state"], "done");
     desk.execute("UPDATE appointments SET reason = 'x' WHERE appointment_id = ?1", [APPOINTMENT])
         .unwrap();
-    day.hear(&[]);
+    day.receive(&[]);
     desk.execute("DELETE FROM practitioners WHERE practitioner_id = ?1", [PRACTITIONER]).unwrap();
-    day.hear(&[]);
+    day.receive(&[]);
     let cuts = day.cuts;
     (day.told(), cuts)
 }

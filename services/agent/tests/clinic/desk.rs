@@ -1,17 +1,17 @@
-//! A clinic in a folder: its desk (plain SQL on a connection of its own) and its agent's station.
+//! A clinic in a folder: its desk (plain SQL on a connection of its own) and its agent's worker.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
-use agent::error::StationError;
+use agent::error::WorkerError;
 use agent::failpoints::Failpoints;
 use agent::inbox::{Inbox, LastSeq, inbox};
 use agent::init::{Init, init};
 use agent::setup::{NetworkClock, Setup, files};
 use agent::spool::Spool;
-use agent::station::Station;
+use agent::worker::ClinicWorker;
 use kit_clock::Clock;
 use kit_event::{UnitId, UnitSeq};
 use kit_link::{Ack, Durable, FactFrame, FromAgent, FromEdge, LogIdentity, Reply, Resume, Welcome};
@@ -124,23 +124,23 @@ impl Folder {
     }
 
     /// The agent's clinic thread, driven by hand.
-    pub fn station(&self) -> Driven {
-        self.station_with(Failpoints::none()).unwrap()
+    pub fn worker(&self) -> Driven {
+        self.worker_with(Failpoints::none()).unwrap()
     }
 
     /// One that waits for a quiet that does not come, so that the outbox keeps its rows.
-    pub fn station_quietly(&self) -> Driven {
+    pub fn worker_quietly(&self) -> Driven {
         let mut setup = Setup::new(&self.dir(), self.unit.clone(), "UTC").unwrap();
         setup.clock = NetworkClock::new(self.clock.clone());
         let (sender, receiver) = inbox();
-        let station = Station::open(Arc::new(setup), receiver, LastSeq::default());
-        Driven { station: station.map_err(|(error, _)| error).unwrap(), inbox: sender }
+        let worker = ClinicWorker::open(Arc::new(setup), receiver, LastSeq::default());
+        Driven { worker: worker.map_err(|(error, _)| error).unwrap(), inbox: sender }
     }
 
-    pub fn station_with(&self, failpoints: Failpoints) -> Result<Driven, StationError> {
+    pub fn worker_with(&self, failpoints: Failpoints) -> Result<Driven, WorkerError> {
         let (sender, receiver): (SyncSender<Inbox>, Receiver<Inbox>) = inbox();
-        Station::open(self.setup(failpoints), receiver, LastSeq::default())
-            .map(|station| Driven { station, inbox: sender })
+        ClinicWorker::open(self.setup(failpoints), receiver, LastSeq::default())
+            .map(|worker| Driven { worker, inbox: sender })
             .map_err(|(error, _)| error)
     }
 
@@ -170,14 +170,14 @@ impl Folder {
         }
     }
 
-    /// Walks the seeding walk to its end, as a connected agent would.
+    /// Scans the seeding scan to its end, as a connected agent would.
     pub fn seeded(&self) {
-        let mut books = agent::books::Books::open(self.setup(Failpoints::none())).unwrap();
-        while books.walk.is_some() {
-            books.walk_on().unwrap();
+        let mut stores = agent::stores::Stores::open(self.setup(Failpoints::none())).unwrap();
+        while stores.scan.is_some() {
+            stores.scan_on().unwrap();
         }
-        while !books.outbox_is_clear() {
-            books.clear().unwrap();
+        while !stores.outbox_is_clear() {
+            stores.clear().unwrap();
         }
     }
 
@@ -186,7 +186,7 @@ impl Folder {
     }
 }
 
-/// What a connected station sends, and the log that it ends on.
+/// What a connected worker sends, and the log that it ends on.
 pub struct Line {
     frames: tokio::sync::mpsc::Receiver<FromAgent>,
     pub log: Vec<FactFrame>,
@@ -195,7 +195,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// Takes what the station sent, and acknowledges its facts.
+    /// Takes what the worker sent, and acknowledges its facts.
     fn take(&mut self, inbox: &SyncSender<Inbox>) -> bool {
         let mut took = false;
         while let Ok(frame) = self.frames.try_recv() {
@@ -221,7 +221,7 @@ impl Line {
         self.take(inbox);
     }
 
-    /// Takes what was sent before the station died.
+    /// Takes what was sent before the worker died.
     pub fn drain(&mut self) -> usize {
         let mut count = 0;
         while let Ok(frame) = self.frames.try_recv() {
@@ -242,9 +242,9 @@ impl Line {
     }
 }
 
-/// A station between its turns.
+/// A worker between its turns.
 pub struct Driven {
-    pub station: Station,
+    pub worker: ClinicWorker,
     pub inbox: SyncSender<Inbox>,
 }
 
@@ -254,13 +254,13 @@ impl Driven {
         self.try_rest().unwrap();
     }
 
-    pub fn try_rest(&mut self) -> Result<(), StationError> {
+    pub fn try_rest(&mut self) -> Result<(), WorkerError> {
         let mut still = 0;
         let mut seen = None;
         while still < 5 {
-            self.station.turn(Duration::from_millis(1))?;
-            let books = self.station.books();
-            let now = (books.spool.last_seq(), books.walk.clone());
+            self.worker.turn(Duration::from_millis(1))?;
+            let stores = self.worker.stores();
+            let now = (stores.spool.last_seq(), stores.scan.clone());
             still = if seen.as_ref() == Some(&now) { still + 1 } else { 0 };
             seen = Some(now);
         }
@@ -282,7 +282,7 @@ impl Driven {
             credits: kit_link::limits::CREDITS,
             frame_bytes_max: kit_link::limits::FRAME_BYTES_MAX,
             heartbeat_ms: kit_link::limits::HEARTBEAT_MS,
-            server_time: self.station.books().setup.clock.now(),
+            server_time: self.worker.stores().setup.clock.now(),
             log: LogIdentity(LOG.to_owned()),
             head,
             durable,
@@ -293,11 +293,15 @@ impl Driven {
     }
 
     /// Sends frames down, and turns until everything is told and acknowledged.
-    pub fn hear(&mut self, line: &mut Line, frames: Vec<FromEdge>) {
-        self.try_hear(line, frames).unwrap();
+    pub fn receive(&mut self, line: &mut Line, frames: Vec<FromEdge>) {
+        self.try_receive(line, frames).unwrap();
     }
 
-    pub fn try_hear(&mut self, line: &mut Line, frames: Vec<FromEdge>) -> Result<(), StationError> {
+    pub fn try_receive(
+        &mut self,
+        line: &mut Line,
+        frames: Vec<FromEdge>,
+    ) -> Result<(), WorkerError> {
         for frame in frames {
             self.inbox.send(Inbox::Frame(Box::new(frame))).unwrap();
         }
@@ -312,7 +316,7 @@ impl Driven {
     /// Leaves as on SIGTERM.
     pub fn stop(mut self) {
         self.inbox.send(Inbox::Stop).unwrap();
-        while self.station.turn(Duration::ZERO).unwrap() == agent::station::Turn::On {}
+        while self.worker.turn(Duration::ZERO).unwrap() == agent::worker::Turn::On {}
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use agent::inbox::{LastSeq, inbox};
 use agent::link::Link;
 use agent::queries::Queries;
-use agent::run::start_station;
+use agent::run::start_worker;
 use agent::setup::{NetworkClock, Setup, files};
 use futures_util::{SinkExt, StreamExt};
 use kit_clock::Clock;
@@ -246,7 +246,7 @@ pub fn request_id(name: &str) -> RequestId {
 pub struct Running {
     stop: watch::Sender<bool>,
     inbox: std::sync::mpsc::SyncSender<agent::inbox::Inbox>,
-    station: std::thread::JoinHandle<()>,
+    worker: std::thread::JoinHandle<()>,
     link: tokio::task::JoinHandle<()>,
 }
 
@@ -260,20 +260,20 @@ impl Running {
         let (inbox, messages) = inbox();
         let (queries, _) = Queries::start(setup.clone()).unwrap();
         let watched = agent::watch::start(setup.path(files::CLINIC), inbox.clone());
-        let station =
-            start_station(setup.clone(), messages, last_seq.clone(), stopped.clone(), watched)
+        let worker =
+            start_worker(setup.clone(), messages, last_seq.clone(), stopped.clone(), watched)
                 .unwrap();
         let key = AgentKey::load(&folder.unit, &folder.path(files::KEY)).unwrap();
         let url = agent::handshake::upgrade_url(&edge.url());
         let link = Link { setup, url, key, inbox: inbox.clone(), queries, last_seq, stop: stopped };
         let link = tokio::spawn(link.run());
-        Self { stop, inbox, station, link }
+        Self { stop, inbox, worker, link }
     }
 
     pub async fn stop(self) {
         self.stop.send_replace(true);
         let _ = self.inbox.send(agent::inbox::Inbox::Stop);
         self.link.await.unwrap();
-        tokio::task::spawn_blocking(move || self.station.join().unwrap()).await.unwrap();
+        tokio::task::spawn_blocking(move || self.worker.join().unwrap()).await.unwrap();
     }
 }

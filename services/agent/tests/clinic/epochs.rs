@@ -13,7 +13,7 @@ const BOOK: &str = "scheduling.book_appointment";
 
 fn connect(agent: &mut Driven, durable: Option<Durable>) -> Line {
     let mut line = agent.connect(durable, Resume::Exact);
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     line
 }
 
@@ -29,10 +29,10 @@ fn phone(clinic: &Folder, number: &str) {
 /// A clinic that is connected and whole in epoch 1, with one booking done.
 fn whole() -> (Folder, Driven, Line) {
     let clinic = Folder::staffed();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut line = connect(&mut agent, None);
     let command = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
-    agent.hear(&mut line, vec![FromEdge::Request(request(1, "one", BOOK, command))]);
+    agent.receive(&mut line, vec![FromEdge::Request(request(1, "one", BOOK, command))]);
     assert_eq!(line.types().last(), Some(&"requests.request_done"));
     (clinic, agent, line)
 }
@@ -70,7 +70,7 @@ fn a_spool_that_holds_the_last_fact_goes_on_after_it() {
     let (clinic, agent, line) = whole();
     drop(agent);
     phone(&clinic, "1");
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     // The log has less than what was acknowledged here: everything after it is sent again.
     let durable = &line.log[2];
     let again = connect(&mut agent, Some(Durable { seq: durable.seq, id: durable.id }));
@@ -81,7 +81,7 @@ fn a_spool_that_holds_the_last_fact_goes_on_after_it() {
 #[test]
 fn facts_from_before_the_first_connection_keep_their_place() {
     let clinic = Folder::staffed();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     agent.rest();
     clinic
         .desk()
@@ -120,11 +120,11 @@ fn a_lost_spool_begins_a_new_epoch_and_repeats_no_request() {
     agent.stop();
     clinic.delete(files::SPOOL);
     phone(&clinic, "1");
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut again = connect(&mut agent, line.durable());
     assert_whole(&again, 2, "spool-lost");
     let command = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
-    agent.hear(&mut again, vec![FromEdge::Request(request(1, "one", BOOK, command))]);
+    agent.receive(&mut again, vec![FromEdge::Request(request(1, "one", BOOK, command))]);
     assert_eq!(again.replies[0].outcome["state"], "done");
     assert_eq!(again.types().iter().filter(|t| **t == "requests.request_done").count(), 0);
     assert_eq!(clinic.count("SELECT count(*) FROM appointments"), 1);
@@ -136,21 +136,21 @@ fn a_spool_put_back_from_a_backup_begins_a_new_epoch() {
     let (clinic, agent, line) = whole();
     agent.stop();
     let backup = clinic.back_up(files::SPOOL);
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut later = connect(&mut agent, line.durable());
     phone(&clinic, "1");
     let command = booking("2026-03-02T11:00:00Z", "2026-03-02T11:30:00Z");
     let mut command = request(2, "two", BOOK, command);
     command.body["appointment_id"] = OTHER_PATIENT.into();
-    agent.hear(&mut later, vec![FromEdge::Request(command.clone())]);
+    agent.receive(&mut later, vec![FromEdge::Request(command.clone())]);
     assert_eq!(later.replies[0].outcome["state"], "done");
     agent.stop();
     clinic.restore(&backup);
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut again = connect(&mut agent, later.durable());
     assert_whole(&again, 2, "restored");
     assert_eq!(again.types().iter().filter(|t| t.ends_with("undone")).count(), 0);
-    agent.hear(&mut again, vec![FromEdge::Request(command)]);
+    agent.receive(&mut again, vec![FromEdge::Request(command)]);
     assert_eq!(again.replies[0].outcome["state"], "done");
     assert_eq!(clinic.count("SELECT count(*) FROM appointments"), 2);
 }
@@ -158,11 +158,11 @@ fn a_spool_put_back_from_a_backup_begins_a_new_epoch() {
 #[test]
 fn a_clinic_put_back_from_a_backup_undoes_its_lost_requests() {
     let clinic = Folder::staffed();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut line = connect(&mut agent, None);
     agent.stop();
     let backup = clinic.back_up(files::CLINIC);
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut next = connect(&mut agent, line.durable());
     let command = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
     let late = {
@@ -171,13 +171,13 @@ fn a_clinic_put_back_from_a_backup_undoes_its_lost_requests() {
         late
     };
     let book = request(1, "one", BOOK, command);
-    agent.hear(&mut next, vec![FromEdge::Request(book.clone()), FromEdge::Request(late)]);
+    agent.receive(&mut next, vec![FromEdge::Request(book.clone()), FromEdge::Request(late)]);
     line.log.append(&mut next.log);
     agent.stop();
     clinic.restore(&backup);
     clinic.desk().execute("DELETE FROM patients WHERE patient_id = ?1", [OTHER_PATIENT]).unwrap();
 
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut again = connect(&mut agent, line.durable());
     assert_whole(&again, 2, "restored");
     let undone: Vec<_> =
@@ -187,7 +187,7 @@ fn a_clinic_put_back_from_a_backup_undoes_its_lost_requests() {
     assert_eq!(again.types().iter().filter(|t| **t == "patients.patient_snapshot").count(), 1);
     let expired = "SELECT count(*) FROM arteria_applied WHERE state = 'expired'";
     assert_eq!(clinic.count(expired), 1, "a refusal stands");
-    agent.hear(&mut again, vec![FromEdge::Request(book)]);
+    agent.receive(&mut again, vec![FromEdge::Request(book)]);
     assert_eq!(again.replies[0].outcome["state"], "undone");
     assert_eq!(
         clinic.count("SELECT count(*) FROM appointments"),
@@ -204,9 +204,9 @@ fn a_clinic_replaced_under_a_running_agent_is_noticed() {
     std::thread::sleep(std::time::Duration::from_millis(1_100));
     assert!(agent.try_rest().unwrap_err().wants_reopening());
     drop(agent);
-    assert!(clinic.station_with(agent::failpoints::Failpoints::none()).is_err(), "there is none");
+    assert!(clinic.worker_with(agent::failpoints::Failpoints::none()).is_err(), "there is none");
     clinic.init("ws://127.0.0.1:1");
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let again = connect(&mut agent, line.durable());
     assert_whole(&again, 2, "restored");
     assert_eq!(again.types().iter().filter(|t| **t == "requests.request_undone").count(), 1);
@@ -218,7 +218,7 @@ fn an_ordered_epoch_is_opened_once() {
     let order =
         |position| FromEdge::NewEpoch(NewEpoch { position, above: 1, reason: "fork".to_owned() });
     let before = line.log.len();
-    agent.hear(&mut line, vec![order(None), order(Some(9)), order(None)]);
+    agent.receive(&mut line, vec![order(None), order(Some(9)), order(None)]);
     line.log.drain(..before);
     assert_whole(&line, 2, "fork");
     assert_eq!(line.types().iter().filter(|t| **t == "units.epoch_opened").count(), 1);
@@ -230,7 +230,7 @@ fn facts_are_sent_again_as_they_were() {
     let (_clinic, mut agent, mut line) = whole();
     let before = line.log.len();
     let (from, to) = (line.log[1].seq, line.log[3].seq);
-    agent.hear(&mut line, vec![FromEdge::Resend(Resend { position: Some(4), from, to })]);
+    agent.receive(&mut line, vec![FromEdge::Resend(Resend { position: Some(4), from, to })]);
     assert_eq!(line.log[before..], line.log[1..4]);
     assert_eq!(line.applied, Some(5));
 }
@@ -241,13 +241,13 @@ fn requests_that_the_log_lost_are_said_to_have_lapsed() {
     let durable = line.durable();
     let gap = Resume::Gap { from: 2, to: 40 };
     let mut again = agent.connect(durable, gap);
-    agent.hear(&mut again, vec![]);
+    agent.receive(&mut again, vec![]);
     let fact = &again.log[0];
     assert_eq!(fact.type_name, "requests.range_lapsed");
     assert_eq!((&fact.body["from"], &fact.body["to"]), (&2.into(), &40.into()));
     assert_eq!(fact.body["log"], LOG);
     let command = booking("2026-03-02T11:00:00Z", "2026-03-02T11:30:00Z");
-    agent.hear(&mut again, vec![FromEdge::Request(request(45, "two", BOOK, command))]);
+    agent.receive(&mut again, vec![FromEdge::Request(request(45, "two", BOOK, command))]);
     assert_eq!(again.applied, Some(46));
     assert_eq!(clinic.count("SELECT count(*) FROM appointments"), 1, "the id was taken");
 }
@@ -255,12 +255,12 @@ fn requests_that_the_log_lost_are_said_to_have_lapsed() {
 #[test]
 fn a_clinic_put_back_as_a_whole_runs_no_request_again() {
     let clinic = Folder::staffed();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut line = connect(&mut agent, None);
     agent.stop();
     // The image of a disk: both files of one moment, which fit each other.
     let image = [clinic.back_up(files::CLINIC), clinic.back_up(files::SPOOL)];
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut next = connect(&mut agent, line.durable());
     let command = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
     let book = request(1, "one", BOOK, command);
@@ -269,7 +269,7 @@ fn a_clinic_put_back_as_a_whole_runs_no_request_again() {
         late.expires_at = late.accepted_at;
         late
     };
-    agent.hear(&mut next, vec![FromEdge::Request(book.clone())]);
+    agent.receive(&mut next, vec![FromEdge::Request(book.clone())]);
     assert_eq!(next.replies[0].outcome["state"], "done");
     line.log.append(&mut next.log);
     agent.stop();
@@ -277,11 +277,11 @@ fn a_clinic_put_back_as_a_whole_runs_no_request_again() {
         clinic.restore(file);
     }
 
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut again = agent.connect_at(line.durable(), Resume::Exact, 3);
-    agent.hear(&mut again, vec![]);
+    agent.receive(&mut again, vec![]);
     assert_whole(&again, 2, "restored");
-    agent.hear(&mut again, vec![FromEdge::Request(book.clone()), FromEdge::Request(late)]);
+    agent.receive(&mut again, vec![FromEdge::Request(book.clone()), FromEdge::Request(late)]);
     for reply in &again.replies {
         assert_eq!(reply.outcome["state"], "undone");
         assert_eq!(reply.outcome["reason"], "clinic-restored");
@@ -293,11 +293,11 @@ fn a_clinic_put_back_as_a_whole_runs_no_request_again() {
     assert_eq!(clinic.count("SELECT count(*) FROM appointments"), 0);
     // The same again after a restart, and what is asked from now on is carried out.
     drop(agent);
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut later = agent.connect_at(again.durable(), Resume::Exact, 4);
     let mut command = request(3, "new", BOOK, book.body.clone());
     command.body["appointment_id"] = OTHER_PATIENT.into();
-    agent.hear(&mut later, vec![FromEdge::Request(book), FromEdge::Request(command)]);
+    agent.receive(&mut later, vec![FromEdge::Request(book), FromEdge::Request(command)]);
     assert_eq!(later.replies[0].outcome["state"], "undone");
     assert_eq!(later.replies[1].outcome["state"], "done");
     assert_eq!(later.log.iter().filter(|f| f.type_name == "units.epoch_opened").count(), 0);
@@ -309,15 +309,15 @@ fn changes_of_a_desk_that_a_restored_outbox_no_longer_knows_are_missed() {
     agent.rest();
     drop(agent);
     let backup = clinic.back_up(files::CLINIC);
-    let mut agent = clinic.station_quietly();
+    let mut agent = clinic.worker_quietly();
     let mut next = connect(&mut agent, line.durable());
     phone(&clinic, "1");
-    agent.hear(&mut next, vec![]);
+    agent.receive(&mut next, vec![]);
     drop(agent);
     // Nothing but the desk wrote since, and after the restore it wrote as many rows again.
     clinic.restore(&backup);
     phone(&clinic, "2");
-    let mut agent = clinic.station_quietly();
+    let mut agent = clinic.worker_quietly();
     let again = connect(&mut agent, next.durable());
     assert_whole(&again, 2, "restored");
     let told = again.log.iter().rev().find(|f| f.type_name.starts_with("patients.")).unwrap();

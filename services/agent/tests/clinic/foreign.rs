@@ -11,9 +11,9 @@ use crate::desk::{Driven, Folder, Line};
 use crate::edge::request;
 
 pub fn connected(clinic: &Folder) -> (Driven, Line) {
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut line = agent.connect(None, Resume::Exact);
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     (agent, line)
 }
 
@@ -37,7 +37,7 @@ fn ask(
 ) -> (String, Value) {
     let name = format!("r{position}");
     let frame = FromEdge::Request(request(position, &name, type_name, body));
-    agent.hear(line, vec![frame]);
+    agent.receive(line, vec![frame]);
     let outcome = &line.replies.last().unwrap().outcome;
     let word = outcome["reason"].as_str().or(outcome["state"].as_str()).unwrap().to_owned();
     let record = outcome["record_json"].as_str().unwrap_or("null");
@@ -76,7 +76,7 @@ fn rows_read_in_the_domains_words() {
                  VALUES (1, '2026-07-01 12:05', 20.1, 'bar');",
         )
         .unwrap();
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     let [visit, invoice, payment] = &line.log[line.log.len() - 3..] else { panic!("three facts") };
     assert_eq!(visit.type_name, "scheduling.appointment_booked");
     assert_eq!(visit.body["patient_id"], json!(patient));
@@ -102,7 +102,7 @@ fn what_people_type_and_words_that_nobody_listed_travel_as_they_are() {
     let (mut agent, mut line) = connected(&clinic);
     let mut say = |sql: &str| {
         clinic.desk().execute_batch(sql).unwrap();
-        agent.hear(&mut line, vec![]);
+        agent.receive(&mut line, vec![]);
         last(&clinic).body
     };
     let body = say("UPDATE patient SET geb_datum = 'im Mai', geschlecht = ' w ', geloescht = 'JA'");
@@ -212,13 +212,13 @@ fn patients_are_registered_found_and_merged() {
     assert_eq!(word, "already-merged");
     // The desk merges too, and takes it back.
     clinic.desk().execute_batch("UPDATE patient SET zusammengefuehrt_mit = NULL").unwrap();
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     assert_eq!(last(&clinic).type_name, "patients.patient_amended");
     clinic
         .desk()
         .execute_batch("UPDATE patient SET zusammengefuehrt_mit = 1 WHERE pat_nr = 2")
         .unwrap();
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     let fact = last(&clinic);
     assert_eq!(fact.type_name, "patients.patient_merged");
     assert_eq!(fact.body["merged_into"], json!(old));
@@ -311,7 +311,7 @@ fn a_word_for_gone_ends_a_row_and_brings_it_back() {
     let (mut agent, mut line) = connected(&clinic);
     let mut say = |sql: &str| {
         clinic.desk().execute_batch(sql).unwrap();
-        agent.hear(&mut line, vec![]);
+        agent.receive(&mut line, vec![]);
         last(&clinic).type_name
     };
     let book = "INSERT INTO termin (pat_nr, arzt_nr, beginn, ende)

@@ -45,7 +45,7 @@ fn newest(clinic: &Folder) -> Value {
 
 fn ask(agent: &mut Driven, line: &mut Line, position: i64, kind: &str, body: Value) -> Value {
     let frame = FromEdge::Request(request(position, &format!("r{position}"), kind, body));
-    agent.hear(line, vec![frame]);
+    agent.receive(line, vec![frame]);
     line.replies.last().unwrap().outcome.clone()
 }
 
@@ -62,9 +62,9 @@ fn a_number_given_again_names_another_person_to_everybody() {
     let visit = "INSERT INTO termin (pat_nr, arzt_nr, beginn, ende, zustand)
         VALUES (1, 1, '2026-07-01 10:30', '2026-07-01 11:00', 'geplant')";
     clinic.desk().execute_batch(visit).unwrap();
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     clinic.desk().execute_batch(REUSE).unwrap();
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     assert_eq!(last(&line.log, "patients.patient_removed").body["patient_id"], former);
     let newcomer = last(&line.log, "patients.patient_registered").body["patient_id"].clone();
     assert_ne!(newcomer, former);
@@ -79,19 +79,19 @@ fn a_number_given_again_names_another_person_to_everybody() {
     // The visit that was left behind stays the former patient's; a new one is the newcomer's.
     clinic.desk().execute_batch("UPDATE termin SET anlass = 'x'").unwrap();
     clinic.desk().execute_batch(&visit.replace("07-01", "07-02")).unwrap();
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     let visits = line.log.iter().rev().filter(|it| it.type_name.starts_with("scheduling."));
     let whose: Vec<&Value> = visits.take(2).map(|it| &it.body["patient_id"]).collect();
     assert_eq!(whose, [&newcomer, &former]);
     // And so it stays in a new epoch and after a restart.
     let order = NewEpoch { position: Some(9), above: 1, reason: "fork".to_owned() };
-    agent.hear(&mut line, vec![FromEdge::NewEpoch(order)]);
+    agent.receive(&mut line, vec![FromEdge::NewEpoch(order)]);
     assert_eq!(last(&line.log, "patients.patient_snapshot").body["patient_id"], newcomer);
     agent.stop();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let durable = line.durable();
     let mut again = agent.connect(durable, Resume::Exact);
-    agent.hear(&mut again, vec![]);
+    agent.receive(&mut again, vec![]);
     assert!(again.log.is_empty(), "{:?}", again.types());
 }
 
@@ -105,7 +105,7 @@ fn it_makes_no_difference_whether_the_agent_was_there_or_how_it_was_committed() 
         if is_away {
             agent.stop();
             clinic.desk().execute_batch(sql).unwrap();
-            agent = clinic.station();
+            agent = clinic.worker();
             line = agent.connect(line.durable(), Resume::Exact);
         } else {
             clinic.desk().execute_batch(sql).unwrap();
@@ -128,15 +128,15 @@ fn who_is_removed_and_made_again_by_a_program_that_saves_so_stays_who_they_are()
         INSERT INTO patient (pat_nr, nachname, vorname, geb_datum, telefon)
             VALUES (1, 'Müller', 'Änne', '03.05.1980', '7');";
     clinic.desk().execute_batch(save).unwrap();
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     assert_eq!((newest(&clinic), names(&clinic)), (id.clone(), "Müller7".to_owned()));
     // Nothing proves that a namesake without a date of birth is the same.
     clinic.desk().execute_batch(&save.replace("'03.05.1980'", "NULL")).unwrap();
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     assert_ne!(newest(&clinic), id);
     // Who comes back after others is known again.
     clinic.desk().execute_batch(save).unwrap();
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     assert_eq!(newest(&clinic), id);
 }
 
@@ -147,7 +147,7 @@ fn an_update_changes_nobody_and_a_row_replaced_by_nothing_alike_is_another() {
     let id = json!(id_of(&clinic, "patient", 1));
     let mut say = |sql: &str| {
         clinic.desk().execute_batch(sql).unwrap();
-        agent.hear(&mut line, vec![]);
+        agent.receive(&mut line, vec![]);
         newest(&clinic)
     };
     let update = "UPDATE patient SET nachname = 'A', vorname = 'B', geb_datum = '1.1.1911'";
@@ -167,9 +167,9 @@ fn an_update_changes_nobody_and_a_row_replaced_by_nothing_alike_is_another() {
 #[test]
 fn words_as_keys_come_again_too_and_uuids_name_what_they_name() {
     let clinic = Folder::empty();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut line = agent.connect(None, Resume::Exact);
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     let uuid = Uuid::from_u128(7).to_string();
     for (key, comes_again) in [("P-7", true), (uuid.as_str(), false)] {
         let mut say = |name: &str| {
@@ -178,7 +178,7 @@ fn words_as_keys_come_again_too_and_uuids_name_what_they_name() {
                  VALUES ('{key}', '{name}')"
             );
             clinic.desk().execute_batch(&sql).unwrap();
-            agent.hear(&mut line, vec![]);
+            agent.receive(&mut line, vec![]);
             newest(&clinic)
         };
         assert_eq!(say("first") != say("second"), comes_again, "{key}");
@@ -191,25 +191,25 @@ fn a_spool_that_is_lost_takes_no_generation_along() {
     let (mut agent, mut line) = connected(&clinic);
     let former = json!(id_of(&clinic, "patient", 1));
     clinic.desk().execute_batch("DELETE FROM patient").unwrap();
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     let mut ids = vec![former];
     for _ in 0..3 {
         agent.stop();
         clinic.delete(files::SPOOL);
         clinic.desk().execute_batch("DELETE FROM patient").unwrap();
         clinic.desk().execute_batch(REUSE).unwrap();
-        agent = clinic.station();
+        agent = clinic.worker();
         line = agent.connect(line.durable(), Resume::Exact);
-        agent.hear(&mut line, vec![]);
+        agent.receive(&mut line, vec![]);
         let newcomer = newest(&clinic);
         assert!(!ids.contains(&newcomer), "{newcomer} of {ids:?}");
         ids.push(newcomer.clone());
         // Nothing happens, and the spool is lost again.
         agent.stop();
         clinic.delete(files::SPOOL);
-        agent = clinic.station();
+        agent = clinic.worker();
         line = agent.connect(line.durable(), Resume::Exact);
-        agent.hear(&mut line, vec![]);
+        agent.receive(&mut line, vec![]);
         assert_eq!(newest(&clinic), newcomer);
     }
 }
@@ -228,10 +228,10 @@ fn a_clinic_that_went_back_knows_its_people_again_and_gives_no_id_twice() {
         let mut ids = vec![former.clone()];
         let mut durable = line.durable();
         for _ in 0..2 {
-            let mut agent = clinic.station();
+            let mut agent = clinic.worker();
             let mut line = agent.connect(durable, Resume::Exact);
             clinic.desk().execute_batch(REUSE).unwrap();
-            agent.hear(&mut line, vec![]);
+            agent.receive(&mut line, vec![]);
             let newcomer = newest(&clinic);
             // The same person is known again by whoever remembers them.
             assert!(!ids.contains(&newcomer) || (!whole && newcomer == ids[1]), "{ids:?}");
@@ -241,9 +241,9 @@ fn a_clinic_that_went_back_knows_its_people_again_and_gives_no_id_twice() {
             for file in &image {
                 clinic.restore(file);
             }
-            let mut agent = clinic.station();
+            let mut agent = clinic.worker();
             let mut line = agent.connect(durable, Resume::Exact);
-            agent.hear(&mut line, vec![]);
+            agent.receive(&mut line, vec![]);
             assert_eq!(newest(&clinic), former, "whole: {whole}");
             durable = line.durable().or(durable);
             agent.stop();

@@ -17,7 +17,7 @@ fn calls(line: &Line) -> Vec<&FactFrame> {
 
 fn say(clinic: &Folder, agent: &mut Driven, line: &mut Line, sql: &str) {
     clinic.desk().execute_batch(sql).unwrap();
-    agent.hear(line, vec![]);
+    agent.receive(line, vec![]);
 }
 
 fn reemit(position: Option<i64>, seq: UnitSeq, subject: Option<&str>) -> FromEdge {
@@ -68,25 +68,25 @@ fn a_withheld_fact_is_stated_anew_with_the_present_state() {
     let clinic = Folder::foreign();
     let (mut agent, mut line) = connected(&clinic);
     clinic.desk().execute_batch(CALL).unwrap();
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     let (seq, subject) = {
         let fact = calls(&line)[0];
         (fact.seq, fact.subject.clone().unwrap())
     };
     clinic.desk().execute_batch("UPDATE anruf SET dauer_s = 99").unwrap();
-    agent.hear(&mut line, vec![reemit(None, seq, None), reemit(Some(4), seq, None)]);
+    agent.receive(&mut line, vec![reemit(None, seq, None), reemit(Some(4), seq, None)]);
     let told = calls(&line);
     assert_eq!(told.len(), 3, "the change, and the state anew, once");
     assert_eq!(told[2].type_name, "voip.call_ended");
     assert_eq!((&told[2].body, &told[2].subject), (&told[1].body, &Some(subject.clone())));
     assert_eq!(line.applied, Some(5));
-    agent.hear(&mut line, vec![reemit(Some(4), seq, None)]);
+    agent.receive(&mut line, vec![reemit(Some(4), seq, None)]);
     assert_eq!(calls(&line).len(), 3, "a place in the log is obeyed once");
     // A fact that the spool has forgotten is found by its subject, one of a domain is a snapshot.
     let gone = UnitSeq::new(1, 9_999);
     let patient = format!("patient/{}", id_of(&clinic, "patient", 1));
-    agent.hear(&mut line, vec![reemit(Some(5), gone, Some(&subject))]);
-    agent.hear(&mut line, vec![reemit(Some(6), gone, Some(&patient))]);
+    agent.receive(&mut line, vec![reemit(Some(5), gone, Some(&subject))]);
+    agent.receive(&mut line, vec![reemit(Some(6), gone, Some(&patient))]);
     assert_eq!(calls(&line).len(), 4);
     assert_eq!(line.log.last().unwrap().type_name, "patients.patient_snapshot");
     // What nothing here knows, or what does not read, changes nothing and holds up nothing.
@@ -94,7 +94,7 @@ fn a_withheld_fact_is_stated_anew_with_the_present_state() {
     for (n, odd) in
         [None, Some("call/"), Some("moon/1"), Some("call"), Some("'/--")].iter().enumerate()
     {
-        agent.hear(&mut line, vec![reemit(Some(7 + n as i64), gone, *odd)]);
+        agent.receive(&mut line, vec![reemit(Some(7 + n as i64), gone, *odd)]);
     }
     assert_eq!((line.log.len(), line.applied), (facts, Some(12)));
 }
@@ -104,10 +104,10 @@ fn what_is_gone_is_stated_as_removed() {
     let clinic = Folder::staffed();
     let (mut agent, mut line) = connected(&clinic);
     clinic.desk().execute("DELETE FROM patients WHERE patient_id = ?1", [PATIENT]).unwrap();
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     let removed = line.log.last().unwrap().clone();
     assert_eq!(removed.type_name, "patients.patient_removed");
-    agent.hear(&mut line, vec![reemit(Some(1), removed.seq, None)]);
+    agent.receive(&mut line, vec![reemit(Some(1), removed.seq, None)]);
     let again = line.log.last().unwrap();
     assert_eq!(
         (again.type_name.as_str(), &again.body),
@@ -123,8 +123,8 @@ fn a_fact_has_the_time_of_its_change_and_not_of_its_numbering() {
     let before = Clock::system().now();
     clinic.desk().execute("UPDATE patients SET phone = '1'", []).unwrap();
     std::thread::sleep(std::time::Duration::from_millis(300));
-    let mut agent = clinic.station();
-    let now = agent.station.books().setup.clock.now();
+    let mut agent = clinic.worker();
+    let now = agent.worker.stores().setup.clock.now();
     agent.rest();
     let fact = clinic.facts().into_iter().rfind(|it| it.type_name == "patients.patient_amended");
     let time = fact.unwrap().time;
@@ -136,7 +136,7 @@ fn a_fact_has_the_time_of_its_change_and_not_of_its_numbering() {
         VALUES ('U', 'patients', '[\"x\"]', '{\"patient_id\":\"x\"}', 9999999999999)";
     clinic.desk().execute(ahead, []).unwrap();
     agent.rest();
-    assert!(clinic.facts().last().unwrap().time <= agent.station.books().setup.clock.now());
+    assert!(clinic.facts().last().unwrap().time <= agent.worker.stores().setup.clock.now());
 }
 
 #[test]
@@ -160,10 +160,10 @@ fn an_outbox_of_an_older_agent_is_brought_up_to_date() {
         [json!({"patient_id": PATIENT.replace('0', "1"), "family_name": "Alt"}).to_string()],
     )
     .unwrap();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     agent.rest();
     let fact = clinic.facts().into_iter().find(|fact| fact.body["family_name"] == "Alt").unwrap();
-    let now: Timestamp = agent.station.books().setup.clock.now();
+    let now: Timestamp = agent.worker.stores().setup.clock.now();
     assert_eq!(fact.time, now, "when it happened nobody noted");
     clinic.desk().execute("UPDATE patients SET phone = '7'", []).unwrap();
     agent.rest();

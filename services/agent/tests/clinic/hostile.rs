@@ -32,7 +32,7 @@ fn names_are_quoted_wherever_they_stand() {
     let insert = r#"INSERT INTO "Pat""ienten; DROP TABLE opfer;--"
         VALUES ('1''); DROP', '王', 'b', '''; DROP TABLE opfer;--')"#;
     clinic.desk().execute_batch(insert).unwrap();
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     let fact = line.log.last().unwrap();
     assert_eq!(fact.type_name, "patients.patient_registered");
     assert_eq!(fact.body["family_name"], "王");
@@ -40,12 +40,12 @@ fn names_are_quoted_wherever_they_stand() {
     let patient_id = fact.body["patient_id"].clone();
     let body = json!({"patient_id": patient_id, "fields": ["given_name"], "given_name": "x'--"});
     let amend = crate::edge::request(1, "one", "patients.update_patient", body);
-    agent.hear(&mut line, vec![kit_link::FromEdge::Request(amend)]);
+    agent.receive(&mut line, vec![kit_link::FromEdge::Request(amend)]);
     assert_eq!(line.replies[0].outcome["state"], "done", "a composite key is found again");
     let sql = r#"SELECT count(*) FROM "Pat""ienten; DROP TABLE opfer;--" WHERE "select" = 'x''--'"#;
     assert_eq!(clinic.count(sql), 1);
     assert_eq!(clinic.count("SELECT count(*) FROM opfer"), 1);
-    assert_eq!(agent.station.books().installed.missing.len(), 1, "an optional column is left out");
+    assert_eq!(agent.worker.stores().installed.missing.len(), 1, "an optional column is left out");
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn without_calls() -> String {
 
 fn look(agent: &mut Driven, line: &mut Line) {
     std::thread::sleep(LOOK);
-    agent.hear(line, vec![]);
+    agent.receive(line, vec![]);
 }
 
 fn call(clinic: &Folder, number: &str) {
@@ -49,14 +49,14 @@ fn a_table_that_is_mapped_while_the_agent_runs_is_walked_and_captured() {
     look(&mut agent, &mut line);
     assert_eq!(told(&line, "voip.call_ended"), 2, "the rows that stood there");
     call(&clinic, "3");
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     assert_eq!(told(&line, "voip.call_ended"), 3);
     let facts = line.log.len();
     // Taken out again its rows stay said; put back nothing is said twice.
     clinic.map(&without_calls());
     look(&mut agent, &mut line);
     call(&clinic, "4");
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     assert_eq!(line.log.len(), facts);
     clinic.map(SECOND_MAPPING);
     look(&mut agent, &mut line);
@@ -86,21 +86,21 @@ fn a_mapping_with_mistakes_changes_nothing_and_is_told_on_the_status() {
     clinic.map("[[table]]\nname = ");
     look(&mut agent, &mut line);
     call(&clinic, "1");
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     assert_eq!(told(&line, "voip.call_ended"), 1, "the last good one is obeyed");
     look(&mut agent, &mut line);
-    let shown = status::read(agent.station.books().spool.conn()).unwrap();
+    let shown = status::read(agent.worker.stores().spool.conn()).unwrap();
     assert!(shown.mapping.as_ref().unwrap().contains("line 2"), "{shown}");
     drop(agent);
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     agent.rest();
-    assert_eq!(agent.station.books().installed.tables.len(), 8, "also after a restart");
+    assert_eq!(agent.worker.stores().installed.tables.len(), 8, "also after a restart");
     clinic.map(SECOND_MAPPING);
     std::thread::sleep(LOOK);
     agent.rest();
     std::thread::sleep(LOOK);
     agent.rest();
-    assert_eq!(status::read(agent.station.books().spool.conn()).unwrap().mapping, None);
+    assert_eq!(status::read(agent.worker.stores().spool.conn()).unwrap().mapping, None);
 }
 
 #[test]
@@ -109,25 +109,25 @@ fn a_column_that_the_practice_renames_pauses_its_table_only_until_the_mapping_fo
     let (mut agent, mut line) = connected(&clinic);
     clinic.desk().execute_batch("ALTER TABLE patient RENAME COLUMN telefon TO rufnummer").unwrap();
     look(&mut agent, &mut line);
-    let paused = agent.station.books().installed.paused.clone();
+    let paused = agent.worker.stores().installed.paused.clone();
     assert_eq!(paused["patient"], "the column telefon is missing");
     assert_eq!(paused.len(), 1);
     let facts = line.log.len();
     clinic.desk().execute_batch("UPDATE patient SET rufnummer = '7', ort = 'Ulm'").unwrap();
     call(&clinic, "1");
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     assert_eq!(line.log.len(), facts + 1, "the practice works on, and other tables are captured");
     look(&mut agent, &mut line);
-    let shown = status::read(agent.station.books().spool.conn()).unwrap();
+    let shown = status::read(agent.worker.stores().spool.conn()).unwrap();
     assert_eq!(shown.paused, ["patient: the column telefon is missing"]);
     let body = serde_json::json!({"patient_id": id_of(&clinic, "patient", 1), "fields": ["city"],
         "city": "Köln"});
     let amend = crate::edge::request(1, "one", "patients.update_patient", body);
-    agent.hear(&mut line, vec![kit_link::FromEdge::Request(amend)]);
+    agent.receive(&mut line, vec![kit_link::FromEdge::Request(amend)]);
     assert_eq!(line.replies[0].outcome["reason"], "table-paused");
     clinic.map(&SECOND_MAPPING.replace("telefon =", "rufnummer ="));
     look(&mut agent, &mut line);
-    assert!(agent.station.books().installed.paused.is_empty());
+    assert!(agent.worker.stores().installed.paused.is_empty());
     let fact = line.log.last().unwrap();
     assert_eq!(fact.type_name, "patients.patient_amended");
     assert_eq!((&fact.body["phone"], &fact.body["city"]), (&"7".into(), &"Ulm".into()));
@@ -156,7 +156,7 @@ fn a_table_that_is_dropped_and_comes_back_is_walked_again_and_its_readers_stay()
     )
     .unwrap();
     look(&mut agent, &mut line);
-    let paused = &agent.station.books().installed.paused;
+    let paused = &agent.worker.stores().installed.paused;
     assert_eq!(paused["rechnung"], "the table is missing");
     assert_eq!(paused["zahlung"], "the column rechnung.rechnung_nr is missing");
     assert_eq!(paused.len(), 2);
@@ -169,7 +169,7 @@ fn a_table_that_is_dropped_and_comes_back_is_walked_again_and_its_readers_stay()
     .unwrap();
     look(&mut agent, &mut line);
     look(&mut agent, &mut line);
-    assert!(agent.station.books().installed.paused.is_empty());
+    assert!(agent.worker.stores().installed.paused.is_empty());
     assert_eq!(told(&line, "billing.invoice_issued"), 1, "the one that is new");
     assert_eq!(told(&line, "billing.invoice_removed"), 0);
     assert_eq!(told(&line, "billing.payment_received"), 1);
@@ -226,19 +226,19 @@ fn a_check_tells_what_the_database_lacks_by_line() {
 #[test]
 fn what_waits_is_told_for_pongs() {
     let clinic = Folder::foreign();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     agent.rest();
     clinic.desk().execute_batch("DROP TABLE anruf").unwrap();
     std::thread::sleep(LOOK);
     agent.rest();
     std::thread::sleep(LOOK);
     agent.rest();
-    let waits = agent.station.waits().unwrap();
+    let waits = agent.worker.waits().unwrap();
     assert_eq!(waits.paused_tables, 1);
     assert!(waits.facts >= 1 && waits.oldest.is_some());
     let mut line = agent.connect(None, Resume::Exact);
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     look(&mut agent, &mut line);
-    let waits = agent.station.waits().unwrap();
+    let waits = agent.worker.waits().unwrap();
     assert_eq!((waits.facts, waits.oldest), (0, None));
 }

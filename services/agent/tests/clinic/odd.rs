@@ -13,7 +13,7 @@ use crate::foreign::connected;
 /// Starts an agent on the folder again, which compares every row, and gives what it says.
 fn said_by_comparing(clinic: &Folder) -> Vec<String> {
     let before = clinic.facts().len();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     agent.rest();
     drop(agent);
     clinic.facts().split_off(before).into_iter().map(|fact| fact.type_name).collect()
@@ -97,13 +97,13 @@ fn a_table_that_cannot_be_read_is_paused_and_no_other() {
             line.log.iter().filter(|it| it.type_name.ends_with(word)).count()
         };
         assert_eq!(told("practitioner_snapshot", &line), 1, "{table}");
-        let installed = &agent.station.books().installed;
+        let installed = &agent.worker.stores().installed;
         assert!(installed.paused["p"].contains("cannot be read"), "{:?}", installed.paused);
         desk.execute_batch("INSERT INTO d VALUES ('2', 'e')").unwrap();
-        agent.hear(&mut line, vec![]);
+        agent.receive(&mut line, vec![]);
         assert_eq!(told("practitioner_added", &line), 1, "{:?}", line.types());
         agent.stop();
-        // The drain meets what the triggers told of it before a walk does.
+        // The drain meets what the triggers told of it before a scan does.
         desk.execute_batch("INSERT INTO p (k) VALUES ('3'); INSERT INTO d VALUES ('3', 'f')")
             .unwrap();
         let told = ["patients.patient_registered", "scheduling.practitioner_added"];
@@ -114,10 +114,10 @@ fn a_table_that_cannot_be_read_is_paused_and_no_other() {
 #[test]
 fn queries_read_the_file_that_stands_there_now() {
     let clinic = Folder::staffed();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     agent.connect(None, Resume::Exact);
     agent.rest();
-    let (queries, _) = Queries::start(agent.station.books().setup.clone()).unwrap();
+    let (queries, _) = Queries::start(agent.worker.stores().setup.clone()).unwrap();
     let slots = |id: &str| {
         let (out, mut answers) = tokio::sync::mpsc::channel(1);
         let query = Query {

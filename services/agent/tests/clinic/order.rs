@@ -95,22 +95,22 @@ fn play(case: &Case, made: Made, mode: &str) {
     if made != Made::AfterOurs {
         desk.execute_batch(&create).unwrap();
     }
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut line = agent.connect(None, Resume::Exact);
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     match made {
         Made::BeforeOurs => {}
         Made::AfterOurs => desk.execute_batch(&create).unwrap(),
         Made::Again => desk.execute_batch(&format!("DROP TRIGGER praxis; {create}")).unwrap(),
     }
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     let act = case.act.replace("{new}", NEW).replace("{old}", PATIENT);
     // Twice in one transaction with other rows: a key's last image need not be the outbox's last.
     desk.execute_batch(&format!(
         "BEGIN; {act}; UPDATE practitioners SET given_name = 'x'; COMMIT;"
     ))
     .unwrap();
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     let told = told(&clinic);
     let mut stands = Vec::new();
     let mut statement = desk

@@ -59,15 +59,15 @@ fn nth_booking(n: i64) -> RequestFrame {
 #[ignore = "it measures, and says nothing of right or wrong"]
 fn pace_of_the_clinic_thread() {
     let clinic = Folder::staffed();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut line = agent.connect(None, kit_link::Resume::Exact);
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     let (mut on_processor, mut by_the_wall) = (Vec::new(), Vec::new());
     for n in 0..BOOKINGS {
         let frame = FromEdge::Request(nth_booking(n));
         agent.inbox.send(agent::inbox::Inbox::Frame(Box::new(frame))).unwrap();
         let (begun, cpu) = (Instant::now(), cpu_time());
-        agent.station.turn(Duration::ZERO).unwrap();
+        agent.worker.turn(Duration::ZERO).unwrap();
         on_processor.push(cpu_time().checked_sub(cpu).unwrap());
         by_the_wall.push(begun.elapsed());
         line.take_now(&agent.inbox);

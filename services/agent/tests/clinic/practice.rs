@@ -125,7 +125,7 @@ fn read_then_write(run: &mut impl FnMut(&str) -> bool, n: usize, thinks_ms: u64)
 /// A running agent without a network: its clinic thread and its watch.
 struct Beside {
     inbox: std::sync::mpsc::SyncSender<Inbox>,
-    station: std::thread::JoinHandle<()>,
+    worker: std::thread::JoinHandle<()>,
     last: LastSeq,
     _stop: tokio::sync::watch::Sender<bool>,
 }
@@ -137,9 +137,9 @@ impl Beside {
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let last = LastSeq::default();
         let watched = agent::watch::start(setup.path(files::CLINIC), sender.clone());
-        let station =
-            agent::run::start_station(setup, messages, last.clone(), stopped, watched).unwrap();
-        let agent = Self { inbox: sender, station, last, _stop: stop };
+        let worker =
+            agent::run::start_worker(setup, messages, last.clone(), stopped, watched).unwrap();
+        let agent = Self { inbox: sender, worker, last, _stop: stop };
         agent.until(|last| last != UnitSeq::ZERO);
         agent
     }
@@ -155,7 +155,7 @@ impl Beside {
 
     fn stop(self) {
         self.inbox.send(Inbox::Stop).unwrap();
-        self.station.join().unwrap();
+        self.worker.join().unwrap();
     }
 }
 
@@ -209,22 +209,22 @@ fn a_request_waits_for_whoever_reads() {
     for mode in ["wal", "delete"] {
         let clinic = Folder::staffed();
         clinic.desk().pragma_update(None, "journal_mode", mode).unwrap();
-        let mut agent = clinic.station();
+        let mut agent = clinic.worker();
         let mut line = agent.connect(None, Resume::Exact);
-        agent.hear(&mut line, vec![]);
+        agent.receive(&mut line, vec![]);
         let mut child = practice(&clinic, Pattern::LongRead);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         assert!(lines.any(|line| line.ends_with("reading")));
         let command = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
         let command = FromEdge::Request(request(1, "one", "scheduling.book_appointment", command));
         agent.inbox.send(Inbox::Frame(Box::new(command))).unwrap();
-        agent.station.turn(Duration::ZERO).unwrap();
+        agent.worker.turn(Duration::ZERO).unwrap();
         line.take_now(&agent.inbox);
         assert_eq!(line.replies.len(), 0, "{mode}: it waits");
         let told = lines.find(|line| line.contains("practice: ")).unwrap();
         assert!(told.contains("practice: 0 "), "{mode}: {told}");
         child.wait().unwrap();
-        agent.hear(&mut line, vec![]);
+        agent.receive(&mut line, vec![]);
         assert_eq!(line.replies[0].outcome["state"], "done", "{mode}");
         assert_eq!(clinic.count("SELECT count(*) FROM appointments"), 2, "{mode}");
     }

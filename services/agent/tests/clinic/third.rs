@@ -94,7 +94,7 @@ fn patient_of(clinic: &Folder, key: &[i64]) -> Uuid {
 
 fn ask(agent: &mut Driven, line: &mut Line, at: i64, type_name: &str, body: Value) -> Value {
     let frame = FromEdge::Request(request(at, &format!("r{at}"), type_name, body));
-    agent.hear(line, vec![frame]);
+    agent.receive(line, vec![frame]);
     line.replies.last().unwrap().outcome.clone()
 }
 
@@ -178,7 +178,7 @@ fn a_row_without_a_key_is_nobodys_and_is_not_said_to_end() {
     let desk = clinic.desk();
     desk.execute_batch("INSERT INTO exame VALUES (NULL, '1', 2), (NULL, '1', 3), ('L', '1', 4)")
         .unwrap();
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     drop((agent, line));
     // The start compares every row with what was said.
     let (_agent, line) = connected(&clinic);
@@ -246,8 +246,8 @@ fn what_cannot_be_captured_is_told_with_its_reason() {
 #[test]
 fn a_view_in_place_of_a_table_pauses_it_and_says_why() {
     let clinic = third(&format!("{MAPPING}{}", EXAMS.replace("'exame'", "'resumo'")));
-    let agent = clinic.station();
-    let paused = &agent.station.books().installed.paused;
+    let agent = clinic.worker();
+    let paused = &agent.worker.stores().installed.paused;
     assert!(paused["resumo"].contains("it is a view"), "{paused:?}");
     assert_eq!(paused.len(), 1);
 }

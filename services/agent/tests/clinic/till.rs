@@ -14,9 +14,9 @@ const PAYMENT: &str = "5ac1b2a7-8498-40c3-9c20-52a4d4b6071b";
 /// A clinic with an invoice of 100.00 euros, and its agent on the line.
 fn billed() -> (Folder, Driven, Line) {
     let clinic = Folder::staffed();
-    let mut agent = clinic.station();
+    let mut agent = clinic.worker();
     let mut line = agent.connect(None, Resume::Exact);
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     clinic
         .desk()
         .execute(
@@ -66,7 +66,7 @@ fn two_payments_and_the_desk_race_for_one_balance() {
     let (clinic, mut agent, mut line) = billed();
     // The desk's row is committed a moment before, and not yet captured.
     desk_pays(&clinic, "desk", INVOICE, &4_000);
-    agent.hear(&mut line, vec![pay(1, 6_001), pay(2, 5_000), pay(3, 1_001), pay(4, 1_000)]);
+    agent.receive(&mut line, vec![pay(1, 6_001), pay(2, 5_000), pay(3, 1_001), pay(4, 1_000)]);
     let refused = "amount-exceeds-balance";
     assert_eq!(words(&line), [refused, "done", refused, "done"]);
     let sum = "SELECT sum(amount_minor) FROM payments";
@@ -79,7 +79,7 @@ fn two_payments_and_the_desk_race_for_one_balance() {
 fn the_desk_may_name_an_invoice_in_capitals() {
     let (clinic, mut agent, mut line) = billed();
     desk_pays(&clinic, "desk", &INVOICE.to_uppercase(), &9_000);
-    agent.hear(&mut line, vec![pay(1, 1_001), pay(2, 1_000)]);
+    agent.receive(&mut line, vec![pay(1, 1_001), pay(2, 1_000)]);
     assert_eq!(words(&line), ["amount-exceeds-balance", "done"]);
     let desks = line.log.iter().find(|fact| fact.body["amount_minor"] == 9_000).unwrap();
     assert_eq!(desks.body["invoice_id"], INVOICE);
@@ -89,13 +89,13 @@ fn the_desk_may_name_an_invoice_in_capitals() {
 fn a_payment_concerns_the_patient_of_its_invoice() {
     let (clinic, mut agent, mut line) = billed();
     desk_pays(&clinic, PAYMENT, INVOICE, &500);
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     let subject = format!("payment/{PAYMENT}");
     let received = last_about(&line, &subject);
     assert_eq!(received.type_name, "billing.payment_received");
     assert_eq!(received.patient_id.map(|id| id.to_string()).as_deref(), Some(PATIENT));
     assert_eq!(received.body["patient_id"], PATIENT);
-    agent.hear(&mut line, vec![pay(1, 100)]);
+    agent.receive(&mut line, vec![pay(1, 100)]);
     let paid = last_about(&line, &format!("payment/{}", uuid::Uuid::from_u128(1)));
     assert_eq!(paid.body["patient_id"], PATIENT, "a payment by request too");
     let record: Value =
@@ -112,7 +112,7 @@ fn a_payment_concerns_the_patient_of_its_invoice() {
     desk.execute("UPDATE payments SET invoice_id = 'other' WHERE payment_id = ?1", [PAYMENT])
         .unwrap();
     let before = line.log.len();
-    agent.hear(&mut line, vec![]);
+    agent.receive(&mut line, vec![]);
     let told: Vec<_> = line.log[before..]
         .iter()
         .filter(|fact| fact.subject.as_deref() == Some(&subject))
@@ -130,7 +130,7 @@ fn amounts_that_are_none_are_facts_all_the_same() {
     {
         let id = uuid::Uuid::from_u128(900 + n as u128).to_string();
         desk_pays(&clinic, &id, INVOICE, &amount);
-        agent.hear(&mut line, vec![]);
+        agent.receive(&mut line, vec![]);
         let fact = last_about(&line, &format!("payment/{id}"));
         assert_eq!(fact.type_name, "billing.payment_amended");
         assert_eq!(
@@ -139,13 +139,13 @@ fn amounts_that_are_none_are_facts_all_the_same() {
         );
     }
     // While they stand nobody can say what is owed.
-    agent.hear(&mut line, vec![pay(1, 10_000)]);
+    agent.receive(&mut line, vec![pay(1, 10_000)]);
     assert_eq!(words(&line), ["balance-unknown"]);
     clinic.desk().execute("DELETE FROM payments", []).unwrap();
-    agent.hear(&mut line, vec![pay(2, 10_000)]);
+    agent.receive(&mut line, vec![pay(2, 10_000)]);
     assert_eq!(words(&line), ["balance-unknown", "done"]);
     clinic.desk().execute("UPDATE invoices SET total_minor = 'hundred'", []).unwrap();
-    agent.hear(&mut line, vec![pay(3, 1)]);
+    agent.receive(&mut line, vec![pay(3, 1)]);
     assert_eq!(words(&line), ["balance-unknown", "done", "balance-unknown"]);
     let invoice = last_about(&line, &format!("invoice/{INVOICE}"));
     assert_eq!(invoice.body["total_minor_raw"], "hundred");

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use agent::books::Books;
 use agent::failpoints::Failpoints;
 use agent::setup::files;
+use agent::stores::Stores;
 use kit_event::{Filter, Records, Timestamp};
 use kit_link::{FromEdge, Resume};
 use proptest::prelude::*;
@@ -51,7 +51,7 @@ const KEPT: &[Kept] = &[
 ];
 
 impl Kept {
-    fn open(&self) -> (Folder, Books) {
+    fn open(&self) -> (Folder, Stores) {
         let clinic = Folder::empty();
         clinic.delete(files::CLINIC);
         let Self { declared, starts, columns } = self;
@@ -73,8 +73,8 @@ impl Kept {
             starts_at = {{ type = "timestamp"{more} }}
             "#
         ));
-        let books = Books::open(clinic.setup(Failpoints::none())).unwrap();
-        (clinic, books)
+        let stores = Stores::open(clinic.setup(Failpoints::none())).unwrap();
+        (clinic, stores)
     }
 }
 
@@ -117,7 +117,7 @@ fn written() -> impl Strategy<Value = Vec<String>> {
 }
 
 /// The sameness of what the filter lets through and what reads so, in one kind of table.
-fn compare(kept: &Kept, clinic: &Folder, books: &Books, rows: &[Vec<String>], bounds: [i64; 2]) {
+fn compare(kept: &Kept, clinic: &Folder, stores: &Stores, rows: &[Vec<String>], bounds: [i64; 2]) {
     let desk = clinic.desk();
     desk.execute_batch("PRAGMA synchronous = OFF; BEGIN; DELETE FROM visits").unwrap();
     let is_two = kept.columns.contains(',');
@@ -132,7 +132,7 @@ fn compare(kept: &Kept, clinic: &Folder, books: &Books, rows: &[Vec<String>], bo
         desk.execute(&sql, rusqlite::params_from_iter(texts)).unwrap();
     }
     desk.execute_batch("COMMIT").unwrap();
-    let records = books.records(&books.clinic.conn);
+    let records = stores.records(&stores.clinic.conn);
     let base: Timestamp = "2026-02-25T00:00:00Z".parse().unwrap();
     let [from, to] = bounds.map(|ms| base.plus_ms(ms));
     let whose = Filter::Equals("reason", json!("w"));
@@ -162,7 +162,7 @@ fn sorted(mut states: Vec<Value>) -> Vec<String> {
 #[test]
 fn what_the_mapping_reads_as_an_instant_the_filter_reads_and_nothing_else() {
     for kept in KEPT {
-        let (clinic, books) = kept.open();
+        let (clinic, stores) = kept.open();
         let seen = std::cell::Cell::new(0);
         let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
             cases: 12,
@@ -173,8 +173,8 @@ fn what_the_mapping_reads_as_an_instant_the_filter_reads_and_nothing_else() {
         let cases = (prop::collection::vec(written(), 40), span.clone(), span);
         runner
             .run(&cases, |(rows, from, to)| {
-                compare(kept, &clinic, &books, &rows, [from.min(to), from.max(to)]);
-                let all = books.records(&books.clinic.conn).find("appointment", &[]).unwrap();
+                compare(kept, &clinic, &stores, &rows, [from.min(to), from.max(to)]);
+                let all = stores.records(&stores.clinic.conn).find("appointment", &[]).unwrap();
                 let instants = all.iter().filter(|state| state["starts_at"].is_string()).count();
                 seen.set(seen.get() + instants);
                 Ok(())
@@ -199,7 +199,7 @@ fn a_time_that_the_network_shows_is_taken_however_it_is_written_and_however_long
     ] {
         let clinic = Folder::staffed();
         clinic.seeded();
-        let mut agent = clinic.station();
+        let mut agent = clinic.worker();
         let mut line = agent.connect(None, Resume::Exact);
         clinic
             .desk()
@@ -211,7 +211,7 @@ fn a_time_that_the_network_shows_is_taken_however_it_is_written_and_however_long
             .unwrap();
         let command = booking("2026-03-02T09:00:00Z", "2026-03-02T09:30:00Z");
         let command = request(1, "one", "scheduling.book_appointment", command);
-        agent.hear(&mut line, vec![FromEdge::Request(command)]);
+        agent.receive(&mut line, vec![FromEdge::Request(command)]);
         assert!(line.log.iter().any(|fact| fact.body["starts_at"].is_string()), "{starts:?}");
         assert_eq!(line.replies[0].outcome["reason"], "slot-taken", "{starts:?} {ends:?}");
     }
@@ -221,7 +221,7 @@ fn a_time_that_the_network_shows_is_taken_however_it_is_written_and_however_long
 #[test]
 fn a_day_of_a_diary_of_a_hundred_thousand_is_read_at_once() {
     let clinic = Folder::staffed();
-    let books = Books::open(clinic.setup(Failpoints::none())).unwrap();
+    let stores = Stores::open(clinic.setup(Failpoints::none())).unwrap();
     clinic
         .desk()
         .execute_batch(&format!(
@@ -234,7 +234,7 @@ fn a_day_of_a_diary_of_a_hundred_thousand_is_read_at_once() {
                  'booked' FROM n"
         ))
         .unwrap();
-    let records = books.records(&books.clinic.conn);
+    let records = stores.records(&stores.clinic.conn);
     let at = |text: &str| text.parse::<Timestamp>().unwrap();
     let around = Interval::new(at("2024-05-06T09:00:00Z"), at("2024-05-06T17:00:00Z"));
     let whose = PRACTITIONER.parse().unwrap();

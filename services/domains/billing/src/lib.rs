@@ -2,8 +2,8 @@
 //!
 //! The crate is pure: `observe` names what happened between two versions of an invoice or a
 //! payment, whoever wrote it; [`balance::Balance`] says what is still owed, and what could not be
-//! counted; [`till::decide`] takes a payment or gives one back against the rows as they stand. It
-//! must never know SQL, sockets, Kafka, the time, or how an id is made: records, now and ids are
+//! counted; [`payments::decide`] takes a payment or gives one back against the rows as they stand.
+//! It must never know SQL, sockets, Kafka, the time, or how an id is made: records, now and ids are
 //! arguments. It changes no money from one currency to another, and knows no payment provider.
 //!
 //! | module | what it holds |
@@ -14,7 +14,7 @@
 //! | [`balance`] | [`Tally`], [`Balance`], [`Statement`]: paid, owed, not counted |
 //! | [`commands`] | what may be asked, and [`Command`], the only list |
 //! | [`rules`] | what a field obeys by itself |
-//! | [`till`] | `gather` and `decide` |
+//! | [`payments`] | `gather` and `decide` |
 //! | [`public`] | what analysts and integrators learn |
 //! | [`rejection`] | [`BillingRejection`] and [`PROBLEMS`] |
 #![deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)]
@@ -25,11 +25,11 @@ pub mod facts;
 pub mod invoice;
 pub mod money;
 pub mod payment;
+pub mod payments;
 pub mod public;
 pub mod rejection;
 pub mod rules;
 mod schemas;
-pub mod till;
 
 pub use balance::{Balance, Statement, Tally, Uncounted};
 pub use commands::{Command, RecordPayment, RefundPayment};
@@ -96,8 +96,8 @@ impl Domain for Billing {
         now: Timestamp,
     ) -> Result<Granted, Rejection> {
         let command = Command::read(type_name, body)?;
-        let held = till::gather(&command, records)?;
-        Ok(till::decide(&command, &held, now)?)
+        let held = payments::gather(&command, records)?;
+        Ok(payments::decide(&command, &held, now)?)
     }
 
     fn schemas(&self) -> Vec<SchemaSource> {

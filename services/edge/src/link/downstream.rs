@@ -6,8 +6,8 @@ use std::sync::Arc;
 use kit_bus::RawRecord;
 use tokio::time::Instant;
 
-use crate::backlog::letter;
-use crate::feeder::{Feeder, Letter, Outgoing, Want, Window};
+use crate::backlog::log_record;
+use crate::delivery_queue::{DeliveryQueue, LogRecord, Outgoing, Want, Window};
 use crate::tail::Subscription;
 
 /// The tail's place is not on the log any more; only a new connection finds the log again.
@@ -16,29 +16,34 @@ pub(super) struct PlaceLost;
 
 /// One unit's requests on their way down.
 pub(super) struct Downstream {
-    feeder: Feeder<Arc<RawRecord>>,
+    delivery_queue: DeliveryQueue<Arc<RawRecord>>,
     subscription: Option<Subscription>,
     /// Counts how often the log was found again; what an earlier round fetched is of no use.
     round: u32,
-    /// A record has left the feeder and is not sent yet.
+    /// A record has left the delivery queue and is not sent yet.
     opening: bool,
 }
 
 impl Downstream {
     /// For a unit that is done with everything below `next`.
     pub(super) fn new(next: i64) -> Self {
-        Self { feeder: Feeder::new(next), subscription: None, round: 0, opening: false }
+        Self {
+            delivery_queue: DeliveryQueue::new(next),
+            subscription: None,
+            round: 0,
+            opening: false,
+        }
     }
 
     /// What is to be fetched now, and in which round.
     pub(super) fn want(&mut self, credits: usize) -> Option<(u32, Want)> {
-        self.feeder.want(credits).map(|want| (self.round, want))
+        self.delivery_queue.want(credits).map(|want| (self.round, want))
     }
 
     /// A place at the tail that was fetched in `round`.
     pub(super) fn subscribed(&mut self, round: u32, subscription: Subscription) {
         if self.is_current(round) {
-            self.feeder.subscribed(subscription.head);
+            self.delivery_queue.subscribed(subscription.head);
             self.subscription = Some(subscription);
         }
     }
@@ -46,7 +51,7 @@ impl Downstream {
     /// A stretch of the log that was fetched in `round`.
     pub(super) fn scanned(&mut self, round: u32, window: Window<Arc<RawRecord>>) {
         if self.is_current(round) {
-            self.feeder.scanned(window);
+            self.delivery_queue.scanned(window);
         }
     }
 
@@ -60,7 +65,7 @@ impl Downstream {
         if self.opening {
             return None;
         }
-        let next = self.feeder.pop(credits)?;
+        let next = self.delivery_queue.pop(credits)?;
         self.opening = true;
         Some(next)
     }
@@ -81,7 +86,7 @@ impl Downstream {
     /// Takes what [`Downstream::next_record`] gave.
     pub(super) fn take(&mut self, record: Option<Arc<RawRecord>>) -> Result<(), PlaceLost> {
         if let Some(record) = record {
-            self.feeder.live(heard(record));
+            self.delivery_queue.live(received(record));
             self.drain_live();
             return Ok(());
         }
@@ -89,7 +94,7 @@ impl Downstream {
             return Err(PlaceLost);
         }
         self.round += 1;
-        self.feeder.cut_off();
+        self.delivery_queue.cut_off();
         Ok(())
     }
 
@@ -98,7 +103,7 @@ impl Downstream {
         while let Some(record) =
             self.subscription.as_mut().and_then(|place| place.records.try_recv().ok())
         {
-            self.feeder.live(heard(record));
+            self.delivery_queue.live(received(record));
         }
     }
 
@@ -109,15 +114,15 @@ impl Downstream {
         let tail_next = self.subscription.as_ref().and_then(Subscription::tail_next);
         self.drain_live();
         match tail_next {
-            Some(next) if self.feeder.is_settled() && !self.opening => told.max(next),
+            Some(next) if self.delivery_queue.is_settled() && !self.opening => told.max(next),
             Some(_) | None => told,
         }
     }
 }
 
 /// A record that the tail gives now.
-fn heard(record: Arc<RawRecord>) -> Letter<Arc<RawRecord>> {
-    Letter { heard_at: Some(Instant::now()), ..letter(record) }
+fn received(record: Arc<RawRecord>) -> LogRecord<Arc<RawRecord>> {
+    LogRecord { received_at: Some(Instant::now()), ..log_record(record) }
 }
 
 #[cfg(test)]

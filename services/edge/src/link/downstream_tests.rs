@@ -5,7 +5,7 @@ use kit_event::UnitId;
 use proptest::prelude::*;
 
 use super::*;
-use crate::feeder::{Kind, ScanOrder};
+use crate::delivery_queue::{Kind, ScanOrder};
 use crate::limits::LIVE_QUEUE_RECORDS;
 use crate::tail::Tail;
 
@@ -77,10 +77,11 @@ impl World {
 
     fn scan(&self, order: ScanOrder) -> Window<Arc<RawRecord>> {
         let stretch = &self.log[order.from as usize..order.to as usize];
-        let letters = stretch.iter().filter(|record| record.key.as_deref() == Some("hcu-0001"));
-        let letters: Vec<_> = letters.map(|record| letter(Arc::new(record.clone()))).collect();
+        let log_records = stretch.iter().filter(|record| record.key.as_deref() == Some("hcu-0001"));
+        let log_records: Vec<_> =
+            log_records.map(|record| log_record(Arc::new(record.clone()))).collect();
         let of = |kinds: [Kind; 2]| {
-            letters.iter().filter(|one| kinds.contains(&one.kind)).cloned().collect()
+            log_records.iter().filter(|one| kinds.contains(&one.kind)).cloned().collect()
         };
         Window {
             seen_to: order.to,
@@ -104,7 +105,7 @@ impl World {
         }
     }
 
-    /// The loop of the link hears the tail, if it has something to say.
+    /// The loop of the link receives the tail, if it has something to say.
     fn hear_tail(&mut self) {
         if let Some(record) = self.downstream.next_record().now_or_never() {
             self.downstream.take(record).unwrap();
@@ -115,8 +116,8 @@ impl World {
         if let Some(out) = self.downstream.next_to_open(CREDITS) {
             self.downstream.opened();
             if out.in_place {
-                self.sent.push(out.letter.position);
-                self.told = self.told.max(out.letter.position + 1);
+                self.sent.push(out.log_record.position);
+                self.told = self.told.max(out.log_record.position + 1);
             }
         }
     }
@@ -125,7 +126,9 @@ impl World {
     fn ping(&mut self) -> i64 {
         self.told = self.downstream.head(self.told);
         let own = self.log.iter().filter(|record| record.key.as_deref() == Some("hcu-0001"));
-        for record in own.filter(|record| letter(Arc::new((*record).clone())).kind != Kind::Query) {
+        for record in
+            own.filter(|record| log_record(Arc::new((*record).clone())).kind != Kind::Query)
+        {
             let (position, head) = (record.offset, self.told);
             assert!(
                 position >= head || self.sent.contains(&position),

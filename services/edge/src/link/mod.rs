@@ -1,23 +1,23 @@
 //! One unit's link in its steady state: a loop that knows transport and waiting, around a
-//! [`Session`] that knows the protocol and a [`Feeder`] that knows the log's order.
+//! [`Session`] that knows the protocol and a [`DeliveryQueue`] that knows the log's order.
 //!
 //! The loop waits for whatever comes first: the agent, the broker's word on a fact, a record from
-//! the tail, something that was fetched for the unit (a *chore*), a timer, a newer connection, the
-//! edge's end. It waits for none of them alone, so nothing that is slow for this unit holds up what
-//! else is to be done for it; and it shares nothing with other links but the tail, which waits for
-//! nobody.
+//! the tail, something that was fetched for the unit (a *background task*), a timer, a newer
+//! connection, the edge's end. It waits for none of them alone, so nothing that is slow for this
+//! unit holds up what else is to be done for it; and it shares nothing with other links but the
+//! tail, which waits for nobody.
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `beat` | what is done by the clock: presence, pings, giving up |
-//! | `chores` | what is fetched or written for the unit, and what comes of it |
+//! | `heartbeat` | what is done by the clock: presence, pings, giving up |
+//! | `background_tasks` | what is fetched or written for the unit, and what comes of it |
 //! | `downstream` | the unit's place at the tail, and what it is sent next |
-//! | `parting` | the end: drain, away, close |
+//! | `shutdown` | the end: drain, away, close |
 
-mod beat;
-mod chores;
+mod background_tasks;
 mod downstream;
-mod parting;
+mod heartbeat;
+mod shutdown;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -33,24 +33,24 @@ use rand::Rng;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::chores::Chore;
+use self::background_tasks::BackgroundTask;
 use self::downstream::{Downstream, PlaceLost};
-pub use self::parting::write_away;
+pub use self::shutdown::write_away;
+use crate::agent_metrics::AgentMetrics;
 use crate::budget::UnitBudget;
+use crate::connections::{Registration, Signal};
 use crate::edge::{Edge, log_unavailable};
 use crate::fault::Fault;
+use crate::heartbeat::Heartbeat;
 use crate::limits::{
     FACTS_UNDER_WAY_MAX, OUTBOX_FEED_BELOW, OUTBOX_FRAMES_MAX, PRESENCE_AT_LEAST_EVERY_MS,
     PRESENCE_EVERY_MS, WRITE_STALL_MS,
 };
 use crate::places::Place;
 use crate::presence::Standing;
-use crate::pulse::Pulse;
-use crate::roster::{Nudge, Seat};
-use crate::session::{Heard, Session};
+use crate::session::{Received, Session};
 use crate::traced::Publishing;
 use crate::uplink::{Uplink, chain};
-use crate::vitals::Vitals;
 use crate::wire::{Event, Wire};
 use crate::withheld::{FACT_WITHHELD, Withheld};
 
@@ -79,11 +79,11 @@ impl From<Fault> for End {
 /// What the loop woke for.
 enum Step {
     Drain,
-    Nudged(Nudge),
+    Signalled(Signal),
     Socket(Event),
     Confirmed(Result<Placed, PublishError>),
     Live(Option<Arc<RawRecord>>),
-    Done(Chore),
+    Done(BackgroundTask),
     Timer,
 }
 
@@ -104,7 +104,7 @@ impl Book {
 /// What a link holds of the edge while it stands.
 pub struct Holding {
     /// Its place among the connections.
-    pub seat: Seat,
+    pub registration: Registration,
     /// What stays the same in its presence.
     pub standing: Standing,
     /// Its unit's budget.
@@ -120,7 +120,7 @@ pub struct Link {
     soft: CancellationToken,
     wire: Wire,
     session: Session,
-    seat: Seat,
+    registration: Registration,
     standing: Standing,
     budget: Arc<UnitBudget>,
     /// Nothing more is read from a unit beyond its budget before this.
@@ -129,13 +129,13 @@ pub struct Link {
     partition: i32,
     downstream: Downstream,
     uplink: Uplink,
-    vitals: Vitals,
+    agent_metrics: AgentMetrics,
     publishing: VecDeque<Publishing>,
     ack: Option<Ack>,
-    chores: FuturesUnordered<BoxFuture<'static, Chore>>,
+    background_tasks: FuturesUnordered<BoxFuture<'static, BackgroundTask>>,
     replies_under_way: usize,
     book: Book,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
     timer: std::pin::Pin<Box<tokio::time::Sleep>>,
 }
 
@@ -146,7 +146,7 @@ pub async fn run(mut link: Box<Link>, fault: Option<Option<Fault>>) {
         Some(None) => End::Gone,
         Some(Some(fault)) => End::Fault(fault),
     };
-    parting::part(link, end).await;
+    shutdown::part(link, end).await;
 }
 
 impl Link {
@@ -158,7 +158,7 @@ impl Link {
         session: Session,
         holding: Holding,
     ) -> Self {
-        let Holding { seat, standing, budget, place } = holding;
+        let Holding { registration, standing, budget, place } = holding;
         let now = Instant::now();
         let book = Book { written_at: now, is_stale: true, is_being_written: false };
         #[expect(clippy::disallowed_methods, reason = "drawn at the border")]
@@ -167,22 +167,22 @@ impl Link {
             soft: life.soft(),
             life,
             wire,
-            seat,
+            registration,
             standing,
             budget,
             read_from: now,
             _place: place,
             partition: edge.bus.partition_of(session.unit().as_str()),
             downstream: Downstream::new(session.applied_next()),
-            vitals: Vitals::of(session.unit().clone()),
+            agent_metrics: AgentMetrics::of(session.unit().clone()),
             session,
             uplink: Uplink::new(edge.bus.clone()),
             publishing: VecDeque::new(),
             ack: None,
-            chores: FuturesUnordered::new(),
+            background_tasks: FuturesUnordered::new(),
             replies_under_way: 0,
             book,
-            pulse: Pulse::new(now, drawn),
+            heartbeat: Heartbeat::new(now, drawn),
             timer: Box::pin(tokio::time::sleep_until(now)),
             edge,
         }
@@ -208,13 +208,15 @@ impl Link {
         let may_read = self.may_read();
         tokio::select! {
             () = self.soft.cancelled() => Step::Drain,
-            nudge = self.seat.nudged() => Step::Nudged(nudge),
+            signal = self.registration.signalled() => Step::Signalled(signal),
             event = self.wire.next(may_read) => Step::Socket(event),
             confirmed = self.uplink.confirmed(), if !self.uplink.is_idle() => {
                 Step::Confirmed(confirmed)
             }
             record = self.downstream.next_record() => Step::Live(record),
-            Some(chore) = self.chores.next(), if !self.chores.is_empty() => Step::Done(chore),
+            Some(task) = self.background_tasks.next(), if !self.background_tasks.is_empty() => {
+                Step::Done(task)
+            }
             () = &mut self.timer => Step::Timer,
         }
     }
@@ -231,60 +233,60 @@ impl Link {
         let stall = self.wire.stalled_since().map(|at| at + Duration::from_millis(WRITE_STALL_MS));
         let read_from = (self.read_from > Instant::now()).then_some(self.read_from);
         let due = [self.book.due_at(), stall, read_from].into_iter().flatten();
-        due.fold(self.pulse.due_at(), Instant::min)
+        due.fold(self.heartbeat.due_at(), Instant::min)
     }
 
     fn take(&mut self, step: Step) -> Result<(), End> {
         match step {
             Step::Drain => Err(End::Drain),
-            Step::Nudged(Nudge::Superseded { by }) => Err(End::Superseded { by }),
-            Step::Nudged(Nudge::Overwritten) => {
+            Step::Signalled(Signal::Superseded { by }) => Err(End::Superseded { by }),
+            Step::Signalled(Signal::Overwritten) => {
                 self.book.is_stale = true;
                 Ok(())
             }
-            Step::Socket(event) => self.hear(event),
+            Step::Socket(event) => self.receive(event),
             Step::Confirmed(confirmed) => self.confirm(confirmed),
             Step::Live(record) => self.tell(record),
-            Step::Done(chore) => self.finish(chore),
-            Step::Timer => self.beat(),
+            Step::Done(task) => self.finish(task),
+            Step::Timer => self.heartbeat(),
         }
     }
 
-    fn hear(&mut self, event: Event) -> Result<(), End> {
+    fn receive(&mut self, event: Event) -> Result<(), End> {
         let text = match event {
             Event::Gone => return Err(End::Gone),
             Event::Broken(fault) => return Err(fault.into()),
             Event::Alive => {
-                self.pulse.heard(Instant::now());
+                self.heartbeat.received(Instant::now());
                 return Ok(());
             }
             Event::Text(text) => text,
         };
         let now = Instant::now();
-        self.pulse.heard(now);
+        self.heartbeat.received(now);
         self.read_from = self.budget.frame(text.len(), now);
         let applied_next = self.session.applied_next();
-        match self.session.hear(&text, self.edge.clock.now())? {
-            Heard::Fact(mut fact) => {
+        match self.session.receive(&text, self.edge.clock.now())? {
+            Received::Fact(mut fact) => {
                 self.publishing.push_back(Publishing::begin(&mut fact, now));
                 self.uplink.push(*fact);
             }
-            Heard::Uncarriable(mut fact, cause) => {
+            Received::Uncarriable(mut fact, cause) => {
                 self.publishing.push_back(Publishing::begin(&mut fact, now));
                 self.uplink.push_uncarriable(*fact, cause);
             }
-            Heard::Reply(partition, reply) => self.write_reply(partition, *reply)?,
-            Heard::Answer(partition, answer) => self.write_answer(partition, *answer),
-            Heard::Unknown(name) => {
+            Received::Reply(partition, reply) => self.write_reply(partition, *reply)?,
+            Received::Answer(partition, answer) => self.write_answer(partition, *answer),
+            Received::Unknown(name) => {
                 let detail = format!("{name} is no frame of this version; it is passed over");
                 let problem = "unknown-frame".to_owned();
                 self.send(&FromEdge::Error(ErrorFrame { problem, detail }));
             }
-            Heard::Pong(pong) => self.vitals.heard(&pong),
-            Heard::Unasked => {
-                crate::figures::REPLIES_UNASKED.get().increment(1);
+            Received::Pong(pong) => self.agent_metrics.received(&pong),
+            Received::Unasked => {
+                crate::metrics::REPLIES_UNASKED.get().increment(1);
             }
-            Heard::Applied => {}
+            Received::Applied => {}
         }
         self.book.is_stale |= applied_next != self.session.applied_next();
         Ok(())
@@ -321,7 +323,7 @@ impl Link {
         })
     }
 
-    /// Fetches what the feeder wants, and opens what goes down next.
+    /// Fetches what the delivery queue wants, and opens what goes down next.
     fn feed(&mut self) {
         let credits = self.session.credits();
         if let Some((round, want)) = self.downstream.want(credits) {
@@ -336,7 +338,7 @@ impl Link {
 
     fn send(&mut self, frame: &FromEdge) {
         self.wire.send(frame);
-        self.pulse.sent(Instant::now());
+        self.heartbeat.sent(Instant::now());
     }
 
     /// One ACK stands for all that came before it.

@@ -149,7 +149,7 @@ impl Agent {
     /// That nothing but a ping comes for a while.
     pub async fn hears_nothing_for(&mut self, ms: u64) {
         let silence = Duration::from_millis(ms);
-        let heard = async {
+        let received = async {
             loop {
                 match self.frame().await {
                     FromEdge::Ping(_) => {}
@@ -157,7 +157,7 @@ impl Agent {
                 }
             }
         };
-        if let Ok(frame) = timeout(silence, heard).await {
+        if let Ok(frame) = timeout(silence, received).await {
             panic!("expected silence, got {frame:?}");
         }
     }

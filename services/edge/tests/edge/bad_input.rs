@@ -177,8 +177,8 @@ fn a_request_cut_in_the_middle_is_parked_and_the_next_one_goes_down() {
         let mut record: RawRecord = net.of_unit(Topic::Requests, &unit).await.remove(0);
         assert_eq!(record.offset, placed.offset);
         record.payload.as_mut().unwrap().truncate(6);
-        let letter = edge::backlog::letter(std::sync::Arc::new(record));
-        let out = edge::feeder::Outgoing { letter, in_place: true };
+        let log_record = edge::backlog::log_record(std::sync::Arc::new(record));
+        let out = edge::delivery_queue::Outgoing { log_record, in_place: true };
         let opened = edge::downlink::open(&net.bus, &out, Timestamp::from_unix_ms(0)).await;
         assert!(matches!(opened, edge::downlink::Opened::Unreadable));
         let parked = net.of_unit(Topic::Parked, &unit).await;

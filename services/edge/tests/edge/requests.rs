@@ -236,7 +236,7 @@ async fn work(mut agent: Agent, takes: usize, until: i64, seen: &mut Vec<i64>) -
             break;
         }
     }
-    // The cursor's word must be heard before the end is.
+    // The cursor's word must be received before the end is.
     agent.leave().await;
     next
 }

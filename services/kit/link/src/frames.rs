@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::greeting::{Hello, Welcome};
+use crate::handshake::{Hello, Welcome};
 
 /// Frames that an agent sends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,14 +6,14 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`greeting`] | the first frame each way |
+//! | [`handshake`] | the first frame each way |
 //! | [`frames`] | every frame, upward ([`FromAgent`]) and downward ([`FromEdge`]) |
 //! | [`close`] | close codes, in ranges that an agent obeys without knowing each code |
 //! | [`limits`] | every number that both ends must agree on |
 
 pub mod close;
 pub mod frames;
-pub mod greeting;
+pub mod handshake;
 pub mod limits;
 
 pub use close::{CloseCode, Obey};
@@ -21,7 +21,7 @@ pub use frames::{
     Ack, Answer, Applied, Cancel, ErrorFrame, FactFrame, FromAgent, FromEdge, NewEpoch, Ping, Pong,
     Query, Reemit, Reply, RequestFrame, Resend,
 };
-pub use greeting::{Cursor, Durable, Hello, LogIdentity, Resume, Welcome};
+pub use handshake::{Cursor, Durable, Hello, LogIdentity, Resume, Welcome};
 
 /// The WebSocket sub-protocol that both ends name at the upgrade.
 pub const SUBPROTOCOL: &str = "unit.v1";

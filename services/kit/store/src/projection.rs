@@ -137,7 +137,7 @@ pub trait Projection: Send + Sync + 'static {
 
     /// Whether it speaks for all domains: it keeps every fact, so it alone parks what does not
     /// read, reports forks and asks for what is missing.
-    fn is_keeper(&self) -> bool {
+    fn is_coordinator(&self) -> bool {
         false
     }
 

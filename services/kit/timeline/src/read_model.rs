@@ -79,7 +79,7 @@ impl Projection for Timeline {
         true
     }
 
-    fn is_keeper(&self) -> bool {
+    fn is_coordinator(&self) -> bool {
         true
     }
 

@@ -8,11 +8,11 @@ use kit_bus::Topic;
 use kit_store::progress::Offsets;
 use kit_store::{Place, Projection};
 
-use crate::copyist::{Copyist, Positions};
+use crate::batch_reader::{BatchReader, Inbatch};
 use crate::error::SessionError;
 use crate::host::Host;
-use crate::inflow::{Inbatch, Inflow};
-use crate::sheet::Sheet;
+use crate::lazy_record::LazyRecord;
+use crate::table_writer::{Positions, TableWriter};
 
 /// How often somebody hears how far it is.
 const TELL_EVERY_MS: u64 = 1_000;
@@ -23,8 +23,8 @@ pub(super) struct Builder<'h> {
     host: &'h Host,
     projection: &'static dyn Projection,
     place: Place,
-    copyist: Copyist<'h>,
-    inflow: Inflow,
+    table_writer: TableWriter<'h>,
+    batch_reader: BatchReader,
 }
 
 /// Where the log must be read to, and which partitions were.
@@ -39,11 +39,12 @@ impl<'h> Builder<'h> {
         projection: &'static dyn Projection,
         place: Place,
     ) -> Result<Self, SessionError> {
-        let copyist = Copyist::begin(host, projection, place).await?;
+        let table_writer = TableWriter::begin(host, projection, place).await?;
         let name = place.schema(projection.schema());
-        let inflow =
-            Inflow::assigned(&host.bus, projection, &name, None, &copyist.positions).await?;
-        Ok(Self { host, projection, place, copyist, inflow })
+        let batch_reader =
+            BatchReader::assigned(&host.bus, projection, &name, None, &table_writer.positions)
+                .await?;
+        Ok(Self { host, projection, place, table_writer, batch_reader })
     }
 
     pub fn place(&self) -> Place {
@@ -53,7 +54,7 @@ impl<'h> Builder<'h> {
     /// The ends of everything that the domain reads.
     pub async fn log_ends(&self) -> Result<Offsets, SessionError> {
         let mut ends = Offsets::new();
-        for (topic, partition) in self.copyist.positions.keys() {
+        for (topic, partition) in self.table_writer.positions.keys() {
             let high = self.host.bus.watermarks(*topic, *partition).await?.high;
             ends.insert((self.host.topic_name(*topic), *partition), high);
         }
@@ -89,22 +90,22 @@ impl<'h> Builder<'h> {
             };
             ends.iter().map(behind).sum()
         };
-        let of = left(&self.copyist.positions);
+        let of = left(&self.table_writer.positions);
         if of == 0 {
             return Ok(());
         }
         let mut targets = Targets { ends: ends.clone(), reached: HashMap::new() };
-        self.inflow.reassign(&self.copyist.positions).await?;
+        self.batch_reader.reassign(&self.table_writer.positions).await?;
         let mut told = Instant::now();
-        while !targets.are_reached(&self.copyist.positions) {
+        while !targets.are_reached(&self.table_writer.positions) {
             let batch = self.next_batch().await?;
             let batch = targets.cut(batch);
             if !batch.is_empty() {
-                self.copyist.write(batch).await?;
+                self.table_writer.write(batch).await?;
             }
             if told.elapsed() >= Duration::from_millis(TELL_EVERY_MS) {
                 told = Instant::now();
-                tell(of - left(&self.copyist.positions), of);
+                tell(of - left(&self.table_writer.positions), of);
             }
         }
         tell(of, of);
@@ -113,7 +114,7 @@ impl<'h> Builder<'h> {
 
     async fn next_batch(&mut self) -> Result<Inbatch, SessionError> {
         let within = Duration::from_secs(SILENT_AFTER_S);
-        match tokio::time::timeout(within, self.inflow.gather(true)).await {
+        match tokio::time::timeout(within, self.batch_reader.gather(true)).await {
             Ok(batch) => batch,
             Err(_) => {
                 Err(SessionError::Stalled { act: "reading the log", within_s: SILENT_AFTER_S })
@@ -122,7 +123,7 @@ impl<'h> Builder<'h> {
     }
 
     fn at(&self, place: (Topic, i32)) -> i64 {
-        self.copyist.positions.get(&place).copied().unwrap_or_default()
+        self.table_writer.positions.get(&place).copied().unwrap_or_default()
     }
 
     /// Offsets by topic, as far as this domain reads them.
@@ -142,15 +143,15 @@ impl<'h> Builder<'h> {
 impl Targets {
     /// The batch without what lies at the targets or after them.
     fn cut(&mut self, mut batch: Inbatch) -> Inbatch {
-        for sheets in [&mut batch.facts, &mut batch.requests] {
-            sheets.retain(|sheet| self.wants(sheet));
+        for lazy_records in [&mut batch.facts, &mut batch.requests] {
+            lazy_records.retain(|lazy_record| self.wants(lazy_record));
         }
         batch
     }
 
-    fn wants(&mut self, sheet: &Arc<Sheet>) -> bool {
-        let place = (sheet.record.topic, sheet.record.partition);
-        let is_wanted = self.ends.get(&place).is_some_and(|end| sheet.record.offset < *end);
+    fn wants(&mut self, lazy_record: &Arc<LazyRecord>) -> bool {
+        let place = (lazy_record.record.topic, lazy_record.record.partition);
+        let is_wanted = self.ends.get(&place).is_some_and(|end| lazy_record.record.offset < *end);
         if !is_wanted {
             // Whatever came before it has come: an offset that is missing there never was.
             self.reached.insert(place, true);

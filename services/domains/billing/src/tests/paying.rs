@@ -1,4 +1,4 @@
-//! What is taken at the till, and what is refused.
+//! What is taken at the payments, and what is refused.
 
 use kit_event::RowOperation;
 use proptest::prelude::*;

@@ -7,11 +7,11 @@ use tokio::time::Instant;
 
 use super::{End, Link};
 use crate::fault::Fault;
+use crate::heartbeat::Due;
 use crate::limits::WRITE_STALL_MS;
-use crate::pulse::Beat;
 
 impl Link {
-    pub(super) fn beat(&mut self) -> Result<(), End> {
+    pub(super) fn heartbeat(&mut self) -> Result<(), End> {
         let now = Instant::now();
         let stall = Duration::from_millis(WRITE_STALL_MS);
         if self.wire.stalled_since().is_some_and(|since| now - since >= stall) {
@@ -23,15 +23,15 @@ impl Link {
         }
         if !self.may_read() {
             // An agent that is not listened to is not silent.
-            self.pulse.heard(now);
+            self.heartbeat.received(now);
         }
-        match self.pulse.beat(now) {
-            Beat::Rest => Ok(()),
-            Beat::Dead => Err(Fault::new(CloseCode::Silent, "no answer to a ping in time").into()),
-            Beat::Ping => {
+        match self.heartbeat.heartbeat(now) {
+            Due::Rest => Ok(()),
+            Due::Dead => Err(Fault::new(CloseCode::Silent, "no answer to a ping in time").into()),
+            Due::Ping => {
                 let head = self.downstream.head(self.session.told_next());
                 self.session.tells_head(head);
-                self.pulse.pinged(now);
+                self.heartbeat.pinged(now);
                 let server_time = self.edge.clock.now();
                 self.wire.send(&FromEdge::Ping(Ping { head, server_time }));
                 Ok(())

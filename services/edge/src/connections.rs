@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use kit_event::UnitId;
 use tokio::sync::Notify;
 
-use crate::figures;
+use crate::metrics;
 
 /// What happened to a link's claim on its unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Nudge {
+pub enum Signal {
     /// A connection with a greater number is there.
     Superseded {
         /// Its number.
@@ -26,41 +26,41 @@ struct Claim {
     conn_epoch: i64,
     superseded_by: AtomicI64,
     overwritten: AtomicBool,
-    nudged: Notify,
+    signalled: Notify,
 }
 
 impl Claim {
     fn supersede(&self, by: i64) {
         self.superseded_by.fetch_max(by, Ordering::SeqCst);
-        self.nudged.notify_one();
+        self.signalled.notify_one();
     }
 }
 
 /// The links of this edge.
 #[derive(Debug, Clone, Default)]
-pub struct Roster(Arc<Mutex<HashMap<UnitId, Arc<Claim>>>>);
+pub struct ConnectionRegistry(Arc<Mutex<HashMap<UnitId, Arc<Claim>>>>);
 
-/// A link's place in the roster; given back when it is dropped.
+/// A link's place in the connection registry; given back when it is dropped.
 #[derive(Debug)]
-pub struct Seat {
+pub struct Registration {
     unit: UnitId,
     claim: Arc<Claim>,
-    roster: Roster,
+    connections: ConnectionRegistry,
 }
 
-impl Roster {
+impl ConnectionRegistry {
     fn claims(&self) -> MutexGuard<'_, HashMap<UnitId, Arc<Claim>>> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Seats a connection; an older one of the same unit is told, a newer one tells this one.
     #[must_use]
-    pub fn enter(&self, unit: UnitId, conn_epoch: i64) -> Seat {
+    pub fn enter(&self, unit: UnitId, conn_epoch: i64) -> Registration {
         let claim = Arc::new(Claim {
             conn_epoch,
             superseded_by: AtomicI64::new(conn_epoch),
             overwritten: AtomicBool::new(false),
-            nudged: Notify::new(),
+            signalled: Notify::new(),
         });
         let mut claims = self.claims();
         match claims.get(&unit) {
@@ -70,22 +70,22 @@ impl Roster {
                     older.supersede(conn_epoch);
                 }
                 claims.insert(unit.clone(), claim.clone());
-                figures::UNITS_CONNECTED.get().set(claims.len() as f64);
+                metrics::UNITS_CONNECTED.get().set(claims.len() as f64);
             }
         }
         drop(claims);
-        Seat { unit, claim, roster: self.clone() }
+        Registration { unit, claim, connections: self.clone() }
     }
 
     /// The presence topic names a connection of `unit`.
-    pub fn heard(&self, unit: &UnitId, conn_epoch: i64) {
+    pub fn received(&self, unit: &UnitId, conn_epoch: i64) {
         let claims = self.claims();
         let Some(claim) = claims.get(unit) else { return };
         if conn_epoch > claim.conn_epoch {
             claim.supersede(conn_epoch);
         } else if conn_epoch < claim.conn_epoch {
             claim.overwritten.store(true, Ordering::SeqCst);
-            claim.nudged.notify_one();
+            claim.signalled.notify_one();
         }
     }
 
@@ -102,7 +102,7 @@ impl Roster {
     }
 }
 
-impl Seat {
+impl Registration {
     /// The connection's number.
     #[must_use]
     pub fn conn_epoch(&self) -> i64 {
@@ -117,26 +117,26 @@ impl Seat {
     }
 
     /// Waits until something happens to the claim.
-    pub async fn nudged(&self) -> Nudge {
+    pub async fn signalled(&self) -> Signal {
         loop {
             if let Some(by) = self.superseded_by() {
-                return Nudge::Superseded { by };
+                return Signal::Superseded { by };
             }
             if self.claim.overwritten.swap(false, Ordering::SeqCst) {
-                return Nudge::Overwritten;
+                return Signal::Overwritten;
             }
-            self.claim.nudged.notified().await;
+            self.claim.signalled.notified().await;
         }
     }
 }
 
-impl Drop for Seat {
+impl Drop for Registration {
     fn drop(&mut self) {
-        let mut claims = self.roster.claims();
+        let mut claims = self.connections.claims();
         let own = claims.get(&self.unit).is_some_and(|claim| Arc::ptr_eq(claim, &self.claim));
         if own {
             claims.remove(&self.unit);
-            figures::UNITS_CONNECTED.get().set(claims.len() as f64);
+            metrics::UNITS_CONNECTED.get().set(claims.len() as f64);
         }
     }
 }
@@ -151,28 +151,28 @@ mod tests {
 
     #[tokio::test]
     async fn the_greater_number_wins_in_whatever_order_they_enter() {
-        let roster = Roster::default();
-        let old = roster.enter(unit(), 5);
-        let new = roster.enter(unit(), 9);
-        assert_eq!(old.nudged().await, Nudge::Superseded { by: 9 });
+        let connections = ConnectionRegistry::default();
+        let old = connections.enter(unit(), 5);
+        let new = connections.enter(unit(), 9);
+        assert_eq!(old.signalled().await, Signal::Superseded { by: 9 });
         assert_eq!(new.superseded_by(), None);
-        let late = roster.enter(unit(), 7);
-        assert_eq!(late.nudged().await, Nudge::Superseded { by: 9 });
+        let late = connections.enter(unit(), 7);
+        assert_eq!(late.signalled().await, Signal::Superseded { by: 9 });
         drop(old);
         drop(late);
-        assert_eq!(roster.len(), 1);
+        assert_eq!(connections.len(), 1);
         drop(new);
-        assert!(roster.is_empty());
+        assert!(connections.is_empty());
     }
 
     #[tokio::test]
     async fn a_greater_number_anywhere_supersedes_and_a_lower_one_is_written_over() {
-        let roster = Roster::default();
-        let seat = roster.enter(unit(), 5);
-        roster.heard(&unit(), 5);
-        roster.heard(&unit(), 4);
-        assert_eq!(seat.nudged().await, Nudge::Overwritten);
-        roster.heard(&unit(), 6);
-        assert_eq!(seat.nudged().await, Nudge::Superseded { by: 6 });
+        let connections = ConnectionRegistry::default();
+        let registration = connections.enter(unit(), 5);
+        connections.received(&unit(), 5);
+        connections.received(&unit(), 4);
+        assert_eq!(registration.signalled().await, Signal::Overwritten);
+        connections.received(&unit(), 6);
+        assert_eq!(registration.signalled().await, Signal::Superseded { by: 6 });
     }
 }

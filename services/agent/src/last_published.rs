@@ -1,13 +1,13 @@
-//! The shadow: the last published state of every mapped row, by which a change is named, a row is
-//! found from its public id, and a restore is healed.
+//! The last published state of every mapped row, by which a change is named, a row is found from
+//! its public id, and a restore is healed.
 
 use kit_event::UnitSeq;
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::Value;
 
-use crate::error::{Act, StationError};
+use crate::error::{Act, WorkerError};
 
-/// The shadow's table in the spool.
+/// The last published state's table in the spool.
 pub const TABLE: &str = "
 CREATE TABLE IF NOT EXISTS shadow (
     thing TEXT NOT NULL, key TEXT NOT NULL, public_id TEXT NOT NULL, epoch INTEGER NOT NULL,
@@ -17,7 +17,7 @@ CREATE INDEX IF NOT EXISTS shadow_by_id ON shadow (thing, public_id);
 
 /// One row as it was last published.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Shadow {
+pub struct LastPublished {
     /// Its key, a JSON array.
     pub key: String,
     /// Its public id.
@@ -32,7 +32,11 @@ pub struct Shadow {
 ///
 /// # Errors
 /// The spool refuses.
-pub fn get(conn: &Connection, resource: &str, key: &str) -> Result<Option<Shadow>, StationError> {
+pub fn get(
+    conn: &Connection,
+    resource: &str,
+    key: &str,
+) -> Result<Option<LastPublished>, WorkerError> {
     one(
         conn,
         "SELECT key, public_id, epoch, seq, state FROM shadow WHERE thing = ?1 AND key = ?2",
@@ -44,8 +48,12 @@ pub fn get(conn: &Connection, resource: &str, key: &str) -> Result<Option<Shadow
 ///
 /// # Errors
 /// The spool refuses.
-pub fn find(conn: &Connection, resource: &str, id: &str) -> Result<Option<Shadow>, StationError> {
-    // Named, because SQLite would rather walk the whole thing by its primary key.
+pub fn find(
+    conn: &Connection,
+    resource: &str,
+    id: &str,
+) -> Result<Option<LastPublished>, WorkerError> {
+    // Named, because SQLite would rather scan the whole thing by its primary key.
     one(
         conn,
         "SELECT key, public_id, epoch, seq, state FROM shadow INDEXED BY shadow_by_id
@@ -58,11 +66,7 @@ pub fn find(conn: &Connection, resource: &str, id: &str) -> Result<Option<Shadow
 ///
 /// # Errors
 /// The spool refuses.
-pub fn stands_elsewhere(
-    conn: &Connection,
-    resource: &str,
-    key: &str,
-) -> Result<bool, StationError> {
+pub fn stands_elsewhere(conn: &Connection, resource: &str, key: &str) -> Result<bool, WorkerError> {
     conn.prepare_cached(
         "SELECT 1 FROM shadow one JOIN shadow other INDEXED BY shadow_by_id
              ON other.thing = one.thing AND other.public_id = one.public_id AND other.key <> one.key
@@ -81,13 +85,13 @@ pub fn after(
     resource: &str,
     after: &str,
     limit: usize,
-) -> Result<Vec<Shadow>, StationError> {
-    let read = || -> rusqlite::Result<Vec<Shadow>> {
+) -> Result<Vec<LastPublished>, WorkerError> {
+    let read = || -> rusqlite::Result<Vec<LastPublished>> {
         conn.prepare_cached(
             "SELECT key, public_id, epoch, seq, state FROM shadow
              WHERE thing = ?1 AND key > ?2 ORDER BY key LIMIT ?3",
         )?
-        .query_map((resource, after, i64::try_from(limit).unwrap_or(i64::MAX)), shadow)?
+        .query_map((resource, after, i64::try_from(limit).unwrap_or(i64::MAX)), last_published)?
         .collect()
     };
     read().spool("walking the shadow")
@@ -97,7 +101,7 @@ pub fn after(
 ///
 /// # Errors
 /// The spool refuses.
-pub fn put(conn: &Connection, resource: &str, row: &Shadow) -> Result<(), StationError> {
+pub fn put(conn: &Connection, resource: &str, row: &LastPublished) -> Result<(), WorkerError> {
     conn.prepare_cached("INSERT OR REPLACE INTO shadow VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
         .and_then(|mut statement| {
             statement.execute((
@@ -117,7 +121,7 @@ pub fn put(conn: &Connection, resource: &str, row: &Shadow) -> Result<(), Statio
 ///
 /// # Errors
 /// The spool refuses.
-pub fn delete(conn: &Connection, resource: &str, key: &str) -> Result<(), StationError> {
+pub fn delete(conn: &Connection, resource: &str, key: &str) -> Result<(), WorkerError> {
     conn.prepare_cached("DELETE FROM shadow WHERE thing = ?1 AND key = ?2")
         .and_then(|mut statement| statement.execute((resource, key)))
         .map(drop)
@@ -128,15 +132,15 @@ fn one(
     conn: &Connection,
     sql: &str,
     params: impl rusqlite::Params,
-) -> Result<Option<Shadow>, StationError> {
+) -> Result<Option<LastPublished>, WorkerError> {
     conn.prepare_cached(sql)
-        .and_then(|mut statement| statement.query_row(params, shadow).optional())
+        .and_then(|mut statement| statement.query_row(params, last_published).optional())
         .spool("reading the shadow")
 }
 
-fn shadow(row: &Row<'_>) -> rusqlite::Result<Shadow> {
+fn last_published(row: &Row<'_>) -> rusqlite::Result<LastPublished> {
     let state: String = row.get(4)?;
-    Ok(Shadow {
+    Ok(LastPublished {
         key: row.get(0)?,
         public_id: row.get(1)?,
         seq: UnitSeq::new(row.get(2)?, row.get(3)?),

@@ -5,11 +5,11 @@ use super::*;
 /// A log of one partition: whose record each position is, `None` for another unit's.
 type Log = Vec<Option<Kind>>;
 
-fn letter(position: i64, kind: Kind) -> Letter<i64> {
-    Letter { position, kind, heard_at: None, content: position }
+fn log_record(position: i64, kind: Kind) -> LogRecord<i64> {
+    LogRecord { position, kind, received_at: None, content: position }
 }
 
-/// Reads the log as the edge's scans do, at most `most` letters at a time.
+/// Reads the log as the edge's scans do, at most `most` records at a time.
 fn scan(log: &Log, order: ScanOrder, most: usize) -> Window<i64> {
     let in_place_to = order.in_place.then_some(order.from);
     let mut window = Window { seen_to: order.from, in_place_to, ahead: vec![], in_place: vec![] };
@@ -28,10 +28,10 @@ fn scan(log: &Log, order: ScanOrder, most: usize) -> Window<i64> {
         }
         if let Some(kind) = kind {
             if place && collecting {
-                window.in_place.push(letter(position, kind));
+                window.in_place.push(log_record(position, kind));
             }
             if order.ahead && kind != Kind::Command {
-                window.ahead.push(letter(position, kind));
+                window.ahead.push(log_record(position, kind));
             }
         }
         window.seen_to = position + 1;
@@ -45,87 +45,92 @@ fn scan(log: &Log, order: ScanOrder, most: usize) -> Window<i64> {
 #[test]
 fn a_backlog_goes_down_with_its_cancels_first() {
     let log: Log = vec![Some(Kind::Command), None, Some(Kind::Command), Some(Kind::Control)];
-    let mut feeder = Feeder::new(0);
-    assert_eq!(feeder.want(16), Some(Want::Subscription));
-    assert_eq!(feeder.want(16), None, "asked for once");
-    feeder.subscribed(4);
-    feeder.live(letter(4, Kind::Command));
-    let Some(Want::Scan(order)) = feeder.want(16) else { panic!("a scan is wanted") };
-    feeder.scanned(scan(&log, order, 10));
+    let mut delivery_queue = DeliveryQueue::new(0);
+    assert_eq!(delivery_queue.want(16), Some(Want::Subscription));
+    assert_eq!(delivery_queue.want(16), None, "asked for once");
+    delivery_queue.subscribed(4);
+    delivery_queue.live(log_record(4, Kind::Command));
+    let Some(Want::Scan(order)) = delivery_queue.want(16) else { panic!("a scan is wanted") };
+    delivery_queue.scanned(scan(&log, order, 10));
     let mut order = Vec::new();
-    while let Some(out) = feeder.pop(16) {
-        order.push((out.letter.position, out.in_place));
+    while let Some(out) = delivery_queue.pop(16) {
+        order.push((out.log_record.position, out.in_place));
     }
     assert_eq!(order, [(3, false), (0, true), (2, true), (3, true), (4, true)]);
-    assert!(feeder.is_settled());
+    assert!(delivery_queue.is_settled());
 }
 
 #[test]
 fn without_credits_only_what_overtakes_goes_down() {
-    let mut feeder = Feeder::new(5);
-    feeder.want(16);
-    feeder.subscribed(5);
-    feeder.live(letter(5, Kind::Command));
-    feeder.live(letter(6, Kind::Query));
-    feeder.live(letter(7, Kind::Control));
+    let mut delivery_queue = DeliveryQueue::new(5);
+    delivery_queue.want(16);
+    delivery_queue.subscribed(5);
+    delivery_queue.live(log_record(5, Kind::Command));
+    delivery_queue.live(log_record(6, Kind::Query));
+    delivery_queue.live(log_record(7, Kind::Control));
     let overtaking: Vec<i64> =
-        std::iter::from_fn(|| feeder.pop(0)).map(|out| out.letter.position).collect();
+        std::iter::from_fn(|| delivery_queue.pop(0)).map(|out| out.log_record.position).collect();
     assert_eq!(overtaking, [6, 7]);
-    assert!(!feeder.is_settled());
-    assert_eq!(feeder.pop(1).unwrap().letter.position, 5);
+    assert!(!delivery_queue.is_settled());
+    assert_eq!(delivery_queue.pop(1).unwrap().log_record.position, 5);
     assert_eq!(
-        feeder.pop(1).unwrap(),
-        Outgoing { letter: letter(7, Kind::Control), in_place: true }
+        delivery_queue.pop(1).unwrap(),
+        Outgoing { log_record: log_record(7, Kind::Control), in_place: true }
     );
 }
 
 #[test]
 fn a_unit_that_takes_nothing_forgets_and_reads_again() {
     let most = HELD_BACK_RECORDS_MAX as i64;
-    let mut feeder = Feeder::new(0);
-    feeder.want(16);
-    feeder.subscribed(0);
+    let mut delivery_queue = DeliveryQueue::new(0);
+    delivery_queue.want(16);
+    delivery_queue.subscribed(0);
     for position in 0..most + 5 {
-        feeder.live(letter(position, Kind::Command));
+        delivery_queue.live(log_record(position, Kind::Command));
     }
-    assert_eq!(feeder.want(0), None, "nothing is read for a unit without credits");
+    assert_eq!(delivery_queue.want(0), None, "nothing is read for a unit without credits");
     for position in 0..most {
-        assert_eq!(feeder.pop(1).unwrap().letter.position, position);
+        assert_eq!(delivery_queue.pop(1).unwrap().log_record.position, position);
     }
-    assert!(!feeder.is_settled());
-    assert_eq!(feeder.want(1), Some(Want::Subscription));
-    feeder.subscribed(most + 5);
-    let want = feeder.want(1);
+    assert!(!delivery_queue.is_settled());
+    assert_eq!(delivery_queue.want(1), Some(Want::Subscription));
+    delivery_queue.subscribed(most + 5);
+    let want = delivery_queue.want(1);
     let order = ScanOrder { from: most, to: most + 5, ahead: true, in_place: true };
     assert_eq!(want, Some(Want::Scan(order)));
 }
 
 #[test]
 fn a_scan_for_cancels_alone_does_not_pass_over_requests() {
-    let mut feeder = Feeder::new(0);
-    feeder.want(16);
-    feeder.subscribed(9);
-    let in_place = vec![letter(0, Kind::Command)];
-    feeder.want(16);
-    feeder.scanned(Window { seen_to: 5, in_place_to: Some(3), ahead: vec![], in_place });
+    let mut delivery_queue = DeliveryQueue::new(0);
+    delivery_queue.want(16);
+    delivery_queue.subscribed(9);
+    let in_place = vec![log_record(0, Kind::Command)];
+    delivery_queue.want(16);
+    delivery_queue.scanned(Window { seen_to: 5, in_place_to: Some(3), ahead: vec![], in_place });
     let ahead_only = ScanOrder { from: 5, to: 9, ahead: true, in_place: false };
-    assert_eq!(feeder.want(16), Some(Want::Scan(ahead_only)));
-    feeder.scanned(Window { seen_to: 9, in_place_to: None, ahead: vec![], in_place: vec![] });
-    feeder.pop(16);
+    assert_eq!(delivery_queue.want(16), Some(Want::Scan(ahead_only)));
+    delivery_queue.scanned(Window {
+        seen_to: 9,
+        in_place_to: None,
+        ahead: vec![],
+        in_place: vec![],
+    });
+    delivery_queue.pop(16);
     let the_rest = ScanOrder { from: 3, to: 9, ahead: false, in_place: true };
-    assert_eq!(feeder.want(16), Some(Want::Scan(the_rest)));
+    assert_eq!(delivery_queue.want(16), Some(Want::Scan(the_rest)));
 }
 
 #[test]
 fn a_tail_that_lags_behind_the_cursor_gives_nothing_twice() {
-    let mut feeder = Feeder::new(9);
-    feeder.want(16);
-    feeder.subscribed(7);
+    let mut delivery_queue = DeliveryQueue::new(9);
+    delivery_queue.want(16);
+    delivery_queue.subscribed(7);
     for position in 7..10 {
-        feeder.live(letter(position, Kind::Command));
+        delivery_queue.live(log_record(position, Kind::Command));
     }
-    assert_eq!(feeder.pop(16).unwrap().letter.position, 9);
-    assert_eq!(feeder.pop(16), None);
+    assert_eq!(delivery_queue.pop(16).unwrap().log_record.position, 9);
+    assert_eq!(delivery_queue.pop(16), None);
 }
 
 /// One thing that happens, in the order that chance gives.
@@ -155,10 +160,10 @@ fn chance() -> impl Strategy<Value = Chance> {
     ]
 }
 
-/// The feeder between a log that grows and a link that takes what it may.
+/// The delivery queue between a log that grows and a link that takes what it may.
 struct Play {
     log: Log,
-    feeder: Feeder<i64>,
+    delivery_queue: DeliveryQueue<i64>,
     tail_next: i64,
     subscribed: bool,
     wanted: Option<Want>,
@@ -172,7 +177,7 @@ impl Play {
             let position = self.tail_next;
             self.tail_next += 1;
             if let (Some(kind), true) = (kind, self.subscribed) {
-                self.feeder.live(letter(position, *kind));
+                self.delivery_queue.live(log_record(position, *kind));
             }
         }
     }
@@ -181,17 +186,17 @@ impl Play {
         match self.wanted.take() {
             Some(Want::Subscription) => {
                 self.subscribed = true;
-                self.feeder.subscribed(self.tail_next);
+                self.delivery_queue.subscribed(self.tail_next);
             }
-            Some(Want::Scan(order)) => self.feeder.scanned(scan(&self.log, order, most)),
+            Some(Want::Scan(order)) => self.delivery_queue.scanned(scan(&self.log, order, most)),
             None => {}
         }
     }
 
     fn pop(&mut self, credits: usize) {
-        if let Some(out) = self.feeder.pop(credits) {
+        if let Some(out) = self.delivery_queue.pop(credits) {
             let to = if out.in_place { &mut self.sent } else { &mut self.overtook };
-            to.push(out.letter.position);
+            to.push(out.log_record.position);
         }
     }
 
@@ -202,12 +207,12 @@ impl Play {
             Chance::CutOff => {
                 self.wanted = None;
                 self.subscribed = false;
-                self.feeder.cut_off();
+                self.delivery_queue.cut_off();
             }
             Chance::Serve => self.serve(3),
             Chance::Pop(credits) => {
                 self.pop(credits);
-                self.wanted = self.wanted.or_else(|| self.feeder.want(credits));
+                self.wanted = self.wanted.or_else(|| self.delivery_queue.want(credits));
             }
         }
     }
@@ -227,8 +232,8 @@ proptest! {
         then in prop::collection::vec(chance(), 0..300),
     ) {
         let mut play = Play {
-            log: vec![], feeder: Feeder::new(0), tail_next: 0, subscribed: false, wanted: None,
-            sent: vec![], overtook: vec![],
+            log: vec![], delivery_queue: DeliveryQueue::new(0), tail_next: 0,
+            subscribed: false, wanted: None, sent: vec![], overtook: vec![],
         };
         for chance in begin {
             if let Chance::Append(kind) = chance {
@@ -252,6 +257,6 @@ proptest! {
                 prop_assert!(play.overtook.contains(&at), "{} did not overtake", at);
             }
         }
-        prop_assert!(play.feeder.is_settled());
+        prop_assert!(play.delivery_queue.is_settled());
     }
 }

@@ -19,7 +19,7 @@ const CUT_MARK: &str = "…";
 /// stand in it. A text that is JSON itself (a field `<name>_json`: the record in an outcome) stays
 /// JSON, its own texts cut; one that is none is left out, because half of it would say nothing.
 #[must_use]
-pub fn fitted(body: Value) -> (Value, String) {
+pub fn truncated(body: Value) -> (Value, String) {
     let mut body = body;
     let mut text = body.to_string();
     let mut text_bytes_max = TEXT_BYTES_FIRST_CUT;
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn a_body_that_fits_stays_as_it_is() {
         let body = json!({"reason": "x".repeat(30_000), "n": 1});
-        assert_eq!(fitted(body.clone()).0, body);
+        assert_eq!(truncated(body.clone()).0, body);
     }
 
     #[test]
@@ -89,10 +89,10 @@ mod tests {
                 "lines": [{"text": reason}, {"text": "short"}]});
             let outcome = json!({"request_id": "r", "state": "done",
                 "record_json": record.to_string()});
-            let (fitted, text) = fitted(outcome);
+            let (truncated, text) = truncated(outcome);
             assert!(text.len() <= BODY_BYTES_MAX);
             let kept: Value =
-                serde_json::from_str(fitted["record_json"].as_str().unwrap()).unwrap();
+                serde_json::from_str(truncated["record_json"].as_str().unwrap()).unwrap();
             assert_eq!(
                 (&kept["appointment_id"], &kept["status"]),
                 (&json!("a"), &json!("cancelled"))
@@ -107,18 +107,18 @@ mod tests {
     fn an_endless_text_is_cut_and_the_rest_stays() {
         let body =
             json!({"id": "a", "reason": "ü".repeat(500_000), "state_json": "[".repeat(90_000)});
-        let (fitted, text) = fitted(body);
+        let (truncated, text) = truncated(body);
         assert!(text.len() <= BODY_BYTES_MAX);
-        assert_eq!(text, fitted.to_string());
-        assert_eq!(fitted["id"], "a");
-        assert!(fitted["reason"].as_str().unwrap().ends_with(CUT_MARK));
-        assert!(fitted.get("state_json").is_none());
+        assert_eq!(text, truncated.to_string());
+        assert_eq!(truncated["id"], "a");
+        assert!(truncated["reason"].as_str().unwrap().ends_with(CUT_MARK));
+        assert!(truncated.get("state_json").is_none());
     }
 
     #[test]
     fn many_long_texts_are_cut_until_all_fit() {
         let body: serde_json::Map<String, Value> =
             (0..30).map(|n| (format!("f{n}"), json!("\u{1}".repeat(9_000)))).collect();
-        assert!(fitted(Value::Object(body)).1.len() <= BODY_BYTES_MAX);
+        assert!(truncated(Value::Object(body)).1.len() <= BODY_BYTES_MAX);
     }
 }

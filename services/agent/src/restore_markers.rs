@@ -1,15 +1,15 @@
-//! Nonces: how the agent notices that one of its two files went back in time.
+//! Restore markers: how the agent notices that one of its two files went back in time.
 //!
-//! Every transaction of ours on the clinic database leaves the *next* nonce in it; every
+//! Every transaction of ours on the clinic database leaves the *next* restore marker in it; every
 //! transaction on the spool that follows makes that one the *previous* and draws a new next.
 //! Whatever the moment of a crash, the clinic database then holds one of the two. When it holds
 //! neither, it (or the spool) was put back from a backup.
 
 use uuid::Uuid;
 
-/// The two nonces, and which of them the clinic database holds.
+/// The two restore markers, and which of them the clinic database holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Nonces {
+pub struct RestoreMarkers {
     previous: Option<String>,
     next: String,
     next_is_written: bool,
@@ -26,15 +26,15 @@ pub enum Fit {
     WentBack,
 }
 
-impl Nonces {
+impl RestoreMarkers {
     /// Holds those of the spool against the clinic database's mark.
     #[must_use]
     pub fn held_against(known: Option<Self>, mark: Option<&str>) -> (Self, Fit) {
         let Some(known) = known else { return (Self::fresh(mark), Fit::NewSpool) };
         let next_is_written = mark == Some(known.next.as_str());
         let fits = next_is_written || mark == known.previous.as_deref();
-        let nonces = Self { next_is_written, ..known };
-        (nonces, if fits { Fit::AsLeft } else { Fit::WentBack })
+        let restore_markers = Self { next_is_written, ..known };
+        (restore_markers, if fits { Fit::AsLeft } else { Fit::WentBack })
     }
 
     /// As the spool keeps them.
@@ -66,7 +66,7 @@ impl Nonces {
         self.next_is_written = true;
     }
 
-    /// Whether the spool should hear that the next one was written.
+    /// Whether the spool should learn that the next one was written.
     #[must_use]
     pub fn wants_turning(&self) -> bool {
         self.next_is_written

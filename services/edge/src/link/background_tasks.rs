@@ -14,19 +14,19 @@ use uuid::Uuid;
 
 use super::{End, Link};
 use crate::backlog::{self, BacklogError};
+use crate::delivery_queue::{Outgoing, Want, Window};
 use crate::downlink::{self, Opened};
 use crate::edge::log_unavailable;
 use crate::fault::Fault;
-use crate::feeder::{Outgoing, Want, Window};
-use crate::figures;
 use crate::limits::REPLIES_UNDER_WAY_MAX;
+use crate::metrics;
 use crate::presence::presence_record;
 use crate::tail::Subscription;
 use crate::traced;
 use crate::uplink::chain;
 
-/// A finished chore.
-pub(super) enum Chore {
+/// A finished background task.
+pub(super) enum BackgroundTask {
     Subscribed(u32, Result<Subscription, BusError>),
     Scanned(u32, Result<Window<Arc<RawRecord>>, BacklogError>),
     Opened(Outgoing<Arc<RawRecord>>, Opened),
@@ -38,9 +38,12 @@ impl Link {
     pub(super) fn fetch(&mut self, round: u32, want: Want) {
         let (edge, partition) = (self.edge.clone(), self.partition);
         let unit = self.session.unit().clone();
-        self.chores.push(match want {
+        self.background_tasks.push(match want {
             Want::Subscription => async move {
-                Chore::Subscribed(round, edge.tail.subscribe(&edge.bus, &unit, partition).await)
+                BackgroundTask::Subscribed(
+                    round,
+                    edge.tail.subscribe(&edge.bus, &unit, partition).await,
+                )
             }
             .boxed(),
             Want::Scan(order) => {
@@ -53,7 +56,7 @@ impl Link {
                         let passed = u64::try_from(window.seen_to - order.from);
                         budget.scanned(passed.unwrap_or_default(), Instant::now());
                     }
-                    Chore::Scanned(round, window)
+                    BackgroundTask::Scanned(round, window)
                 }
                 .boxed()
             }
@@ -62,11 +65,11 @@ impl Link {
 
     pub(super) fn open(&mut self, out: Outgoing<Arc<RawRecord>>) {
         let edge = self.edge.clone();
-        let chore = async move {
+        let task = async move {
             let opened = downlink::open(&edge.bus, &out, edge.clock.now()).await;
-            Chore::Opened(out, opened)
+            BackgroundTask::Opened(out, opened)
         };
-        self.chores.push(chore.boxed());
+        self.background_tasks.push(task.boxed());
     }
 
     pub(super) fn write_presence(&mut self) {
@@ -75,17 +78,17 @@ impl Link {
         self.book.written_at = Instant::now();
         let presence = self.standing.presence(
             Some(&self.edge.id),
-            Some(self.seat.conn_epoch()),
+            Some(self.registration.conn_epoch()),
             Some(self.session.applied_next()),
             self.session.durable(),
         );
         let edge = self.edge.clone();
-        let chore = async move {
+        let task = async move {
             let written =
                 async { Ok(edge.bus.publish(presence_record(&presence, &edge.clock)?).await?) };
-            Chore::PresenceWritten(written.await)
+            BackgroundTask::PresenceWritten(written.await)
         };
-        self.chores.push(chore.boxed());
+        self.background_tasks.push(task.boxed());
     }
 
     /// Passes an outcome on to whoever waits.
@@ -129,7 +132,7 @@ impl Link {
         mut step: Step,
     ) {
         if self.replies_under_way >= REPLIES_UNDER_WAY_MAX {
-            figures::REPLIES_DROPPED.get().increment(1);
+            metrics::REPLIES_DROPPED.get().increment(1);
             return;
         }
         // Structs of plain members; none of them fails to print.
@@ -159,20 +162,21 @@ impl Link {
                 tracing::warn!(error = chain(&error), "a reply could not be passed on");
             }
         });
-        self.chores.push(told.map(|written| Chore::ReplyWritten(written.ok())).boxed());
+        self.background_tasks
+            .push(told.map(|written| BackgroundTask::ReplyWritten(written.ok())).boxed());
     }
 
-    pub(super) fn finish(&mut self, chore: Chore) -> Result<(), End> {
-        match chore {
-            Chore::Subscribed(round, subscribed) if self.downstream.is_current(round) => {
+    pub(super) fn finish(&mut self, task: BackgroundTask) -> Result<(), End> {
+        match task {
+            BackgroundTask::Subscribed(round, subscribed) if self.downstream.is_current(round) => {
                 self.subscribed(round, subscribed)?;
             }
-            Chore::Scanned(round, scanned) if self.downstream.is_current(round) => {
+            BackgroundTask::Scanned(round, scanned) if self.downstream.is_current(round) => {
                 self.scanned(round, scanned)?;
             }
-            Chore::Subscribed(..) | Chore::Scanned(..) => {}
-            Chore::Opened(out, opened) => self.opened(&out, opened),
-            Chore::PresenceWritten(written) => {
+            BackgroundTask::Subscribed(..) | BackgroundTask::Scanned(..) => {}
+            BackgroundTask::Opened(out, opened) => self.opened(&out, opened),
+            BackgroundTask::PresenceWritten(written) => {
                 self.book.is_being_written = false;
                 if let Err(error) = written {
                     let unit = self.session.unit();
@@ -181,7 +185,7 @@ impl Link {
                     self.book.is_stale = true;
                 }
             }
-            Chore::ReplyWritten(written) => {
+            BackgroundTask::ReplyWritten(written) => {
                 self.replies_under_way -= 1;
                 if let Some(Err(error)) = written {
                     let (unit, error) = (self.session.unit(), chain(&error));
@@ -250,13 +254,13 @@ impl Link {
             Opened::Frame(frame, text) => {
                 self.remember(*frame);
                 if out.in_place {
-                    self.session.sends(out.letter.position);
+                    self.session.sends(out.log_record.position);
                 }
-                figures::REQUESTS.get().increment(1);
+                metrics::REQUESTS.get().increment(1);
                 self.wire.send_text(text);
-                self.pulse.sent(Instant::now());
+                self.heartbeat.sent(Instant::now());
             }
-            Opened::TooLate => figures::QUERIES_LATE.get().increment(1),
+            Opened::TooLate => metrics::QUERIES_LATE.get().increment(1),
             Opened::Unreadable => {}
         }
     }

@@ -9,12 +9,12 @@ use kit_bus::{Bus, BusError, Polled, Reader, Topic};
 use kit_store::Projection;
 use tokio::time::Instant;
 
-use crate::copyist::Positions;
 use crate::error::SessionError;
 use crate::facts::{Facts, Met, requests_options};
 use crate::feed::{Feed, Next};
-use crate::sheet::Sheet;
+use crate::lazy_record::LazyRecord;
 use crate::spacing::Spacing;
+use crate::table_writer::Positions;
 
 /// Records of one batch. UNNEST gains little above a thousand rows, and a longer transaction makes
 /// the first of them wait.
@@ -30,8 +30,8 @@ const CATCHING_UP_GATHER_MS: u64 = 50;
 /// What one batch brings.
 #[derive(Default)]
 pub(crate) struct Inbatch {
-    pub facts: Vec<Arc<Sheet>>,
-    pub requests: Vec<Arc<Sheet>>,
+    pub facts: Vec<Arc<LazyRecord>>,
+    pub requests: Vec<Arc<LazyRecord>>,
     /// Partitions whose end was reached with the last record of the batch.
     pub ends: Vec<(Topic, i32)>,
     bytes: usize,
@@ -51,7 +51,7 @@ impl Inbatch {
 }
 
 /// Where the records of one domain come from: its facts, and a reader of its own for requests.
-pub(crate) struct Inflow {
+pub(crate) struct BatchReader {
     domain: &'static str,
     projection: &'static dyn Projection,
     facts: Facts,
@@ -59,13 +59,13 @@ pub(crate) struct Inflow {
     wanted: usize,
     at_end: HashSet<(Topic, i32)>,
     /// What was taken off the readers and not yet given out. It stands here and not in a local, so
-    /// that whoever drops [`Inflow::gather`] half-way loses no record.
+    /// that whoever drops [`BatchReader::gather`] half-way loses no record.
     pending: Inbatch,
     /// How promptly batches are given out.
     spacing: Spacing,
 }
 
-impl Inflow {
+impl BatchReader {
     /// Begins where `offsets` say, and shares the facts with the others of `feed`.
     pub async fn assigned(
         bus: &Bus,
@@ -165,8 +165,8 @@ impl Inflow {
 
     fn take(&mut self, came: Result<Came, SessionError>) -> Result<(), SessionError> {
         match came? {
-            Came::Fact(Met::Sheet(sheet)) => self.add(sheet),
-            Came::Request(Polled::Record(record)) => self.add(Sheet::of(record)),
+            Came::Fact(Met::LazyRecord(lazy_record)) => self.add(lazy_record),
+            Came::Request(Polled::Record(record)) => self.add(LazyRecord::of(record)),
             Came::Fact(Met::End(partition, _)) => self.end((Topic::Facts, partition)),
             Came::Request(Polled::EndOfPartition { topic, partition, .. }) => {
                 self.end((topic, partition));
@@ -181,8 +181,8 @@ impl Inflow {
         Ok(())
     }
 
-    fn add(&mut self, sheet: Arc<Sheet>) {
-        let (record, batch) = (&sheet.record, &mut self.pending);
+    fn add(&mut self, lazy_record: Arc<LazyRecord>) {
+        let (record, batch) = (&lazy_record.record, &mut self.pending);
         let place = (record.topic, record.partition);
         self.at_end.remove(&place);
         batch.ends.retain(|end| *end != place);
@@ -192,9 +192,9 @@ impl Inflow {
         batch.concerns |=
             is_request || record.ce_type().is_none_or(|name| self.projection.reads(name));
         if is_request {
-            batch.requests.push(sheet);
+            batch.requests.push(lazy_record);
         } else {
-            batch.facts.push(sheet);
+            batch.facts.push(lazy_record);
         }
     }
 

@@ -1,4 +1,4 @@
-//! The gate: one row in the clinic database that lets triggers write, or not.
+//! The capture switch: one row in the clinic database that lets triggers write, or not.
 //!
 //! It closes by itself when the outbox is full, is closed by the agent when the disk is nearly
 //! full, and by people with `capture off`. Whenever it opens again, rows may have changed unseen,
@@ -8,14 +8,14 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::error::{Act, StationError};
+use crate::error::{Act, WorkerError};
 
 /// Free disk below which capture stops: the practice needs what is left more than we do.
 pub const DISK_FREE_BYTES_MIN: u64 = 500 * 1024 * 1024;
-/// Free disk above which it goes on, so that the gate does not flap.
+/// Free disk above which it goes on, so that the capture switch does not flap.
 pub const DISK_FREE_BYTES_ENOUGH: u64 = 600 * 1024 * 1024;
 
-/// Why the gate is closed.
+/// Why the capture switch is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closed {
     /// The outbox was full.
@@ -29,7 +29,7 @@ pub enum Closed {
 }
 
 impl Closed {
-    /// The word in the gate's row.
+    /// The word in the capture switch's row.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -48,16 +48,16 @@ impl Closed {
     }
 }
 
-/// The gate as it stands.
+/// The capture switch as it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gate {
+pub struct CaptureSwitch {
     /// Why it is closed; none when it is open.
     pub closed: Option<Closed>,
     /// Whether it was opened since rows were last compared.
     pub compare: bool,
 }
 
-impl Gate {
+impl CaptureSwitch {
     /// Whether triggers should stand in the practice's tables.
     #[must_use]
     pub fn wants_triggers(self) -> bool {
@@ -70,34 +70,34 @@ impl Gate {
     }
 }
 
-/// Reads the gate.
+/// Reads the capture switch.
 ///
 /// The clinic database is busy.
-pub fn read(conn: &Connection) -> Result<Gate, StationError> {
+pub fn read(conn: &Connection) -> Result<CaptureSwitch, WorkerError> {
     conn.prepare_cached("SELECT open, cause, compare FROM arteria_gate")
         .and_then(|mut statement| {
             statement.query_row([], |row| {
                 let (open, cause): (bool, String) = (row.get(0)?, row.get(1)?);
                 let closed = (!open).then(|| Closed::parse(&cause));
-                Ok(Gate { closed, compare: row.get(2)? })
+                Ok(CaptureSwitch { closed, compare: row.get(2)? })
             })
         })
         .clinic("reading the gate")
 }
 
-/// Closes the gate.
+/// Closes the capture switch.
 ///
 /// The clinic database is busy or refuses.
-pub fn close(conn: &Connection, why: Closed) -> Result<(), StationError> {
+pub fn close(conn: &Connection, why: Closed) -> Result<(), WorkerError> {
     conn.execute("UPDATE arteria_gate SET open = 0, cause = ?1", [why.as_str()])
         .map(drop)
         .clinic("closing the gate")
 }
 
-/// Opens the gate; rows will be compared.
+/// Opens the capture switch; rows will be compared.
 ///
 /// The clinic database is busy or refuses.
-pub fn open(conn: &Connection) -> Result<(), StationError> {
+pub fn open(conn: &Connection) -> Result<(), WorkerError> {
     conn.execute("UPDATE arteria_gate SET open = 1, cause = '', compare = 1", [])
         .map(drop)
         .clinic("opening the gate")
@@ -106,7 +106,7 @@ pub fn open(conn: &Connection) -> Result<(), StationError> {
 /// Notes that the comparison has begun.
 ///
 /// The clinic database is busy or refuses.
-pub fn comparing(conn: &Connection) -> Result<(), StationError> {
+pub fn comparing(conn: &Connection) -> Result<(), WorkerError> {
     conn.execute("UPDATE arteria_gate SET compare = 0", [])
         .map(drop)
         .clinic("noting the comparison")

@@ -5,22 +5,22 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+use crate::capture_switch;
 use crate::clinic::{self, Clinic};
 use crate::drained::Drained;
-use crate::error::{Act, StationError};
+use crate::error::{Act, WorkerError};
 use crate::failpoints::Step;
-use crate::gate;
 use crate::generations;
 use crate::known::Known;
 use crate::mapping::Mapping;
-use crate::nonces::{Fit, Nonces};
 use crate::outbox::{self, Captured, Witness};
 use crate::present::Unsure;
+use crate::restore_markers::{Fit, RestoreMarkers};
 use crate::rows::RowReader;
+use crate::scan::TableScan;
 use crate::setup::{Setup, files};
 use crate::spool::Spool;
 use crate::triggers::{self, Installed};
-use crate::walk::Walk;
 
 /// Outbox rows deleted in one transaction: a few milliseconds of holding the clinic database.
 pub const CLEARED_AT_ONCE: i64 = 500;
@@ -29,7 +29,7 @@ pub const CLEARED_AT_ONCE: i64 = 500;
 const COMMITS_BEFORE_CHECKPOINT: u32 = 100;
 
 /// Both files, open and fitting each other.
-pub struct Books {
+pub struct Stores {
     /// What the agent was told.
     pub setup: Arc<Setup>,
     /// The mapping as it is now.
@@ -40,9 +40,9 @@ pub struct Books {
     pub spool: Spool,
     /// What stands in the clinic database.
     pub installed: Installed,
-    /// The walk over all rows that is under way.
-    pub walk: Option<Walk>,
-    pub(crate) nonces: Nonces,
+    /// The scan over all rows that is under way.
+    pub scan: Option<TableScan>,
+    pub(crate) restore_markers: RestoreMarkers,
     /// Commits on the spool since logs were moved.
     commits: u32,
     /// Drained rows that may still stand in the outbox.
@@ -55,48 +55,49 @@ pub struct Books {
     pub(crate) salt_is_due: bool,
 }
 
-impl Books {
+impl Stores {
     /// Opens both files, installs what is missing, heals what does not fit, and opens the first
     /// epoch where there is none.
     ///
     /// # Errors
     /// A file is missing, busy or damaged.
-    pub fn open(setup: Arc<Setup>) -> Result<Self, StationError> {
+    pub fn open(setup: Arc<Setup>) -> Result<Self, WorkerError> {
         let clinic = Clinic::open(&setup.path(files::CLINIC))?;
         let had_tables = triggers::has_tables(&clinic.conn)?;
-        let capture = !had_tables || gate::read(&clinic.conn)?.wants_triggers();
+        let capture = !had_tables || capture_switch::read(&clinic.conn)?.wants_triggers();
         let mapping = setup.mapping();
         let installed = triggers::install(&clinic.conn, &mapping, capture)?;
         let spool = Spool::open(&setup.path(files::SPOOL))?;
         let mark = clinic::mark(&clinic.conn)?;
         let known = Known::read(&spool)?;
-        let (nonces, fit) = Nonces::held_against(known.nonces, mark.as_deref());
-        let walk = Walk::read(&spool)?;
-        let mut books = Self {
+        let (restore_markers, truncate) =
+            RestoreMarkers::held_against(known.restore_markers, mark.as_deref());
+        let scan = TableScan::read(&spool)?;
+        let mut stores = Self {
             setup,
             mapping,
             clinic,
             spool,
             installed,
-            walk,
-            nonces,
+            scan,
+            restore_markers,
             commits: 0,
             drained: known.drained,
             witness: known.witness,
             unsure: Unsure::default(),
             salt_is_due: true,
         };
-        books.take_generations_back()?;
-        books.fit(fit)?;
-        books.state_unit()?;
-        books.forget_what_is_gone()?;
-        books.clinic.wait_no_more()?;
-        Ok(books)
+        stores.take_generations_back()?;
+        stores.truncate(truncate)?;
+        stores.state_unit()?;
+        stores.forget_what_is_gone()?;
+        stores.clinic.wait_no_more()?;
+        Ok(stores)
     }
 
     /// What the outbox holds belongs to the life before, if the clinic was restored; all that comes
     /// after it does not.
-    fn take_generations_back(&mut self) -> Result<(), StationError> {
+    fn take_generations_back(&mut self) -> Result<(), WorkerError> {
         let waits = self.clinic.read(|conn| outbox::goes_on(conn, &self.drained, i64::MIN))?;
         let tx = self.spool.begin()?;
         self.clinic.read(|conn| generations::take_back(&tx, conn))?;
@@ -108,8 +109,8 @@ impl Books {
         Ok(())
     }
 
-    fn fit(&mut self, fit: Fit) -> Result<(), StationError> {
-        match fit {
+    fn truncate(&mut self, truncate: Fit) -> Result<(), WorkerError> {
+        match truncate {
             Fit::NewSpool => self.open_first_epoch(),
             Fit::AsLeft if self.outbox_went_back()? => self.heal_restore(),
             Fit::AsLeft => self.compare(),
@@ -119,11 +120,11 @@ impl Books {
 
     /// Numbers of outbox rows never go back, so a drained row above the newest one, or under other
     /// words, is from a future that the clinic database no longer knows.
-    fn outbox_went_back(&self) -> Result<bool, StationError> {
+    fn outbox_went_back(&self) -> Result<bool, WorkerError> {
         self.clinic.read(|conn| self.is_outbox_behind(conn))
     }
 
-    fn is_outbox_behind(&self, conn: &Connection) -> Result<bool, StationError> {
+    fn is_outbox_behind(&self, conn: &Connection) -> Result<bool, WorkerError> {
         let Some(last) = self.drained.last() else { return Ok(false) };
         if last > outbox::newest_id(conn)? {
             return Ok(true);
@@ -132,7 +133,7 @@ impl Books {
     }
 
     /// Numbers below the oldest row of the outbox never come again.
-    fn forget_what_is_gone(&mut self) -> Result<(), StationError> {
+    fn forget_what_is_gone(&mut self) -> Result<(), WorkerError> {
         let oldest = self.clinic.read(outbox::oldest_or_next_id)?;
         self.drained.remove(i64::MIN, oldest - 1);
         Ok(())
@@ -148,12 +149,12 @@ impl Books {
     ///
     /// # Errors
     /// It went back, or is busy.
-    pub(crate) fn check_mark(&self, conn: &Connection) -> Result<(), StationError> {
-        let is_ours = clinic::mark(conn)?.as_deref() == self.nonces.expected();
+    pub(crate) fn check_mark(&self, conn: &Connection) -> Result<(), WorkerError> {
+        let is_ours = clinic::mark(conn)?.as_deref() == self.restore_markers.expected();
         if is_ours && !self.is_outbox_behind(conn)? {
             Ok(())
         } else {
-            Err(StationError::ClinicWentBack)
+            Err(WorkerError::ClinicWentBack)
         }
     }
 
@@ -167,7 +168,7 @@ impl Books {
     ///
     /// # Errors
     /// The clinic database is busy or refuses; another program reads.
-    pub fn clear(&mut self) -> Result<(), StationError> {
+    pub fn clear(&mut self) -> Result<(), WorkerError> {
         let clearing = self.drained.lowest(CLEARED_AT_ONCE);
         if clearing.is_empty() {
             return Ok(());
@@ -180,7 +181,7 @@ impl Books {
         self.cleared(&clearing);
         self.setup.failpoints.pass(Step::ClearAfterCommit)?;
         // The spool forgets the rows only once their deletion is on the disk, and at once: a clinic
-        // database from before is known by its older nonce.
+        // database from before is known by its older restore marker.
         self.clinic.flush()?;
         let tx = self.spool.begin()?;
         let known = self.known_after(&[]);
@@ -195,10 +196,10 @@ impl Books {
         &self,
         tx: &Connection,
         clearing: &[(i64, i64)],
-    ) -> Result<(), StationError> {
+    ) -> Result<(), WorkerError> {
         generations::copy(self.spool.conn(), tx)?;
         outbox::delete(tx, clearing)?;
-        clinic::set_mark(tx, self.nonces.next())
+        clinic::set_mark(tx, self.restore_markers.next())
     }
 
     /// A transaction that left its word has committed.
@@ -206,7 +207,7 @@ impl Books {
         for (first, last) in stretches {
             self.drained.remove(*first, *last);
         }
-        self.nonces.written();
+        self.restore_markers.written();
     }
 
     /// What the spool is to know of the clinic database once these rows are recorded. The caller
@@ -217,12 +218,13 @@ impl Books {
             drained.insert(row.id);
         }
         let witness = rows.last().map(Witness::of).or_else(|| self.witness.clone());
-        Known { nonces: Some(self.nonces.turned()), drained, witness }
+        Known { restore_markers: Some(self.restore_markers.turned()), drained, witness }
     }
 
     /// The transaction that stored it has committed.
     pub(crate) fn now_known(&mut self, known: Known) {
-        self.nonces = known.nonces.unwrap_or_else(|| self.nonces.turned());
+        self.restore_markers =
+            known.restore_markers.unwrap_or_else(|| self.restore_markers.turned());
         self.drained = known.drained;
         self.witness = known.witness;
         self.commits = self.commits.saturating_add(1);
@@ -233,7 +235,7 @@ impl Books {
     ///
     /// # Errors
     /// A file refuses.
-    pub fn checkpoint(&mut self) -> Result<(), StationError> {
+    pub fn checkpoint(&mut self) -> Result<(), WorkerError> {
         if self.commits < COMMITS_BEFORE_CHECKPOINT {
             return Ok(());
         }

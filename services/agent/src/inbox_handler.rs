@@ -1,4 +1,4 @@
-//! What the clinic thread hears: the link's comings and goings, and the edge's frames.
+//! What the clinic thread receives: the link's comings and goings, and the edge's frames.
 
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use kit_link::{Ack, FromAgent, FromEdge, LogIdentity, Resume, Welcome};
 use tracing::{error, info};
 
 use crate::command::Command;
-use crate::error::StationError;
+use crate::error::WorkerError;
 use crate::inbox::{Inbox, Standing};
-use crate::station::{Station, Turn};
 use crate::uplink::Uplink;
+use crate::worker::{ClinicWorker, Turn};
 
 /// Messages taken between two pieces of work.
 const MESSAGES_AT_ONCE: usize = 64;
@@ -20,8 +20,8 @@ const COMMANDS_MAX: usize = 256;
 /// Cancels and controls that may wait here: as many as a unit may have open requests.
 const AHEAD_MAX: usize = 10_000;
 
-impl Station {
-    pub(crate) fn take_messages(&mut self, wait: Duration) -> Result<Turn, StationError> {
+impl ClinicWorker {
+    pub(crate) fn take_messages(&mut self, wait: Duration) -> Result<Turn, WorkerError> {
         let mut wait = wait;
         for _ in 0..MESSAGES_AT_ONCE {
             match self.inbox.recv_timeout(wait) {
@@ -34,7 +34,7 @@ impl Station {
         Ok(Turn::On)
     }
 
-    fn take(&mut self, message: Inbox) -> Result<(), StationError> {
+    fn take(&mut self, message: Inbox) -> Result<(), WorkerError> {
         match message {
             Inbox::Hello(answer) => {
                 // The link may have given up waiting; then it asks again.
@@ -54,8 +54,8 @@ impl Station {
 
     fn standing(&self) -> Standing {
         Standing {
-            epoch: self.books.spool.last_seq().epoch,
-            last: self.books.spool.last(),
+            epoch: self.stores.spool.last_seq().epoch,
+            last: self.stores.spool.last(),
             facts_offset: self.facts_offset,
             cursor: self
                 .cursor
@@ -68,14 +68,14 @@ impl Station {
         &mut self,
         welcome: &Welcome,
         out: tokio::sync::mpsc::Sender<FromAgent>,
-    ) -> Result<(), StationError> {
+    ) -> Result<(), WorkerError> {
         self.drop_link();
-        self.books.setup.clock.tell(welcome.server_time);
+        self.stores.setup.clock.tell(welcome.server_time);
         if let Resume::Gap { from, to } = welcome.resume {
             self.jump_gap(from, to, &welcome.log)?;
         }
-        let after = self.books.resume_after(welcome)?;
-        self.books.epoch_is_sent()?;
+        let after = self.stores.resume_after(welcome)?;
+        self.stores.epoch_is_sent()?;
         self.acked = welcome.durable.map_or(UnitSeq::ZERO, |durable| durable.seq).min(after);
         if welcome.durable.is_none() {
             // A log without any fact of ours is not the one that the offset was of.
@@ -89,14 +89,14 @@ impl Station {
     }
 
     /// Requests between the cursor and what the log still holds are gone; the unit says so once.
-    fn jump_gap(&mut self, from: i64, to: i64, log: &LogIdentity) -> Result<(), StationError> {
+    fn jump_gap(&mut self, from: i64, to: i64, log: &LogIdentity) -> Result<(), WorkerError> {
         error!(target: "error", from, to, log = log.0, "requests are gone from the log");
         match &self.cursor {
             Some((known, next)) if known != log => {
                 let known = known.clone();
-                self.books.lapse(*next, i64::MAX, &known)?;
+                self.stores.lapse(*next, i64::MAX, &known)?;
             }
-            _ if from < to => self.books.lapse(from, to, log)?,
+            _ if from < to => self.stores.lapse(from, to, log)?,
             _ => {}
         }
         self.cursor = Some((log.clone(), to));
@@ -114,7 +114,7 @@ impl Station {
         match frame {
             FromEdge::Ack(ack) => self.take_ack(ack),
             FromEdge::Ping(ping) => {
-                self.books.setup.clock.hear(ping.server_time);
+                self.stores.setup.clock.receive(ping.server_time);
                 self.commands.push_back(Command::Head(ping.head));
             }
             other => match Command::of(other) {
@@ -135,6 +135,6 @@ impl Station {
         if let Some(uplink) = &mut self.uplink {
             uplink.acked(ack.durable);
         }
-        self.rounds.acked();
+        self.maintenance.acked();
     }
 }

@@ -1,4 +1,4 @@
-//! The till: commands about money, and the one place that grants or refuses them.
+//! Payments at the unit: commands about money, and the one place that grants or refuses them.
 //!
 //! The unit is the only writer of its payments, so a decision needs no lock: [`gather`] reads the
 //! rows inside the transaction that will hold the payment, the desk's of a moment ago among them,
@@ -20,7 +20,7 @@ use crate::rejection::BillingRejection;
 
 /// What the unit's rows say about a command.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Till {
+pub struct UnitPayments {
     /// Whether the new payment's id is taken.
     pub is_taken: bool,
     /// The invoice that is to be paid; only a payment asks.
@@ -35,14 +35,14 @@ pub struct Till {
 ///
 /// # Errors
 /// The clinic database did not answer.
-pub fn gather(command: &Command, records: &dyn Records) -> Result<Till, Rejection> {
+pub fn gather(command: &Command, records: &dyn Records) -> Result<UnitPayments, Rejection> {
     let taken: Option<Payment> = one(records, Payment::RESOURCE, &command.new_payment_id())?;
     let is_taken = taken.is_some();
     match command {
         Command::Record(command) => {
             let invoice = one(records, Invoice::RESOURCE, &command.invoice_id)?;
             let payments = payments_for(records, command.invoice_id)?;
-            Ok(Till { is_taken, invoice, payment: None, payments })
+            Ok(UnitPayments { is_taken, invoice, payment: None, payments })
         }
         Command::Refund(command) => {
             let payment: Option<Payment> = one(records, Payment::RESOURCE, &command.payment_id)?;
@@ -50,7 +50,7 @@ pub fn gather(command: &Command, records: &dyn Records) -> Result<Till, Rejectio
                 Some(invoice_id) => payments_for(records, invoice_id)?,
                 None => vec![],
             };
-            Ok(Till { is_taken, invoice: None, payment, payments })
+            Ok(UnitPayments { is_taken, invoice: None, payment, payments })
         }
     }
 }
@@ -81,24 +81,29 @@ fn read<T: DeserializeOwned>(resource: &str, state: &Value) -> Result<T, Rejecti
 ///
 /// # Errors
 /// The rejection.
-pub fn decide(command: &Command, till: &Till, now: Timestamp) -> Result<Granted, BillingRejection> {
+pub fn decide(
+    command: &Command,
+    payments: &UnitPayments,
+    now: Timestamp,
+) -> Result<Granted, BillingRejection> {
     command.validate().map_err(|problems| BillingRejection::FieldRules { problems })?;
-    if till.is_taken {
+    if payments.is_taken {
         return Err(BillingRejection::PaymentExists { payment_id: command.new_payment_id() });
     }
     match command {
-        Command::Record(command) => record(command, till, now),
-        Command::Refund(command) => refund(command, till, now),
+        Command::Record(command) => record(command, payments, now),
+        Command::Refund(command) => refund(command, payments, now),
     }
 }
 
 fn record(
     command: &RecordPayment,
-    till: &Till,
+    payments: &UnitPayments,
     now: Timestamp,
 ) -> Result<Granted, BillingRejection> {
     let invoice_id = command.invoice_id;
-    let invoice = till.invoice.as_ref().ok_or(BillingRejection::InvoiceUnknown { invoice_id })?;
+    let invoice =
+        payments.invoice.as_ref().ok_or(BillingRejection::InvoiceUnknown { invoice_id })?;
     // Of another patient's invoice an asker who is confined to one learns nothing.
     if command.patient_id.is_some() && command.patient_id != invoice.patient_id {
         return Err(BillingRejection::InvoiceUnknown { invoice_id });
@@ -106,7 +111,7 @@ fn record(
     if invoice.status() == Status::Voided {
         return Err(BillingRejection::InvoiceVoided { invoice_id });
     }
-    let tally = Tally::of(&till.payments);
+    let tally = Tally::of(&payments.payments);
     if tally.is_uncertain() {
         return Err(BillingRejection::PaymentUnreadable { invoice_id });
     }
@@ -135,18 +140,19 @@ fn record(
 
 fn refund(
     command: &RefundPayment,
-    till: &Till,
+    payments: &UnitPayments,
     now: Timestamp,
 ) -> Result<Granted, BillingRejection> {
     let payment_id = command.payment_id;
-    let payment = till.payment.as_ref().ok_or(BillingRejection::PaymentUnknown { payment_id })?;
+    let payment =
+        payments.payment.as_ref().ok_or(BillingRejection::PaymentUnknown { payment_id })?;
     let currency = Currency::of(payment.currency.as_deref());
     let (Some(invoice_id), Some(currency), Some(amount)) =
         (payment.invoice_id, currency, payment.amount_minor.filter(|amount| *amount > 0))
     else {
         return Err(BillingRejection::NotRefundable { payment_id });
     };
-    let left = left_of(payment, amount, currency, till);
+    let left = left_of(payment, amount, currency, payments);
     let back = command.amount_minor.map_or(left, i128::from);
     let exceeds =
         BillingRejection::RefundExceedsPayment { payment_id, left_minor: left.max(0), currency };
@@ -168,14 +174,14 @@ fn refund(
 
 /// What can still be given back of a payment: it less the refunds that name it, and never more than
 /// all that came in for its invoice, because the desk's refunds name nothing.
-fn left_of(payment: &Payment, amount: i64, currency: Currency, till: &Till) -> i128 {
+fn left_of(payment: &Payment, amount: i64, currency: Currency, payments: &UnitPayments) -> i128 {
     let is_refund = |it: &&Payment| {
         it.refunds() == Some(payment.payment_id) && it.amount_minor.is_some_and(|amount| amount < 0)
     };
     // A payer's note may look like a refund's reference; what came in gives nothing back.
-    let back = Tally::of(till.payments.iter().filter(is_refund)).paid(currency);
+    let back = Tally::of(payments.payments.iter().filter(is_refund)).paid(currency);
     let own = i128::from(amount).saturating_add(back);
-    own.min(Tally::of(&till.payments).paid(currency))
+    own.min(Tally::of(&payments.payments).paid(currency))
 }
 
 fn granted(id: Uuid, fields: Vec<(&'static str, Value)>) -> Granted {

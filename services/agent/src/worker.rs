@@ -1,6 +1,6 @@
-//! The station: the one thread that owns both files, and everything that it does in turn.
+//! The worker: the one thread that owns both files, and everything that it does in turn.
 //!
-//! Cancels first, then one command in log order, then what the desk wrote, then a chunk of a walk,
+//! Cancels first, then one command in log order, then what the desk wrote, then a chunk of a scan,
 //! then what can wait. A clinic database that another program holds makes each of these come back
 //! later and stops none of the others; frames go on up from the spool meanwhile.
 
@@ -13,19 +13,19 @@ use kit_event::UnitSeq;
 use kit_link::{FactFrame, FromAgent, LogIdentity};
 use tracing::error;
 
-use crate::books::Books;
 use crate::command::{Ahead, Command};
 use crate::disk::Stamp;
 use crate::epoch::CURSOR;
-use crate::error::StationError;
+use crate::error::WorkerError;
 use crate::inbox::{Inbox, LastSeq, Waits};
 use crate::ledger;
-use crate::rounds::Rounds;
+use crate::maintenance::Maintenance;
+use crate::scan::Purpose;
 use crate::setup::Setup;
 use crate::spool::{cursor_note, read_cursor_note};
+use crate::stores::Stores;
 use crate::tries::Tries;
 use crate::uplink::{LinkFull, Uplink};
-use crate::walk::Purpose;
 use crate::watch::Watched;
 
 /// How often the clinic database's change counters are looked at where the system does not tell of
@@ -46,8 +46,8 @@ const DRAINED_MANY: i64 = 20_000;
 const QUIET_SHARE: u32 = 20;
 
 /// The clinic thread's state.
-pub struct Station {
-    pub(crate) books: Books,
+pub struct ClinicWorker {
+    pub(crate) stores: Stores,
     pub(crate) inbox: Receiver<Inbox>,
     pub(crate) uplink: Option<Uplink>,
     pub(crate) log: Option<LogIdentity>,
@@ -57,7 +57,7 @@ pub struct Station {
     pub(crate) acked: UnitSeq,
     pub(crate) facts_offset: Option<i64>,
     pub(crate) tries: Tries,
-    pub(crate) rounds: Rounds,
+    pub(crate) maintenance: Maintenance,
     pub(crate) link_word: String,
     pub(crate) busy: bool,
     pub(crate) last_seq: LastSeq,
@@ -72,7 +72,7 @@ pub struct Station {
     try_again: Duration,
 }
 
-/// Whether the station goes on.
+/// Whether the worker goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
     /// It does.
@@ -81,7 +81,7 @@ pub enum Turn {
     Stop,
 }
 
-impl Station {
+impl ClinicWorker {
     /// Opens both files and stands ready.
     ///
     /// # Errors
@@ -90,11 +90,11 @@ impl Station {
         setup: Arc<Setup>,
         inbox: Receiver<Inbox>,
         last_seq: LastSeq,
-    ) -> Result<Self, (StationError, Receiver<Inbox>)> {
+    ) -> Result<Self, (WorkerError, Receiver<Inbox>)> {
         match Self::read(setup) {
-            Ok((books, cursor, acked, facts_offset, tries)) => Ok(Self {
-                rounds: Rounds::new(&books),
-                books,
+            Ok((stores, cursor, acked, facts_offset, tries)) => Ok(Self {
+                maintenance: Maintenance::new(&stores),
+                stores,
                 inbox,
                 uplink: None,
                 log: None,
@@ -123,11 +123,11 @@ impl Station {
     #[expect(clippy::type_complexity, reason = "taken apart at once by its only caller")]
     fn read(
         setup: Arc<Setup>,
-    ) -> Result<(Books, Option<(LogIdentity, i64)>, UnitSeq, Option<i64>, Tries), StationError>
+    ) -> Result<(Stores, Option<(LogIdentity, i64)>, UnitSeq, Option<i64>, Tries), WorkerError>
     {
-        let books = Books::open(setup)?;
-        let noted = books.spool.note(CURSOR)?.and_then(|note| read_cursor_note(&note));
-        let entered = books.clinic.read(ledger::cursor)?;
+        let stores = Stores::open(setup)?;
+        let noted = stores.spool.note(CURSOR)?.and_then(|note| read_cursor_note(&note));
+        let entered = stores.clinic.read(ledger::cursor)?;
         let entered = entered.map(|(log, next)| (LogIdentity(log), next));
         let cursor = match (noted, entered) {
             (Some((log, noted)), Some((same, entered))) if log == same => {
@@ -136,11 +136,11 @@ impl Station {
             (Some(noted), _) => Some(noted),
             (None, entered) => entered,
         };
-        let read = |name| books.spool.note(name);
+        let read = |name| stores.spool.note(name);
         let acked = read("acked")?.and_then(|note| note.parse().ok()).unwrap_or(UnitSeq::ZERO);
         let facts_offset = read("facts_offset")?.and_then(|note| note.parse().ok());
-        let tries = Tries::begin(&books.spool)?;
-        Ok((books, cursor, acked, facts_offset, tries))
+        let tries = Tries::begin(&stores.spool)?;
+        Ok((stores, cursor, acked, facts_offset, tries))
     }
 
     /// The system tells of changes to the database's files.
@@ -163,7 +163,7 @@ impl Station {
     ///
     /// # Errors
     /// A file failed in a way that only opening it again can heal.
-    pub fn turn(&mut self, wait: Duration) -> Result<Turn, StationError> {
+    pub fn turn(&mut self, wait: Duration) -> Result<Turn, WorkerError> {
         if self.take_messages(if self.has_work() { Duration::ZERO } else { wait })? == Turn::Stop {
             self.leave()?;
             return Ok(Turn::Stop);
@@ -172,7 +172,7 @@ impl Station {
         self.unless_busy(Self::obey_ahead)?;
         self.unless_busy(Self::obey_next)?;
         self.unless_busy(Self::capture)?;
-        self.unless_busy(Self::walk)?;
+        self.unless_busy(Self::scan)?;
         self.unless_busy(Self::clear)?;
         self.unless_busy(Self::go_round)?;
         if self.busy {
@@ -181,15 +181,15 @@ impl Station {
         let hindered = self.busy || self.held;
         self.try_again = if hindered { (self.try_again * 2).min(TRY_AGAIN.1) } else { TRY_AGAIN.0 };
         self.pump(&[])?;
-        self.last_seq.set(self.books.spool.last_seq());
+        self.last_seq.set(self.stores.spool.last_seq());
         Ok(Turn::On)
     }
 
     /// Another program holds the clinic database: what was to be done comes back at the next turn.
     pub(crate) fn unless_busy(
         &mut self,
-        work: impl FnOnce(&mut Self) -> Result<(), StationError>,
-    ) -> Result<(), StationError> {
+        work: impl FnOnce(&mut Self) -> Result<(), WorkerError>,
+    ) -> Result<(), WorkerError> {
         if self.busy {
             return Ok(());
         }
@@ -213,14 +213,14 @@ impl Station {
         let commanded = !self.ahead.is_empty() || !self.commands.is_empty();
         (commanded && !self.held)
             || self.outbox_may_hold
-            || self.may_walk()
+            || self.may_scan()
             || self.uplink.as_ref().is_some_and(Uplink::is_resending)
     }
 
     /// Gives facts to the link; one that takes no more is dropped, and connects again.
-    pub(crate) fn pump(&mut self, fresh: &[FactFrame]) -> Result<(), StationError> {
+    pub(crate) fn pump(&mut self, fresh: &[FactFrame]) -> Result<(), WorkerError> {
         let Some(uplink) = &mut self.uplink else { return Ok(()) };
-        if uplink.pump(&self.books.spool, fresh)?.is_err() {
+        if uplink.pump(&self.stores.spool, fresh)?.is_err() {
             self.stuck();
         }
         Ok(())
@@ -239,39 +239,39 @@ impl Station {
     }
 
     /// Publishes what others wrote.
-    fn capture(&mut self) -> Result<(), StationError> {
+    fn capture(&mut self) -> Result<(), WorkerError> {
         self.look_at_counters()?;
         if !self.outbox_may_hold {
             return Ok(());
         }
-        let drained = self.books.drain()?;
+        let drained = self.stores.drain()?;
         self.pump(&drained.facts)?;
         self.outbox_may_hold = drained.more;
         Ok(())
     }
 
-    fn look_at_counters(&mut self) -> Result<(), StationError> {
-        let stamp = self.books.clinic.stamp();
+    fn look_at_counters(&mut self) -> Result<(), WorkerError> {
+        let stamp = self.stores.clinic.stamp();
         if self.stamp.as_ref() == Some(&stamp) {
             let next = self.look_again.map(|pause| pause * 2);
             self.look_again = next.filter(|pause| *pause <= LOOK_AGAIN.1);
             return Ok(());
         }
         // Our own commits count too; this number leaves them out.
-        let version = self.books.clinic.data_version()?;
+        let version = self.stores.clinic.data_version()?;
         self.stamp = Some(stamp);
         self.changed_at = Instant::now();
         self.look_again = None;
         if version.is_none() || self.data_version != version {
             self.data_version = version;
             self.outbox_may_hold = true;
-            self.rounds.clinic_changed();
+            self.maintenance.clinic_changed();
         }
         Ok(())
     }
 
     pub(crate) fn files_were_touched(&mut self) {
-        self.watched.heard();
+        self.watched.received();
         self.look_again = Some(LOOK_AGAIN.0);
     }
 
@@ -280,38 +280,38 @@ impl Station {
         self.outbox_may_hold = true;
     }
 
-    fn may_walk(&self) -> bool {
-        let Some(walk) = &self.books.walk else { return false };
-        match walk.purpose {
+    fn may_scan(&self) -> bool {
+        let Some(scan) = &self.stores.scan else { return false };
+        match scan.purpose {
             Purpose::Compare => true,
             Purpose::Seed => {
-                let last = self.books.spool.last_seq();
+                let last = self.stores.spool.last_seq();
                 let acked = if self.acked.epoch == last.epoch { self.acked.seq } else { 0 };
                 self.uplink.is_some() && last.seq - acked < SEED_BACKLOG_FACTS
             }
         }
     }
 
-    fn walk(&mut self) -> Result<(), StationError> {
-        if !self.may_walk() || !self.commands.is_empty() {
+    fn scan(&mut self) -> Result<(), WorkerError> {
+        if !self.may_scan() || !self.commands.is_empty() {
             return Ok(());
         }
-        let facts = self.books.walk_on()?;
+        let facts = self.stores.scan_on()?;
         self.pump(&facts)
     }
 
     /// Clears the outbox and moves write-ahead logs in a quiet moment.
-    fn clear(&mut self) -> Result<(), StationError> {
-        let drained = self.books.drained.len();
-        let quiet = self.books.setup.quiet;
+    fn clear(&mut self) -> Result<(), WorkerError> {
+        let drained = self.stores.drained.len();
+        let quiet = self.stores.setup.quiet;
         let wanted = if drained > DRAINED_MANY { quiet / QUIET_SHARE } else { quiet };
         if self.commands.is_empty() && self.changed_at.elapsed() >= wanted {
             if drained > 0 {
-                self.books.clear()?;
+                self.stores.clear()?;
                 // Our own commit is no end of the quiet.
-                self.stamp = Some(self.books.clinic.stamp());
+                self.stamp = Some(self.stores.clinic.stamp());
             }
-            self.books.checkpoint()?;
+            self.stores.checkpoint()?;
         }
         Ok(())
     }
@@ -332,22 +332,22 @@ impl Station {
         }
     }
 
-    pub(crate) fn store_cursor(&self) -> Result<(), StationError> {
+    pub(crate) fn store_cursor(&self) -> Result<(), WorkerError> {
         let Some((log, next)) = &self.cursor else { return Ok(()) };
-        self.books.spool.lazily(|tx| tx.set_note(CURSOR, &cursor_note(log, *next)))
+        self.stores.spool.lazily(|tx| tx.set_note(CURSOR, &cursor_note(log, *next)))
     }
 
     /// Leaves in good order; what cannot be done now is done at the next start.
-    fn leave(&mut self) -> Result<(), StationError> {
+    fn leave(&mut self) -> Result<(), WorkerError> {
         self.drop_link();
         "stopped".clone_into(&mut self.link_word);
         self.unless_busy(Self::capture)?;
         self.store_cursor()?;
         self.write_notes()?;
-        self.tries.end(&self.books.spool)
+        self.tries.end(&self.stores.spool)
     }
 
-    /// Gives the inbox back, for the station that is opened next.
+    /// Gives the inbox back, for the worker that is opened next.
     pub fn into_inbox(self) -> Receiver<Inbox> {
         self.inbox
     }
@@ -358,7 +358,7 @@ impl Station {
     }
 
     /// The two files.
-    pub fn books(&self) -> &Books {
-        &self.books
+    pub fn stores(&self) -> &Stores {
+        &self.stores
     }
 }

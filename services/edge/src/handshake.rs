@@ -22,6 +22,8 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::UnitBudget;
+use crate::codec;
+use crate::connections::Registration;
 use crate::edge::{Edge, draining, log_unavailable, overloaded};
 use crate::fault::Fault;
 use crate::limits::{HELLO_TURN_MS, REFUSED_AFTER_MS};
@@ -29,11 +31,9 @@ use crate::link::{self, Holding, Link};
 use crate::on_log::{self, OnLogError};
 use crate::places::{Newcomer, Place, Places};
 use crate::presence::{Standing, presence_record};
-use crate::roster::Seat;
 use crate::session::{OnLog, Session};
 use crate::uplink::chain;
 use crate::wire::{Event, Wire};
-use crate::wording;
 
 /// A socket whose agent is known.
 struct Known {
@@ -46,7 +46,7 @@ struct Known {
 
 /// A unit that was let in.
 struct Admitted {
-    seat: Seat,
+    registration: Registration,
     standing: Standing,
     durable: Option<OnLog>,
     resume: Resume,
@@ -55,7 +55,7 @@ struct Admitted {
 }
 
 /// Takes an upgraded socket to its link, or to its end.
-pub async fn greet(
+pub async fn perform(
     stream: TcpStream,
     part: Vec<u8>,
     newcomer: Arc<Newcomer>,
@@ -94,10 +94,15 @@ pub async fn greet(
         admitted.durable,
         admitted.next,
     );
-    let Admitted { seat, standing, .. } = admitted;
-    let link =
-        Link::new(edge, life.clone(), wire, session, Holding { seat, standing, budget, place });
-    // The steady state is a task of its own: the greeting's large future ends here.
+    let Admitted { registration, standing, .. } = admitted;
+    let link = Link::new(
+        edge,
+        life.clone(),
+        wire,
+        session,
+        Holding { registration, standing, budget, place },
+    );
+    // The steady state is a task of its own: the handshake's large future ends here.
     life.spawn_passing(link::run(Box::new(link), fault));
 }
 
@@ -141,7 +146,7 @@ async fn authenticate(
 async fn end(wire: Wire, fault: Option<Fault>) {
     if let Some(fault) = fault {
         tracing::info!(problem = fault.code.slug(), detail = fault.detail, "a hello was refused");
-        crate::figures::LINKS_CLOSED.of([fault.code.slug()]).increment(1);
+        crate::metrics::LINKS_CLOSED.of([fault.code.slug()]).increment(1);
         wire.close(&fault).await;
     }
 }
@@ -166,7 +171,7 @@ async fn hello(wire: &mut Wire, life: &Lifecycle) -> Result<Hello, Option<Fault>
         })?,
     };
     let hello = match event {
-        Event::Text(text) => wording::read_hello(&text).map_err(Some)?,
+        Event::Text(text) => codec::read_hello(&text).map_err(Some)?,
         Event::Broken(fault) => return Err(Some(fault)),
         Event::Gone | Event::Alive => return Err(None),
     };
@@ -260,14 +265,16 @@ async fn admit(
         return Err(None);
     }
     let conn_epoch = announce(edge, &standing, next, sighted).await?;
-    let seat = edge.roster.enter(unit.clone(), conn_epoch);
+    let registration = edge.connections.enter(unit.clone(), conn_epoch);
     if let Some(holder) = edge.whereabouts.conn_epoch(&unit).filter(|holder| *holder > conn_epoch) {
-        edge.roster.heard(&unit, holder);
+        edge.connections.received(&unit, holder);
     }
     match on_log::find(edge, &unit, &begin).await {
-        Ok(durable) => Ok(Admitted { seat, standing, durable, resume, next, head: ends.high }),
+        Ok(durable) => {
+            Ok(Admitted { registration, standing, durable, resume, next, head: ends.high })
+        }
         Err(error) => {
-            link::write_away(edge, &standing, &seat, Some(next), sighted).await;
+            link::write_away(edge, &standing, &registration, Some(next), sighted).await;
             Err(Some(not_found(&unit, &error)))
         }
     }
@@ -332,7 +339,7 @@ fn welcome(edge: &Edge, admitted: &Admitted) -> Welcome {
     Welcome {
         version: SUBPROTOCOL.to_owned(),
         unit: admitted.standing.unit.clone(),
-        conn_epoch: admitted.seat.conn_epoch(),
+        conn_epoch: admitted.registration.conn_epoch(),
         credits: limits::CREDITS,
         frame_bytes_max: limits::FRAME_BYTES_MAX,
         heartbeat_ms: limits::HEARTBEAT_MS,

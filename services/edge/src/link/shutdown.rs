@@ -8,11 +8,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::downstream::Downstream;
 use super::{End, Link};
+use crate::connections::Registration;
 use crate::edge::{Edge, draining};
 use crate::fault::Fault;
 use crate::limits::{AWAY_WITHIN_MS, DRAIN_WITHIN_MS};
 use crate::presence::{Standing, presence_record};
-use crate::roster::Seat;
 use crate::session::OnLog;
 
 /// Ends a link.
@@ -29,9 +29,9 @@ pub(super) async fn part(mut link: Box<Link>, end: End) {
     log(&link, fault.as_ref());
     let applied_next = link.session.applied_next();
     let durable = link.session.durable();
-    let Link { edge, wire, seat, standing, downstream, uplink, .. } = *link;
+    let Link { edge, wire, registration, standing, downstream, uplink, .. } = *link;
     drop((downstream, uplink));
-    let away = write_away(&edge, &standing, &seat, Some(applied_next), durable);
+    let away = write_away(&edge, &standing, &registration, Some(applied_next), durable);
     let closed = async {
         match &fault {
             Some(fault) => wire.close(fault).await,
@@ -72,12 +72,12 @@ async fn finish_facts(link: &mut Link) {
 }
 
 fn log(link: &Link, fault: Option<&Fault>) {
-    let (unit, conn_epoch) = (link.session.unit(), link.seat.conn_epoch());
+    let (unit, conn_epoch) = (link.session.unit(), link.registration.conn_epoch());
     match fault {
         None => tracing::info!(%unit, conn_epoch, "a link ended"),
         Some(fault) => {
             let problem = fault.code.slug();
-            crate::figures::LINKS_CLOSED.of([problem]).increment(1);
+            crate::metrics::LINKS_CLOSED.of([problem]).increment(1);
             tracing::info!(%unit, conn_epoch, problem, detail = fault.detail, "a link was closed");
         }
     }
@@ -87,16 +87,16 @@ fn log(link: &Link, fault: Option<&Fault>) {
 pub async fn write_away(
     edge: &Edge,
     standing: &Standing,
-    seat: &Seat,
+    registration: &Registration,
     applied_next: Option<i64>,
     durable: Option<OnLog>,
 ) {
-    if seat.superseded_by().is_some() {
+    if registration.superseded_by().is_some() {
         return;
     }
     let since: Timestamp = edge.clock.now();
     let standing = Standing { since, ..standing.clone() };
-    let presence = standing.presence(None, Some(seat.conn_epoch()), applied_next, durable);
+    let presence = standing.presence(None, Some(registration.conn_epoch()), applied_next, durable);
     let written = async {
         let record = presence_record(&presence, &edge.clock)?;
         let within = Duration::from_millis(AWAY_WITHIN_MS);

@@ -14,7 +14,7 @@ use crate::limits::{FIRST_PING_AFTER_MS, PING_AT_LEAST_EVERY_MS};
 
 /// What is to be done now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beat {
+pub enum Due {
     /// Nothing.
     Rest,
     /// A ping is due.
@@ -25,27 +25,27 @@ pub enum Beat {
 
 /// The heartbeat of one link.
 #[derive(Debug)]
-pub struct Pulse {
+pub struct Heartbeat {
     idle: Duration,
     ping_by: Instant,
-    heard_at: Instant,
+    received_at: Instant,
     sent_at: Instant,
     unanswered_since: Option<Instant>,
 }
 
-impl Pulse {
+impl Heartbeat {
     /// A link that begins now. `jitter` between 0 and 1 spreads the pings of links that began
     /// together a fifth to either side.
     #[must_use]
     pub fn new(now: Instant, jitter: f64) -> Self {
         let spread = |ms| Duration::from_millis(ms).mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0));
         let (idle, ping_by) = (spread(HEARTBEAT_MS), now + spread(FIRST_PING_AFTER_MS));
-        Self { idle, ping_by, heard_at: now, sent_at: now, unanswered_since: None }
+        Self { idle, ping_by, received_at: now, sent_at: now, unanswered_since: None }
     }
 
     /// The agent gave a sign of life.
-    pub fn heard(&mut self, now: Instant) {
-        self.heard_at = now;
+    pub fn received(&mut self, now: Instant) {
+        self.received_at = now;
         self.unanswered_since = None;
     }
 
@@ -61,24 +61,24 @@ impl Pulse {
         self.unanswered_since.get_or_insert(now);
     }
 
-    /// When [`Pulse::beat`] has something to say at the earliest.
+    /// When [`Heartbeat::heartbeat`] has something to say at the earliest.
     #[must_use]
     pub fn due_at(&self) -> Instant {
         if let Some(since) = self.unanswered_since {
             since + Duration::from_millis(HEARTBEAT_GRACE_MS)
         } else {
-            let idle = self.heard_at.min(self.sent_at) + self.idle;
+            let idle = self.received_at.min(self.sent_at) + self.idle;
             idle.min(self.ping_by)
         }
     }
 
     /// What is to be done now.
     #[must_use]
-    pub fn beat(&self, now: Instant) -> Beat {
+    pub fn heartbeat(&self, now: Instant) -> Due {
         match self.unanswered_since {
-            _ if now < self.due_at() => Beat::Rest,
-            Some(_) => Beat::Dead,
-            None => Beat::Ping,
+            _ if now < self.due_at() => Due::Rest,
+            Some(_) => Due::Dead,
+            None => Due::Ping,
         }
     }
 }
@@ -92,51 +92,51 @@ mod tests {
     }
 
     /// A link that answered its first ping at once.
-    fn begun(start: Instant, jitter: f64) -> Pulse {
-        let mut pulse = Pulse::new(start, jitter);
-        pulse.pinged(start);
-        pulse.heard(start);
-        pulse
+    fn begun(start: Instant, jitter: f64) -> Heartbeat {
+        let mut heartbeat = Heartbeat::new(start, jitter);
+        heartbeat.pinged(start);
+        heartbeat.received(start);
+        heartbeat
     }
 
     #[test]
     fn a_link_that_begins_is_pinged_soon_however_busy_it_is() {
         let start = Instant::now();
-        let mut pulse = Pulse::new(start, 0.5);
+        let mut heartbeat = Heartbeat::new(start, 0.5);
         for ms in 1..FIRST_PING_AFTER_MS {
-            pulse.heard(after(start, ms));
-            pulse.sent(after(start, ms));
-            assert_eq!(pulse.beat(after(start, ms)), Beat::Rest);
+            heartbeat.received(after(start, ms));
+            heartbeat.sent(after(start, ms));
+            assert_eq!(heartbeat.heartbeat(after(start, ms)), Due::Rest);
         }
-        assert_eq!(pulse.beat(after(start, FIRST_PING_AFTER_MS)), Beat::Ping);
+        assert_eq!(heartbeat.heartbeat(after(start, FIRST_PING_AFTER_MS)), Due::Ping);
     }
 
     #[test]
     fn an_idle_link_is_pinged_and_given_up_after_the_grace() {
         let start = Instant::now();
-        let mut pulse = begun(start, 0.5);
-        assert_eq!(pulse.beat(after(start, HEARTBEAT_MS - 1)), Beat::Rest);
-        assert_eq!(pulse.beat(after(start, HEARTBEAT_MS)), Beat::Ping);
-        pulse.pinged(after(start, HEARTBEAT_MS));
+        let mut heartbeat = begun(start, 0.5);
+        assert_eq!(heartbeat.heartbeat(after(start, HEARTBEAT_MS - 1)), Due::Rest);
+        assert_eq!(heartbeat.heartbeat(after(start, HEARTBEAT_MS)), Due::Ping);
+        heartbeat.pinged(after(start, HEARTBEAT_MS));
         let end = HEARTBEAT_MS + HEARTBEAT_GRACE_MS;
-        assert_eq!(pulse.beat(after(start, end - 1)), Beat::Rest);
-        assert_eq!(pulse.beat(after(start, end)), Beat::Dead);
-        pulse.heard(after(start, end));
-        assert_eq!(pulse.beat(after(start, end)), Beat::Rest);
+        assert_eq!(heartbeat.heartbeat(after(start, end - 1)), Due::Rest);
+        assert_eq!(heartbeat.heartbeat(after(start, end)), Due::Dead);
+        heartbeat.received(after(start, end));
+        assert_eq!(heartbeat.heartbeat(after(start, end)), Due::Rest);
     }
 
     #[test]
     fn a_busy_link_is_pinged_only_for_its_cursor() {
         let start = Instant::now();
-        let mut pulse = begun(start, 0.0);
+        let mut heartbeat = begun(start, 0.0);
         let mut at_ms = 0;
         while at_ms + 1_000 < PING_AT_LEAST_EVERY_MS {
             at_ms += 1_000;
-            pulse.heard(after(start, at_ms));
-            pulse.sent(after(start, at_ms));
-            assert_eq!(pulse.beat(after(start, at_ms)), Beat::Rest);
+            heartbeat.received(after(start, at_ms));
+            heartbeat.sent(after(start, at_ms));
+            assert_eq!(heartbeat.heartbeat(after(start, at_ms)), Due::Rest);
         }
-        assert_eq!(pulse.beat(after(start, PING_AT_LEAST_EVERY_MS)), Beat::Ping);
+        assert_eq!(heartbeat.heartbeat(after(start, PING_AT_LEAST_EVERY_MS)), Due::Ping);
     }
 
     #[test]

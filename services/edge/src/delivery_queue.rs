@@ -10,14 +10,15 @@
 //! for before the first command goes down, and live ones go at once; in both cases they go down in
 //! their place too. Live queries go at once and have no place.
 //!
-//! The feeder knows neither Kafka nor sockets: it says what it wants ([`Feeder::want`]), is told
-//! what came, and gives letters in the order in which they go down ([`Feeder::pop`]).
+//! The delivery queue knows neither Kafka nor sockets: it says what it wants
+//! ([`DeliveryQueue::want`]), is told what came, and gives records in the order in which they go
+//! down ([`DeliveryQueue::pop`]).
 
 use std::collections::VecDeque;
 
 use tokio::time::Instant;
 
-use crate::limits::{AHEAD_LETTERS_MAX, HELD_BACK_RECORDS_MAX};
+use crate::limits::{AHEAD_RECORDS_MAX, HELD_BACK_RECORDS_MAX};
 
 /// What a record on `unit.requests` is to its unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,18 +33,18 @@ pub enum Kind {
 
 /// A record of the unit, by position.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Letter<R> {
+pub struct LogRecord<R> {
     /// Its offset on `unit.requests`.
     pub position: i64,
     /// What it is to the unit.
     pub kind: Kind,
     /// When the tail gave it; none for one that was read from the log later.
-    pub heard_at: Option<Instant>,
+    pub received_at: Option<Instant>,
     /// The record.
     pub content: R,
 }
 
-/// What the feeder cannot go on without.
+/// What the delivery queue cannot go on without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Want {
     /// A place at the tail.
@@ -73,16 +74,16 @@ pub struct Window<R> {
     /// Everything with a place below this is in `in_place`; none where it was not asked for.
     pub in_place_to: Option<i64>,
     /// Controls, and queries that are still alive.
-    pub ahead: Vec<Letter<R>>,
+    pub ahead: Vec<LogRecord<R>>,
     /// Commands and controls.
-    pub in_place: Vec<Letter<R>>,
+    pub in_place: Vec<LogRecord<R>>,
 }
 
-/// A letter on its way down.
+/// A record on its way down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing<R> {
-    /// The letter.
-    pub letter: Letter<R>,
+    /// The record.
+    pub log_record: LogRecord<R>,
     /// Whether it goes in its place, and so moves the cursor and takes a credit.
     pub in_place: bool,
 }
@@ -99,7 +100,7 @@ enum Stage {
 
 /// The requests of one unit on their way down.
 #[derive(Debug)]
-pub struct Feeder<R> {
+pub struct DeliveryQueue<R> {
     stage: Stage,
     waiting: bool,
     /// Everything with a place below this was sent, or waits in `backlog`.
@@ -108,13 +109,13 @@ pub struct Feeder<R> {
     given_to: i64,
     /// The first position that the tail gave and that was forgotten.
     forgotten_from: Option<i64>,
-    ahead: VecDeque<Letter<R>>,
-    backlog: VecDeque<Letter<R>>,
-    live: VecDeque<Letter<R>>,
+    ahead: VecDeque<LogRecord<R>>,
+    backlog: VecDeque<LogRecord<R>>,
+    live: VecDeque<LogRecord<R>>,
 }
 
-impl<R: Clone> Feeder<R> {
-    /// A feeder for a unit that is done with everything below `next`.
+impl<R: Clone> DeliveryQueue<R> {
+    /// A delivery queue for a unit that is done with everything below `next`.
     #[must_use]
     pub fn new(next: i64) -> Self {
         Self {
@@ -193,40 +194,40 @@ impl<R: Clone> Feeder<R> {
     }
 
     /// The tail gives a record.
-    pub fn live(&mut self, letter: Letter<R>) {
-        if self.stage == Stage::Lost || letter.position < self.given_to {
+    pub fn live(&mut self, log_record: LogRecord<R>) {
+        if self.stage == Stage::Lost || log_record.position < self.given_to {
             return;
         }
-        self.given_to = letter.position + 1;
-        match letter.kind {
+        self.given_to = log_record.position + 1;
+        match log_record.kind {
             Kind::Query => {
-                self.overtake(letter);
+                self.overtake(log_record);
             }
             Kind::Control => {
-                self.overtake(letter.clone());
-                self.hold(letter);
+                self.overtake(log_record.clone());
+                self.hold(log_record);
             }
-            Kind::Command => self.hold(letter),
+            Kind::Command => self.hold(log_record),
         }
     }
 
-    /// A letter that overtakes. When too many do, a query is lost and a control waits its turn.
-    fn overtake(&mut self, letter: Letter<R>) {
-        if self.ahead.len() < AHEAD_LETTERS_MAX {
-            self.ahead.push_back(letter);
+    /// A record that overtakes. When too many do, a query is lost and a control waits its turn.
+    fn overtake(&mut self, log_record: LogRecord<R>) {
+        if self.ahead.len() < AHEAD_RECORDS_MAX {
+            self.ahead.push_back(log_record);
         } else {
-            crate::figures::OVERTAKING_DROPPED.get().increment(1);
+            crate::metrics::OVERTAKING_DROPPED.get().increment(1);
         }
     }
 
-    fn hold(&mut self, letter: Letter<R>) {
+    fn hold(&mut self, log_record: LogRecord<R>) {
         if self.forgotten_from.is_some() {
             return;
         }
         if self.live.len() >= HELD_BACK_RECORDS_MAX {
-            self.forgotten_from = Some(letter.position);
+            self.forgotten_from = Some(log_record.position);
         } else {
-            self.live.push_back(letter);
+            self.live.push_back(log_record);
         }
     }
 
@@ -235,17 +236,17 @@ impl<R: Clone> Feeder<R> {
         self.waiting = false;
         if self.stage == Stage::Live {
             let given_to = self.forgotten_from.unwrap_or(self.given_to);
-            self.read_to = self.live.front().map_or(given_to, |letter| letter.position);
+            self.read_to = self.live.front().map_or(given_to, |log_record| log_record.position);
         }
         self.live.clear();
         self.forgotten_from = None;
         self.stage = Stage::Lost;
     }
 
-    /// The next letter to go down.
+    /// The next record to go down.
     pub fn pop(&mut self, credits: usize) -> Option<Outgoing<R>> {
-        if let Some(letter) = pop_lean(&mut self.ahead) {
-            return Some(Outgoing { letter, in_place: false });
+        if let Some(log_record) = pop_lean(&mut self.ahead) {
+            return Some(Outgoing { log_record, in_place: false });
         }
         let looked_ahead = match self.stage {
             // Until every control up to the head was seen, a command might overtake its cancel.
@@ -255,12 +256,12 @@ impl<R: Clone> Feeder<R> {
         if credits == 0 || !looked_ahead {
             return None;
         }
-        let letter = match pop_lean(&mut self.backlog) {
-            Some(letter) => Some(letter),
+        let log_record = match pop_lean(&mut self.backlog) {
+            Some(log_record) => Some(log_record),
             None if self.stage == Stage::Live => pop_lean(&mut self.live),
             None => None,
         };
-        letter.map(|letter| Outgoing { letter, in_place: true })
+        log_record.map(|log_record| Outgoing { log_record, in_place: true })
     }
 
     /// Whether everything that the tail gave has gone down.
@@ -283,5 +284,5 @@ fn pop_lean<T>(queue: &mut VecDeque<T>) -> Option<T> {
 }
 
 #[cfg(test)]
-#[path = "feeder_tests.rs"]
+#[path = "delivery_queue_tests.rs"]
 mod tests;

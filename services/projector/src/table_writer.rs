@@ -14,14 +14,14 @@ use kit_store::{Advance, Gap, Place, Projection, copies, progress};
 use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
+use crate::batch_reader::Inbatch;
 use crate::commit::{Seen, Writer};
 use crate::error::SessionError;
 use crate::host::Host;
-use crate::inflow::Inbatch;
 use crate::intake::{self, Looked};
-use crate::measures;
+use crate::lazy_record::LazyRecord;
+use crate::metrics;
 use crate::plan::{Cause, Plan, Planner, Readings};
-use crate::sheet::Sheet;
 
 /// A commit, or the reading of a domain's position, that takes this long hangs on a server that is
 /// gone without a word; each statement ends earlier by itself.
@@ -37,7 +37,7 @@ pub(crate) struct Written {
     pub seen: Vec<Seen>,
 }
 
-pub(crate) struct Copyist<'h> {
+pub(crate) struct TableWriter<'h> {
     host: &'h Host,
     projection: &'static dyn Projection,
     is_silent: bool,
@@ -50,7 +50,7 @@ pub(crate) struct Copyist<'h> {
     pub commits: u64,
 }
 
-impl<'h> Copyist<'h> {
+impl<'h> TableWriter<'h> {
     /// Reads where the copy at `place` stands.
     pub async fn begin(
         host: &'h Host,
@@ -59,7 +59,7 @@ impl<'h> Copyist<'h> {
     ) -> Result<Self, SessionError> {
         let domain = projection.schema();
         let connection = kit_store::writer(&host.postgres_url, &place.schema(domain)).await?;
-        let mut copyist = Self {
+        let mut table_writer = Self {
             host,
             projection,
             is_silent: place != Place::Live,
@@ -69,8 +69,8 @@ impl<'h> Copyist<'h> {
             readings: Readings::new(),
             commits: 0,
         };
-        within("reading the domain's position", copyist.load()).await?;
-        Ok(copyist)
+        within("reading the domain's position", table_writer.load()).await?;
+        Ok(table_writer)
     }
 
     async fn load(&mut self) -> Result<(), SessionError> {
@@ -159,8 +159,8 @@ impl<'h> Copyist<'h> {
         let records = batch.facts.len() + batch.requests.len();
         let ahead = ahead(&batch);
         let advances = self.advances(&ahead);
-        let (is_keeper, is_silent) = (self.projection.is_keeper(), self.is_silent);
-        let mut plan = Plan::new(Planner { domain, is_keeper, is_silent });
+        let (is_coordinator, is_silent) = (self.projection.is_coordinator(), self.is_silent);
+        let mut plan = Plan::new(Planner { domain, is_coordinator, is_silent });
         self.plan_facts(&mut plan, batch.facts).await?;
         self.plan_requests(&mut plan, batch.requests).await?;
         let touched: Vec<UnitId> = plan.touched.keys().cloned().collect();
@@ -177,8 +177,8 @@ impl<'h> Copyist<'h> {
         self.positions.extend(ahead);
         self.commits += 1;
         if !is_silent {
-            measures::RECORDS.of([domain]).increment(records as u64);
-            measures::BATCH_SECONDS.of([domain]).record(since.elapsed().as_secs_f64());
+            metrics::RECORDS.of([domain]).increment(records as u64);
+            metrics::BATCH_SECONDS.of([domain]).record(since.elapsed().as_secs_f64());
         }
         Ok(Written { touched, has_forks, seen })
     }
@@ -192,16 +192,16 @@ impl<'h> Copyist<'h> {
         ahead.iter().map(step).collect()
     }
 
-    /// All records are looked into before one is judged: the keeper asks for the ids under past
-    /// numbers once for the whole batch.
+    /// All records are looked into before one is judged: the coordinator asks for the ids under
+    /// past numbers once for the whole batch.
     async fn plan_facts(
         &mut self,
         plan: &mut Plan,
-        sheets: Vec<Arc<Sheet>>,
+        lazy_records: Vec<Arc<LazyRecord>>,
     ) -> Result<(), SessionError> {
-        let mut looked = Vec::with_capacity(sheets.len());
-        for sheet in sheets {
-            looked.push(intake::look(&self.host.bus, self.projection, sheet).await?);
+        let mut looked = Vec::with_capacity(lazy_records.len());
+        for lazy_record in lazy_records {
+            looked.push(intake::look(&self.host.bus, self.projection, lazy_record).await?);
         }
         let stored = self.stored_ids(&looked).await?;
         for one in looked {
@@ -222,7 +222,7 @@ impl<'h> Copyist<'h> {
                 past.push((it.unit.clone(), it.seq));
             }
         }
-        if past.is_empty() || !self.projection.is_keeper() {
+        if past.is_empty() || !self.projection.is_coordinator() {
             return Ok(HashMap::new());
         }
         Ok(self.projection.known_ids(&mut self.connection, &past).await?)
@@ -231,16 +231,16 @@ impl<'h> Copyist<'h> {
     async fn plan_requests(
         &mut self,
         plan: &mut Plan,
-        sheets: Vec<Arc<Sheet>>,
+        lazy_records: Vec<Arc<LazyRecord>>,
     ) -> Result<(), SessionError> {
-        for sheet in sheets {
-            match intake::look_at_request(&self.host.bus, &sheet.record).await? {
+        for lazy_record in lazy_records {
+            match intake::look_at_request(&self.host.bus, &lazy_record.record).await? {
                 Ok(asked) => {
                     plan.asked.push(asked);
-                    plan.asked_sheets.push(sheet);
+                    plan.asked_records.push(lazy_record);
                 }
                 // Whoever reads requests is their only reader here, so it parks them itself.
-                Err(text) => plan.parks.push((sheet, Cause { kind: "unreadable", text })),
+                Err(text) => plan.parks.push((lazy_record, Cause { kind: "unreadable", text })),
             }
         }
         Ok(())
@@ -263,7 +263,7 @@ fn bridging(source: sqlx::Error) -> SessionError {
 
 /// The position after the last record of each partition.
 fn ahead(batch: &Inbatch) -> Positions {
-    let sheets = batch.facts.iter().chain(&batch.requests);
-    let records = sheets.map(|sheet| &sheet.record);
+    let lazy_records = batch.facts.iter().chain(&batch.requests);
+    let records = lazy_records.map(|lazy_record| &lazy_record.record);
     records.map(|record| ((record.topic, record.partition), record.offset + 1)).collect()
 }

@@ -98,7 +98,7 @@ pub(crate) fn describe(domains: &[&'static dyn Projection]) {
 }
 
 /// One domain's measures.
-pub(crate) struct Measures {
+pub(crate) struct Metrics {
     domain: &'static str,
     standing: Standing,
     /// Units on hold, and since when this process knows.
@@ -106,7 +106,7 @@ pub(crate) struct Measures {
     shown: HashSet<UnitId>,
 }
 
-impl Measures {
+impl Metrics {
     pub fn of(domain: &'static str, standing: Standing) -> Self {
         Self { domain, standing, holds: BTreeMap::new(), shown: HashSet::new() }
     }

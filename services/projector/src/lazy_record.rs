@@ -22,13 +22,13 @@ pub(crate) struct Labels {
 }
 
 /// A record, and what was found in it so far.
-pub(crate) struct Sheet {
+pub(crate) struct LazyRecord {
     pub record: RawRecord,
     labels: OnceLock<Option<Labels>>,
     opened: OnceCell<Result<Arc<Fact>, String>>,
 }
 
-impl Sheet {
+impl LazyRecord {
     pub fn of(record: RawRecord) -> Arc<Self> {
         Arc::new(Self { record, labels: OnceLock::new(), opened: OnceCell::new() })
     }

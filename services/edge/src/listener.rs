@@ -1,4 +1,4 @@
-//! The door: accepts sockets and upgrades them.
+//! The listener: accepts sockets and upgrades them.
 //!
 //! Whoever comes is a newcomer until a token says otherwise, and holds one of the few places that
 //! newcomers have ([`crate::places`]); an agent for which there is no link's place is told so after
@@ -23,7 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::handshake::server::create_response;
 
 use crate::edge::Edge;
-use crate::greeting;
+use crate::handshake;
 use crate::limits::{UPGRADE_BYTES_MAX, UPGRADE_WITHIN_MS};
 use crate::places::{Newcomer, Places};
 
@@ -117,7 +117,7 @@ fn answer(
     life.spawn_passing(async move {
         let Ok(upgraded) = upgraded.await else { return };
         if let Some((stream, part)) = bare(upgraded) {
-            greeting::greet(stream, part, newcomer, places, edge, soft).await;
+            handshake::perform(stream, part, newcomer, places, edge, soft).await;
         }
     });
     upgrade
