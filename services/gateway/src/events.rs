@@ -13,9 +13,10 @@ use kit_event::{RequestId, Timestamp, UnitId, UnitSeq};
 use kit_http::problem::NOT_FOUND;
 use kit_http::serve::Cut;
 use kit_http::{PageQuery, Problem, QueryText};
-use kit_policy::{Caller, Reach};
+use kit_policy::{Caller, Resource};
+use kit_request::ports::OfPatient;
 use kit_rest::as_of::{SCHEMA, number};
-use kit_rest::guard::{Who, not_found};
+use kit_rest::guard::{Who, out_of_reach};
 use kit_rest::headers::min_seq;
 use kit_rest::read::{List, id_of};
 use kit_rest::{InUnit, Rest};
@@ -122,7 +123,7 @@ impl View {
             Whose::Unit => None,
             Whose::Patient { patient_id, .. } => Some(*patient_id),
         };
-        let visible = rest.facts.visible(&caller.verified, &unit, patient);
+        let visible = rest.declared.facts.visible(&caller.verified, &unit, patient);
         let seen = || types.iter().filter(|it| visible.shows(it)).cloned().collect();
         let types = (!types.is_empty()).then(seen);
         Self { unit, whose, types, visible }
@@ -184,7 +185,7 @@ impl Gateway {
                 (kit_timeline::events(pool, unit, &filter, limit).await?, None)
             }
         };
-        let event = |row| Event::from(self.rest.facts.shown(&view.visible, row));
+        let event = |row| Event::from(self.rest.declared.facts.shown(&view.visible, row));
         let items = found.value.into_iter().map(event).collect();
         Ok(EventPage { items, passed, freshness: found.freshness, behind: false })
     }
@@ -201,8 +202,8 @@ impl Gateway {
         let cluster = log.split('/').next().unwrap_or_default();
         // First what is said of requests, then the facts as far as that reaches: whatever was
         // committed in between is for the next page.
-        let words = requests_store::words_of_patient(pool, unit, patient_id, actor, cluster, after);
-        let mut words = words.await?;
+        let whose = OfPatient { patient: patient_id, actor, cluster };
+        let mut words = self.requests().book.words_of_patient(unit, whose, after).await?;
         let (upto, also) = (words.upto, words.of.keys().copied().collect());
         let (visible, types) = (view.visible.clone(), view.types.clone().unwrap_or_default());
         let nothing = view.types.as_ref().is_some_and(Vec::is_empty);
@@ -216,7 +217,7 @@ impl Gateway {
                 None => words.of.remove(&row.seq).unwrap_or_default(),
                 Some(_) => Vec::new(),
             };
-            Event { request_ids, ..Event::from(self.rest.facts.shown(&view.visible, row)) }
+            Event { request_ids, ..Event::from(self.rest.declared.facts.shown(&view.visible, row)) }
         };
         let items = found.value.into_iter().map(event).collect();
         Ok(EventPage { items, passed: None, freshness, behind })
@@ -312,15 +313,17 @@ pub async fn of_patient(
 ) -> Result<Response, Problem> {
     let wanted = Wanted::take(query)?;
     let patient_id = id_of(&id)?;
-    if !caller.sees_patient(Some(patient_id)) {
-        return Err(not_found());
-    }
-    let home = patients_store::unit_of_patient(&app.rest.pool, patient_id).await;
-    let unit = home.map_err(|error| app.rest.store_problem(&error))?.ok_or(NOT_FOUND)?;
-    if !caller.verified.sees(&unit) {
+    let own = caller.confine().map_err(out_of_reach)?;
+    if own.as_ref().is_some_and(|own| own.patient != patient_id) {
         return Err(NOT_FOUND.into());
     }
-    let actor = (caller.reach == Reach::Own).then(|| caller.verified.actor());
+    let pool = &app.rest.pool;
+    let home = all_rest::ALL.iter().find_map(|face| face.home(pool, patient_id));
+    let unit = home.ok_or(NOT_FOUND)?.await.map_err(|error| app.rest.store_problem(&error))?;
+    let unit = unit.ok_or(NOT_FOUND)?;
+    let resource = Resource::of(&unit).about(Some(patient_id));
+    caller.authorize(&resource).map_err(out_of_reach)?;
+    let actor = own.map(|own| own.actor);
     let whose = Whose::Patient { patient_id, actor };
     let view = View::of(&app.rest, &caller, unit, whose, &wanted.types);
     answer(app, Asked { caller, method, headers, cut, wanted }, view).await

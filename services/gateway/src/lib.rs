@@ -1,8 +1,8 @@
 //! The gateway: the REST facade of the network.
 //!
 //! It composes and runs: the domains' faces (`domains/*/rest`) declare routes, `kit-rest` serves
-//! them, `kit-request` asks the units. What is its own here is what belongs to no domain: units,
-//! tracked requests, the timeline and its live streams, the pages for callers.
+//! them, `kit-request` asks the units. What is its own here is what belongs to no domain: the
+//! timeline and its live streams, and the pages for callers.
 //!
 //! It must never know how a unit carries a command out, what a table looks like, or which socket a
 //! unit hangs on; it writes to no table, and to no topic but `unit.requests`.
@@ -10,29 +10,23 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`table`], [`permissions`] | the list of all routes; what the gateway's own ask for |
-//! | [`network`] | what facts of requests and units ask for |
-//! | [`book`] | the ports of `kit-request`, on read models and presence |
 //! | [`replies`], [`presence`] | the two logs that the gateway listens to |
-//! | [`requests_routes`], [`units_routes`], [`events`] | handlers of the network |
+//! | [`events`] | the timeline at REST |
 //! | [`stream`], [`sse`] | one live stream, and its text |
 //! | [`streams`], [`watch`] | the places of all streams, and who wakes them |
 //! | [`problems`], [`openapi`], [`answers`] | pages for callers; what is promised to them |
 
 pub mod answers;
-pub mod book;
 pub mod events;
-pub mod network;
 pub mod openapi;
 pub mod permissions;
 pub mod presence;
 pub mod problems;
 pub mod replies;
-pub mod requests_routes;
 pub mod sse;
 pub mod stream;
 pub mod streams;
 pub mod table;
-pub mod units_routes;
 pub mod watch;
 
 mod run;

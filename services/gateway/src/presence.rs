@@ -6,6 +6,7 @@ use anyhow::{Context, ensure};
 use kit_bus::{Bus, Deferred, OpenError, Opened, Polled, RawRecord, Reader, ReaderOptions, Topic};
 use kit_clock::Clock;
 use kit_event::{Timestamp, UnitId};
+use kit_request::ports::{Applied, LastHeard, Presence};
 use requests::AppliedCursor;
 use serde::Deserialize;
 use tokio::sync::oneshot;
@@ -73,6 +74,28 @@ impl PresenceView {
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, PresenceMap> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Presence for PresenceView {
+    fn last(&self, unit: &UnitId) -> Option<LastHeard> {
+        self.read().presence(unit).map(|at| LastHeard {
+            since: at.since,
+            agent_version: at.agent_version.clone(),
+            durable_seq: at.durable_seq,
+        })
+    }
+
+    fn is_online(&self, unit: &UnitId, now: Timestamp) -> bool {
+        self.is_online(unit, now)
+    }
+
+    fn knows(&self, unit: &UnitId) -> bool {
+        self.knows(unit)
+    }
+
+    fn applied(&self, unit: &UnitId) -> Option<Applied> {
+        self.with_applied(unit, |at| at.map(|at| Applied { log: at.log.to_owned(), next: at.next }))
     }
 }
 

@@ -4,21 +4,13 @@ use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::response::{Html, IntoResponse, Response};
 use http::header::{CACHE_CONTROL, HeaderValue};
-use kit_http::problem::{KINDS, NOT_FOUND};
+use kit_http::problem::NOT_FOUND;
 use kit_http::{Problem, ProblemKind};
-use kit_rest::problems::{self, rejection_status};
+use kit_rest::face::problem_kinds;
 
-/// Every kind of problem, the units' rejections among them (409 where nothing else is said).
+/// Every kind of problem, the units' rejections among them.
 pub fn kinds() -> impl Iterator<Item = ProblemKind> {
-    let of_faces = all_rest::ALL.iter().flat_map(|face| face.problems());
-    let rejections = of_faces.chain(requests::PROBLEMS);
-    let rejections = rejections.map(|&(slug, title, meaning)| ProblemKind {
-        slug,
-        status: rejection_status(slug).as_u16(),
-        title,
-        meaning,
-    });
-    KINDS.iter().chain(problems::ALL).copied().chain(rejections)
+    problem_kinds(&all_rest::ALL)
 }
 
 /// A day: pages change with releases only.

@@ -12,6 +12,7 @@ use kit_request::limits::Limits;
 use kit_request::pending::Pending;
 use kit_request::{Requests, counts};
 use kit_rest::Rest;
+use kit_rest::face::{Records, declared};
 use kit_store::{READ_CONNECTIONS_MAX, read_pool};
 use kit_token::{Kind, Trusted, Verifier};
 use rand::Rng;
@@ -19,7 +20,6 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::Gateway;
-use crate::book::{PgBook, PgRecords};
 use crate::presence::{PresenceReader, PresenceView};
 use crate::replies::Replies;
 use crate::streams::Streams;
@@ -67,13 +67,14 @@ pub async fn run(settings: Settings, life: Lifecycle) -> anyhow::Result<()> {
     describe();
     watch::describe();
     let streams = Streams::default();
-    let watcher = Watcher::new(streams.clone(), pool.clone(), clock.clone());
+    let book = all_rest::book(&pool);
+    let watcher = Watcher::new(streams.clone(), pool.clone(), book.clone(), clock.clone());
     life.spawn("streams", watcher.run(served.clone()));
     let requests = Requests {
         clock,
         log: Arc::new(bus),
-        book: Arc::new(PgBook(pool.clone())),
-        records: Arc::new(PgRecords(pool.clone())),
+        book,
+        records: Arc::new(Records { pool: pool.clone(), faces: &all_rest::ALL }),
         presence: Arc::new(presence.clone()),
         pending,
         limits: Limits::default(),
@@ -81,9 +82,8 @@ pub async fn run(settings: Settings, life: Lifecycle) -> anyhow::Result<()> {
         unit_queue_max: settings.unit_queue_max,
         soft: life.soft(),
     };
-    let problems = crate::problems::kinds().collect();
-    let facts = crate::network::fact_access();
-    let rest = Arc::new(Rest { verifier, requests, pool, problems, facts });
+    let declared = declared(&all_rest::ALL);
+    let rest = Arc::new(Rest { verifier, requests, pool, declared });
     let gateway = Gateway { rest, presence, streams };
     let routes = crate::table::router(Arc::new(gateway));
     tracing::info!(addr = %settings.gateway_addr, reply_partition, "serving REST");

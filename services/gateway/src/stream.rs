@@ -24,19 +24,20 @@ use http::header::{ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, 
 use kit_event::{RequestId, UnitId, UnitSeq};
 use kit_http::Problem;
 use kit_http::serve::Cut;
-use kit_policy::{Caller, Reach};
+use kit_policy::Caller;
 use kit_request::ports::RequestQuery;
+use kit_request::tracked::REQUEST_FACTS;
 use kit_rest::as_of::{SCHEMA, number};
 use kit_rest::headers::put_freshness;
 use kit_rest::problems::{EVENT_AHEAD, EVENT_UNKNOWN, LAST_EVENT_ID_INVALID};
 use kit_store::StoreError;
 use rand::Rng;
+use requests::Shown;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::App;
 use crate::events::{View, Whose};
-use crate::permissions::READ_REQUESTS;
 use crate::sse::{Chunk, EVENT_STREAM, HEARTBEAT, Over};
 use crate::streams::Place;
 use crate::watch::CLOSED;
@@ -54,6 +55,9 @@ const AWAY_MAX: Duration = Duration::from_mins(1);
 const OVERDUE_MAX: u32 = 100;
 /// Readers of a gateway that goes away come back spread over so long after the first second.
 const DRAINED_RETRY_MS: (u64, u64) = (1_000, 4_000);
+
+/// The state that streams tell by themselves.
+const OVERDUE: &str = Shown::Overdue.as_str();
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -96,8 +100,7 @@ pub async fn open(
     let left_ms = caller.verified.expires_at.unix_ms().saturating_sub(now.unix_ms());
     let expires_in = Duration::from_millis(u64::try_from(left_ms).unwrap_or_default());
     let online = app.presence.is_online(&view.unit, now);
-    let reads_requests = READ_REQUESTS.reach(caller.verified.kind);
-    let tells_requests = reads_requests != Reach::Nothing;
+    let tells_requests = view.visible.shows(REQUEST_FACTS);
     let (sender, receiver) = mpsc::channel(1);
     let last = Arc::new(Mutex::new(None));
     let feed = Feed {
@@ -312,7 +315,7 @@ impl Feed {
     async fn overdue(&mut self, chunk: &mut Chunk) -> Result<(), StoreError> {
         let Whose::Patient { patient_id, actor } = &self.view.whose else { return Ok(()) };
         let asked = RequestQuery {
-            state: Some(requests_store::OVERDUE.to_owned()),
+            state: Some(OVERDUE.to_owned()),
             applied: None,
             own: Some((actor.clone().unwrap_or_default(), *patient_id)),
             after: None,
@@ -325,7 +328,7 @@ impl Feed {
             let spoken = recalled.is_some_and(|entry| entry.word.is_some());
             let id = entry.id.clone();
             let shown = self.app.requests().show(entry);
-            if !spoken && shown.state == requests_store::OVERDUE && self.told.insert(id) {
+            if !spoken && shown.state == OVERDUE && self.told.insert(id) {
                 chunk.overdue(&shown);
             }
         }

@@ -4,24 +4,20 @@ use std::sync::Arc;
 
 use axum::{Extension, Router, middleware};
 use kit_policy::Permission;
-use kit_request::tracked::TrackedRequest;
 use kit_rest::Route;
 use kit_rest::guard::{Guard, guard};
-use kit_rest::route::Method::{Delete, Get};
+use kit_rest::route::Method::Get;
 use kit_rest::route::{Doc, Gives, schema_of};
 
 use crate::Gateway;
 use crate::events::{self, Event};
-use crate::permissions::{
-    CANCEL_REQUESTS, READ_EVENTS, READ_PATIENT_EVENTS, READ_REQUESTS, READ_UNITS,
-};
-use crate::units_routes::{self as units_at, Unit};
-use crate::{openapi, problems, requests_routes as requests_at};
+use crate::permissions::{READ_EVENTS, READ_PATIENT_EVENTS};
+use crate::{openapi, problems};
 
 /// Every route of the gateway.
 #[must_use]
 pub fn routes() -> Vec<Route> {
-    [all_rest::routes(), requests(), network(), timeline(), pages()].into_iter().flatten().collect()
+    [all_rest::routes(), timeline(), pages()].into_iter().flatten().collect()
 }
 
 /// The router: each route behind its guard, everything dressed.
@@ -34,65 +30,6 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         router = router.route(route.path, handler);
     }
     kit_http::dress(router.layer(Extension(gateway)).with_state(rest))
-}
-
-fn requests() -> Vec<Route> {
-    let tracked = || Gives::Tracked(schema_of::<TrackedRequest>());
-    vec![
-        Route::new(
-            Get,
-            "/v1/requests/{id}",
-            READ_REQUESTS,
-            requests_at::one,
-            Doc::new(
-                "getRequest",
-                "A tracked request; `Prefer: wait=N` waits for its end",
-                tracked(),
-            ),
-        ),
-        Route::new(
-            Delete,
-            "/v1/requests/{id}",
-            CANCEL_REQUESTS,
-            requests_at::cancel,
-            Doc::new("cancelRequest", "Cancel a request that waits for its unit", tracked()),
-        ),
-        Route::new(
-            Get,
-            "/v1/units/{unit}/requests",
-            READ_REQUESTS,
-            requests_at::list,
-            Doc::new(
-                "listRequests",
-                "Requests to a unit, the newest first",
-                Gives::Page(schema_of::<TrackedRequest>()),
-            )
-            .query("state", REQUEST_STATES, "Only those in this state."),
-        ),
-    ]
-}
-
-fn network() -> Vec<Route> {
-    vec![
-        Route::new(
-            Get,
-            "/v1/units",
-            READ_UNITS,
-            units_at::list,
-            Doc::new("listUnits", "The caller's units", Gives::Page(schema_of::<Unit>())),
-        ),
-        Route::new(
-            Get,
-            "/v1/units/{unit}",
-            READ_UNITS,
-            units_at::one,
-            Doc::new(
-                "getUnit",
-                "A unit: presence, freshness, time zone",
-                Gives::State(schema_of::<Unit>()),
-            ),
-        ),
-    ]
 }
 
 fn timeline() -> Vec<Route> {
@@ -141,8 +78,6 @@ fn pages() -> Vec<Route> {
         ),
     ]
 }
-
-const REQUEST_STATES: &str = "accepted|delivered|overdue|done|rejected|expired|cancelled|undone";
 
 fn events_doc(id: &'static str, summary: &'static str) -> Doc {
     Doc::new(id, summary, Gives::Page(schema_of::<Event>()))

@@ -5,13 +5,14 @@
 //! woken looks by itself at each heartbeat. So it may be as coarse as it likes, and knows no fact.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kit_clock::Clock;
 use kit_event::{RequestId, Timestamp, UnitId};
+use kit_request::ports::RequestBook;
 use kit_store::{StoreError, positions};
 use kit_timeline::Concerned;
-use requests_store::overdue_between;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
@@ -51,6 +52,7 @@ pub fn describe() {
 pub struct Watcher {
     streams: Streams,
     pool: PgPool,
+    book: Arc<dyn RequestBook>,
     clock: Clock,
     /// Deadlines that were told within the time in which they are looked for.
     told: HashMap<RequestId, Timestamp>,
@@ -60,8 +62,8 @@ pub struct Watcher {
 impl Watcher {
     /// A watcher for `streams`.
     #[must_use]
-    pub fn new(streams: Streams, pool: PgPool, clock: Clock) -> Self {
-        Self { streams, pool, clock, told: HashMap::new(), deadlines_at: Instant::now() }
+    pub fn new(streams: Streams, pool: PgPool, book: Arc<dyn RequestBook>, clock: Clock) -> Self {
+        Self { streams, pool, book, clock, told: HashMap::new(), deadlines_at: Instant::now() }
     }
 
     /// Watches until `stop`.
@@ -123,10 +125,10 @@ impl Watcher {
         let upto = self.clock.now().plus_ms(-1);
         let from = upto.plus_ms(-DEADLINES_LOOK_BACK_MS);
         self.told.retain(|_, expires_at| *expires_at > from);
-        for one in overdue_between(&self.pool, units, from, upto, DEADLINES_MAX).await? {
+        for one in self.book.overdue_between(units, (from, upto), DEADLINES_MAX).await? {
             let unit = one.request_id.unit();
             if self.told.insert(one.request_id, one.expires_at).is_none() {
-                self.streams.ran_out(&unit, one.patient_id);
+                self.streams.ran_out(&unit, one.patient);
             }
         }
         Ok(())

@@ -214,7 +214,7 @@ fn every_permission_is_declared_once_and_every_route_names_a_declared_one() {
     for route in &routes {
         assert!(all.contains(&route.permission), "{} {}", route.path, route.permission.name);
     }
-    let of_facts: Vec<_> = gateway::network::fact_access().permissions().collect();
+    let of_facts: Vec<_> = kit_rest::face::fact_access(&all_rest::ALL).permissions().collect();
     assert!(of_facts.iter().all(|permission| all.contains(permission)));
     for permission in all {
         let named = routes.iter().any(|route| route.permission == permission);

@@ -74,13 +74,11 @@ const SPOKEN_BY_KIT: (&str, &[&str]) = ("requests", &["kit-request", "kit-rest"]
 const PURE_LIST: &str = "all";
 /// What a list may link besides the domains: the trait that it lists, and the timeline, which is a
 /// read model of no domain.
-const KIT_OF_LISTS: &[&str] = &["kit-event", "kit-rest", "kit-store", "kit-timeline"];
+const KIT_OF_LISTS: &[&str] =
+    &["kit-event", "kit-request", "kit-rest", "kit-store", "kit-timeline"];
 /// Domains that every host may name: a request's life and a unit's presence are the network's own
 /// business. Of the others a host names at most one, or takes the list.
 const OF_THE_NETWORK: &[&str] = &["requests", "units"];
-/// Hosts that name several domains all the same, each with its reason.
-const NAME_DOMAINS: &[(&str, &str)] =
-    &[("gateway", "its routes stand with it until each domain has a face of its own")];
 /// What the agent may link of the kit.
 const KIT_OF_AGENT: &[&str] = &["kit-clock", "kit-event", "kit-link", "kit-telemetry", "kit-token"];
 /// What the practice may link of ours: words, and no reader.
@@ -128,10 +126,7 @@ fn named(member: &Member) -> impl Iterator<Item = (&str, bool)> {
 
 /// The domains that a host names one by one, where they are several.
 fn lists_domains(of: &Member, rooms: &BTreeMap<&str, &Room>) -> Option<String> {
-    let Room::Host(host) = &of.room else { return None };
-    if NAME_DOMAINS.iter().any(|(name, _)| name == host) {
-        return None;
-    }
+    let Room::Host(_) = &of.room else { return None };
     let nouns = of.direct.iter().filter_map(|name| match rooms.get(name.as_str()) {
         Some(Room::Domain(noun) | Room::Store(noun)) => Some(noun.as_str()),
         _ => None,
@@ -362,8 +357,5 @@ mod tests {
             house.push(member("services/planted", &named, &[]));
             assert_eq!(violations(&house).len(), usize::from(lists), "{named:?}");
         }
-        let mut house = house();
-        house.push(member("services/gateway", &["patients", "billing"], &[]));
-        assert_eq!(violations(&house), [], "it has a reason");
     }
 }

@@ -15,7 +15,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use gateway::Gateway;
-use gateway::book::PgRecords;
 use gateway::presence::PresenceView;
 use gateway::streams::Streams;
 use http::{HeaderMap, Request as HttpRequest, StatusCode};
@@ -25,9 +24,12 @@ use kit_event::{Request, RequestId, Timestamp, UnitId, UnitSeq};
 use kit_request::Requests;
 use kit_request::limits::Limits;
 use kit_request::pending::Pending;
-use kit_request::ports::{Admission, Asking, Later, RequestBook, RequestLog, RequestQuery};
+use kit_request::ports::{
+    Admission, Asking, Later, OfPatient, Overdue, RequestBook, RequestLog, RequestQuery, Words,
+};
 use kit_request::tracked::Entry;
 use kit_rest::Rest;
+use kit_rest::face::{Records, declared};
 use kit_store::{Fresh, Page, StoreError};
 use kit_token::{Issuer, Kind, Trusted, Verifier};
 use requests::{FinalState, Reply, RequestOutcome};
@@ -175,6 +177,24 @@ impl RequestBook for FakeBook {
             Ok(Fresh { freshness: None, value: Page { items, next: None } })
         })
     }
+
+    fn words_of_patient<'a>(
+        &'a self,
+        _unit: &'a UnitId,
+        _whose: OfPatient<'a>,
+        _after: UnitSeq,
+    ) -> Later<'a, Result<Words, StoreError>> {
+        Box::pin(async { Ok(Words::default()) })
+    }
+
+    fn overdue_between<'a>(
+        &'a self,
+        _units: &'a [UnitId],
+        _between: (Timestamp, Timestamp),
+        _limit: u32,
+    ) -> Later<'a, Result<Vec<Overdue>, StoreError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
 }
 
 /// A gateway, its unit and its callers.
@@ -249,7 +269,7 @@ impl Desk {
             clock: clock.clone(),
             log: log.clone(),
             book: read,
-            records: Arc::new(PgRecords(pool.clone())),
+            records: Arc::new(Records { pool: pool.clone(), faces: &all_rest::ALL }),
             presence: Arc::new(presence.clone()),
             pending: asked,
             limits: Limits::default(),
@@ -257,9 +277,8 @@ impl Desk {
             unit_queue_max,
             soft: soft.clone(),
         };
-        let problems = gateway::problems::kinds().collect();
-        let facts = gateway::network::fact_access();
-        let rest = Arc::new(Rest { verifier, requests, pool, problems, facts });
+        let declared = declared(&all_rest::ALL);
+        let rest = Arc::new(Rest { verifier, requests, pool, declared });
         let gateway = Gateway { rest, presence: presence.clone(), streams: streams.clone() };
         let app = gateway::table::router(Arc::new(gateway));
         let desk = Self { app, log, book, presence, clock, issuer, streams, soft };

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use gateway::book::PgBook;
 use gateway::streams::{Bounds, Streams};
 use gateway::watch::Watcher;
 use kit_clock::Clock;
@@ -70,12 +69,13 @@ impl Live {
         }
         let pool = kit_store::read_pool(&url, "gateway-test", 8).unwrap();
         let streams = Streams::bounded(bounds);
-        let read = Arc::new(PgBook(pool.clone()));
+        let read = all_rest::book(&pool);
         let book = Arc::new(FakeBook::default());
         let clock = Clock::system();
-        let desk = Desk::with(pool.clone(), clock.clone(), streams.clone(), book, read).await;
+        let desk =
+            Desk::with(pool.clone(), clock.clone(), streams.clone(), book, read.clone()).await;
         let stop = CancellationToken::new();
-        tokio::spawn(Watcher::new(streams, pool, clock).run(stop.clone()));
+        tokio::spawn(Watcher::new(streams, pool, read, clock).run(stop.clone()));
         let listener = kit_http::serve::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (app, soft) = (desk.app.clone(), desk.soft.clone());

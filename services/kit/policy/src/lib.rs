@@ -2,7 +2,8 @@
 //!
 //! A domain declares its permissions as constants, each with its reach for every kind of caller.
 //! Whoever serves a request asks twice: may this kind of caller do such a thing at all
-//! ([`Permission::reach`]), and may it do it to this resource ([`authorize`]).
+//! ([`Permission::reach`]), and may it do it to this resource ([`authorize`], or [`confine`] for a
+//! list). Handlers say what the resource is; nobody else compares a caller with one.
 //!
 //! The crate must never know a route, a domain, or how a rejection is told.
 
@@ -63,13 +64,13 @@ impl Permission {
     }
 }
 
-/// A verified caller with the reach that a permission gives it.
+/// A verified caller and what it is about to do.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// Who it is.
     pub verified: Arc<Verified>,
-    /// How far it may go.
-    pub reach: Reach,
+    /// What it does.
+    pub action: Permission,
 }
 
 /// What an action is about.
@@ -79,6 +80,45 @@ pub struct Resource<'a> {
     pub unit: &'a UnitId,
     /// The one patient whom it concerns, where that is known.
     pub patient: Option<Uuid>,
+    /// Who made it, where that makes it the maker's own: as [`Verified::actor`] names callers.
+    pub made_by: Option<&'a str>,
+    /// Whether it can be shown without what says something about a person.
+    pub has_envelope: bool,
+}
+
+impl<'a> Resource<'a> {
+    /// Something of a unit that concerns nobody in particular.
+    #[must_use]
+    pub const fn of(unit: &'a UnitId) -> Self {
+        Self { unit, patient: None, made_by: None, has_envelope: false }
+    }
+
+    /// It concerns this patient, where that is known.
+    #[must_use]
+    pub const fn about(self, patient: Option<Uuid>) -> Self {
+        Self { patient, ..self }
+    }
+
+    /// This caller made it.
+    #[must_use]
+    pub const fn made_by(self, actor: Option<&'a str>) -> Self {
+        Self { made_by: actor, ..self }
+    }
+
+    /// It can be shown without what says something about a person.
+    #[must_use]
+    pub const fn with_envelope(self) -> Self {
+        Self { has_envelope: true, ..self }
+    }
+}
+
+/// How much of a resource a caller may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// All of it.
+    Whole,
+    /// All but what says something about a person.
+    Envelope,
 }
 
 /// The caller may not, and must not learn whether there is such a resource.
@@ -86,7 +126,8 @@ pub struct Resource<'a> {
 #[error("the resource is out of this caller's reach")]
 pub struct Denied;
 
-/// Whether `who` may do `action` to `resource`.
+/// Whether `who` may do `action` to `resource`, and how much of it that shows. This is the one
+/// place that decides about a resource.
 ///
 /// # Errors
 /// [`Denied`].
@@ -94,26 +135,73 @@ pub fn authorize(
     who: &Verified,
     action: &Permission,
     resource: &Resource<'_>,
-) -> Result<(), Denied> {
-    let within =
-        who.sees(resource.unit) && within(action.reach(who.kind), who.patient, resource.patient);
-    if within { Ok(()) } else { Err(Denied) }
+) -> Result<Sight, Denied> {
+    if !who.sees(resource.unit) {
+        return Err(Denied);
+    }
+    match action.reach(who.kind) {
+        Reach::Units => Ok(Sight::Whole),
+        Reach::Own if is_own(who, resource) => Ok(Sight::Whole),
+        Reach::Envelope if resource.has_envelope => Ok(Sight::Envelope),
+        Reach::Nothing | Reach::Own | Reach::Envelope => Err(Denied),
+    }
 }
 
-/// A record that concerns nobody known is nobody's own.
-fn within(reach: Reach, own: Option<Uuid>, patient: Option<Uuid>) -> bool {
-    match reach {
-        Reach::Nothing | Reach::Envelope => false,
-        Reach::Units => true,
-        Reach::Own => patient.is_some() && patient == own,
+/// A record that concerns nobody known, and that nobody is said to have made, is nobody's own.
+fn is_own(who: &Verified, resource: &Resource<'_>) -> bool {
+    let made_it = resource.made_by.is_some_and(|actor| actor == who.actor());
+    made_it || (resource.patient.is_some() && resource.patient == who.patient)
+}
+
+/// Those to whom a list is confined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Own {
+    /// Their registration.
+    pub patient: Uuid,
+    /// Their name as makers of requests.
+    pub actor: String,
+}
+
+/// To whose resources of a unit a list made by `action` is confined; to nobody's where there is
+/// none. It gives what [`authorize`] would let through one by one.
+///
+/// # Errors
+/// [`Denied`]: nothing is within reach.
+pub fn confine(who: &Verified, action: &Permission) -> Result<Option<Own>, Denied> {
+    match action.reach(who.kind) {
+        Reach::Nothing => Err(Denied),
+        Reach::Units | Reach::Envelope => Ok(None),
+        Reach::Own => {
+            let patient = who.patient.ok_or(Denied)?;
+            Ok(Some(Own { patient, actor: who.actor() }))
+        }
     }
 }
 
 impl Caller {
-    /// Whether a record that concerns `patient`, in a unit that the caller sees, is within reach.
+    /// Whether the caller may do what it is about to do to `resource`.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub fn authorize(&self, resource: &Resource<'_>) -> Result<Sight, Denied> {
+        authorize(&self.verified, &self.action, resource)
+    }
+
+    /// To whose resources a list is confined.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub fn confine(&self) -> Result<Option<Own>, Denied> {
+        confine(&self.verified, &self.action)
+    }
+
+    /// The units whose resources the caller may see; none where that is every one.
     #[must_use]
-    pub fn sees_patient(&self, patient: Option<Uuid>) -> bool {
-        within(self.reach, self.verified.patient, patient)
+    pub fn units(&self) -> Option<&[UnitId]> {
+        match self.verified.kind {
+            Kind::Admin => None,
+            Kind::Staff | Kind::Patient | Kind::Partner | Kind::Agent => Some(&self.verified.units),
+        }
     }
 
     /// The id of this caller's request to `unit` under `key`.
@@ -121,19 +209,12 @@ impl Caller {
     pub fn request_id(&self, unit: &UnitId, key: &str) -> RequestId {
         RequestId::derive(unit, &self.verified.issuer, &self.verified.subject, key)
     }
-
-    /// The registration that the caller is confined to, where it is.
-    #[must_use]
-    pub fn own_patient(&self) -> Option<Uuid> {
-        match self.verified.kind {
-            Kind::Patient => self.verified.patient,
-            Kind::Staff | Kind::Partner | Kind::Admin | Kind::Agent => None,
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use kit_event::Timestamp;
+
     use super::*;
 
     const READ: Permission = Permission {
@@ -143,19 +224,66 @@ mod tests {
         partner: Reach::Nothing,
         admin: Reach::Envelope,
     };
+    const ANA: Option<Uuid> = Some(Uuid::from_u128(1));
+    const EVA: Option<Uuid> = Some(Uuid::from_u128(2));
+
+    fn caller(kind: Kind, patient: Option<Uuid>) -> Verified {
+        Verified {
+            kind,
+            issuer: "i".to_owned(),
+            subject: "s".to_owned(),
+            units: vec!["hcu-0001".parse().unwrap()],
+            patient,
+            token_id: "t".to_owned(),
+            expires_at: Timestamp::from_unix_ms(0),
+        }
+    }
 
     #[test]
-    fn an_agent_may_do_nothing_and_own_means_a_known_patient() {
-        assert_eq!(READ.reach(Kind::Agent), Reach::Nothing);
-        assert_eq!(Permission::PUBLIC.reach(Kind::Agent), Reach::Nothing);
-        let (own, other) = (Some(Uuid::from_u128(1)), Some(Uuid::from_u128(2)));
-        assert!(within(READ.reach(Kind::Patient), own, own));
-        for (mine, whose) in [(own, other), (own, None), (None, None), (None, other)] {
-            assert!(!within(READ.reach(Kind::Patient), mine, whose), "{mine:?} {whose:?}");
+    fn own_is_what_concerns_a_known_patient_or_what_the_caller_made() {
+        let unit: UnitId = "hcu-0001".parse().unwrap();
+        let may = |own, resource: Resource<'_>| {
+            authorize(&caller(Kind::Patient, own), &READ, &resource).is_ok()
+        };
+        let of = Resource::of(&unit);
+        assert!(may(ANA, of.about(ANA)));
+        for (own, whose) in [(ANA, EVA), (ANA, None), (None, None), (None, EVA)] {
+            assert!(!may(own, of.about(whose)), "{own:?} {whose:?}");
         }
-        assert!(within(READ.reach(Kind::Staff), None, None));
-        for kind in [Kind::Partner, Kind::Admin, Kind::Agent] {
-            assert!(!within(READ.reach(kind), own, own), "{kind}");
+        let actor = caller(Kind::Patient, ANA).actor();
+        assert!(may(ANA, of.about(EVA).made_by(Some(&actor))));
+        assert!(!may(ANA, of.about(EVA).made_by(Some("another"))));
+    }
+
+    #[test]
+    fn a_foreign_unit_is_out_of_reach_and_an_agent_may_do_nothing() {
+        let (unit, foreign) = ("hcu-0001".parse().unwrap(), "hcu-0002".parse().unwrap());
+        for (kind, own) in [(Kind::Staff, Ok(Sight::Whole)), (Kind::Partner, Err(Denied))] {
+            let who = caller(kind, None);
+            assert_eq!(authorize(&who, &READ, &Resource::of(&unit).about(ANA)), own, "{kind}");
+            let foreign = Resource::of(&foreign).about(ANA);
+            assert_eq!(authorize(&who, &READ, &foreign), Err(Denied), "{kind}");
         }
+        let agent = caller(Kind::Agent, ANA);
+        for action in [READ, Permission::PUBLIC] {
+            assert_eq!(authorize(&agent, &action, &Resource::of(&unit).about(ANA)), Err(Denied));
+        }
+    }
+
+    #[test]
+    fn an_envelope_is_seen_only_where_there_is_one() {
+        let unit = "hcu-0001".parse().unwrap();
+        let (admin, of) = (caller(Kind::Admin, None), Resource::of(&unit).about(ANA));
+        assert_eq!(authorize(&admin, &READ, &of), Err(Denied));
+        assert_eq!(authorize(&admin, &READ, &of.with_envelope()), Ok(Sight::Envelope));
+    }
+
+    #[test]
+    fn a_list_is_confined_to_what_would_be_let_through_one_by_one() {
+        let own = confine(&caller(Kind::Patient, ANA), &READ).unwrap().unwrap();
+        assert_eq!(Some(own.patient), ANA);
+        assert_eq!(confine(&caller(Kind::Staff, None), &READ), Ok(None));
+        assert_eq!(confine(&caller(Kind::Patient, None), &READ), Err(Denied));
+        assert_eq!(confine(&caller(Kind::Partner, None), &READ), Err(Denied));
     }
 }

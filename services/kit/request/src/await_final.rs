@@ -9,7 +9,10 @@ use crate::{Heard, NotSent, Requests, chain, store_away};
 
 /// Between two looks at the read model while somebody waits for an outcome that may not come to
 /// this process.
-pub const LOOK_EVERY: Duration = Duration::from_millis(150);
+const LOOK_EVERY: Duration = Duration::from_millis(150);
+/// A request whose 202 another process gave a moment ago may not be in the read model yet; for so
+/// long it is looked for before it counts as unknown.
+const SEEN_WITHIN: Duration = Duration::from_millis(1_500);
 
 impl Requests {
     /// What is known of a request by now: memory where it has the outcome, else the read model,
@@ -35,6 +38,34 @@ impl Requests {
                 Ok(Some(entry))
             }
             (Err(error), None) => Err(store_away(&error)),
+        }
+    }
+
+    /// The request of that id, with what `may_see` gives for it. What is not there and what may not
+    /// be seen take the same time, so that the time does not tell the two apart.
+    ///
+    /// # Errors
+    /// The read model's errors.
+    pub async fn find<T>(
+        &self,
+        id: &RequestId,
+        may_see: impl Fn(&Entry) -> Option<T>,
+    ) -> Result<Option<(Entry, T)>, NotSent> {
+        let begun = Instant::now();
+        loop {
+            let found = self.newest(id, self.pending.recall(id)).await?;
+            let left = SEEN_WITHIN.saturating_sub(begun.elapsed());
+            match found {
+                Some(entry) => {
+                    if let Some(sight) = may_see(&entry) {
+                        return Ok(Some((entry, sight)));
+                    }
+                    tokio::time::sleep(left).await;
+                    return Ok(None);
+                }
+                None if left.is_zero() => return Ok(None),
+                None => tokio::time::sleep(LOOK_EVERY).await,
+            }
         }
     }
 

@@ -29,20 +29,21 @@ pub mod submit;
 pub mod tracked;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kit_bus::PublishError;
 use kit_clock::Clock;
 use kit_event::Request;
 use kit_store::StoreError;
 use kit_telemetry::{Field, Side, Step};
+use kit_token::Verified;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 pub use outcome::{Granted, NotSent, Outcome, Rejection};
 pub use submit::{Command, Terms};
 
-use crate::limits::Limits;
+use crate::limits::{Act, Limits};
 use crate::pending::{Pending, Word};
 use crate::ports::{Presence, ReadModels, RequestBook, RequestLog};
 use crate::tracked::{Entry, TrackedRequest};
@@ -98,6 +99,14 @@ impl Requests {
         let applied = self.presence.applied(&entry.id.unit());
         let shown = entry.shown(applied.as_ref().map(ports::Applied::cursor), now);
         TrackedRequest::new(entry, shown)
+    }
+
+    /// Takes one act from what the caller has left.
+    ///
+    /// # Errors
+    /// [`NotSent::TooMany`].
+    pub fn spend(&self, caller: &Verified, act: Act) -> Result<(), NotSent> {
+        self.limits.spend(caller, act, Instant::now())
     }
 
     /// Puts a request on the log and remembers that it stands there.

@@ -1,10 +1,11 @@
 //! What the host gives: the log, the read models, and who is connected. Tests stand in for each.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 
 use kit_bus::{Bus, Placed, PublishError, Topic};
-use kit_event::{Request, RequestId, Timestamp, UnitId};
+use kit_event::{Request, RequestId, Timestamp, UnitId, UnitSeq};
 use kit_store::{Fresh, Page, Row, StoreError};
 use requests::AppliedCursor;
 use uuid::Uuid;
@@ -74,6 +75,37 @@ pub struct RequestQuery {
     pub limit: u32,
 }
 
+/// Whose requests facts may speak of.
+#[derive(Debug, Clone, Copy)]
+pub struct OfPatient<'a> {
+    /// The patient whom they concern.
+    pub patient: Uuid,
+    /// Who made them, where those are meant too.
+    pub actor: Option<&'a str>,
+    /// The cluster whose logs the read model follows.
+    pub cluster: &'a str,
+}
+
+/// The facts that speak of a patient's requests without naming the patient, as far as is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Words {
+    /// Up to this number every such fact is known.
+    pub upto: UnitSeq,
+    /// By number, the requests of which the fact speaks.
+    pub of: BTreeMap<UnitSeq, Vec<RequestId>>,
+}
+
+/// A request whose deadline passed without its unit's word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overdue {
+    /// Which.
+    pub request_id: RequestId,
+    /// The one patient whom it concerns, where the command names it.
+    pub patient: Option<Uuid>,
+    /// Its deadline.
+    pub expires_at: Timestamp,
+}
+
 /// The book of requests.
 pub trait RequestBook: Send + Sync {
     /// All that must be known before a request is sent, in one round trip.
@@ -93,6 +125,23 @@ pub trait RequestBook: Send + Sync {
         query: &'a RequestQuery,
         now: Timestamp,
     ) -> Later<'a, Result<Fresh<Page<Entry>>, StoreError>>;
+
+    /// The facts after `after` that speak of a patient's requests.
+    fn words_of_patient<'a>(
+        &'a self,
+        unit: &'a UnitId,
+        whose: OfPatient<'a>,
+        after: UnitSeq,
+    ) -> Later<'a, Result<Words, StoreError>>;
+
+    /// The requests to these units whose deadline passed after the first moment and not after the
+    /// second.
+    fn overdue_between<'a>(
+        &'a self,
+        units: &'a [UnitId],
+        between: (Timestamp, Timestamp),
+        limit: u32,
+    ) -> Later<'a, Result<Vec<Overdue>, StoreError>>;
 }
 
 /// The read models of records.
@@ -126,8 +175,22 @@ impl Applied {
     }
 }
 
+/// What was last heard of a unit's connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastHeard {
+    /// Since when it is connected, or away.
+    pub since: Timestamp,
+    /// Version of its agent.
+    pub agent_version: Option<String>,
+    /// The last fact of the unit that the log holds.
+    pub durable_seq: Option<UnitSeq>,
+}
+
 /// Who is connected.
 pub trait Presence: Send + Sync {
+    /// What was last heard of the unit, where it was ever connected.
+    fn last(&self, unit: &UnitId) -> Option<LastHeard>;
+
     /// Whether a message to the unit would reach its agent now.
     fn is_online(&self, unit: &UnitId, now: Timestamp) -> bool;
 

@@ -1,7 +1,7 @@
 //! A live query: a question to the unit itself, because only its own database knows now.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kit_event::{Delivery, Request, RequestId, UnitId, command_hash};
 use kit_policy::Caller;
@@ -43,7 +43,7 @@ impl Requests {
             return Err(NotSent::NotConnected);
         }
         let _place = self.limits.query(&caller.verified, unit)?;
-        self.limits.spend(&caller.verified, Act::Query, Instant::now())?;
+        self.spend(&caller.verified, Act::Query)?;
         let drawn = Uuid::new_v4().to_string();
         let id = RequestId::derive(unit, "query", &caller.verified.subject, &drawn);
         let wait_ms = i64::try_from(query.wait.as_millis()).unwrap_or(i64::MAX);

@@ -147,7 +147,7 @@ impl Requests {
             metrics::counter!("unit_queue_full").increment(1);
             return Err(NotSent::QueueFull);
         }
-        self.limits.spend(verified, Act::Write, Instant::now())?;
+        self.spend(verified, Act::Write)?;
         Ok(None)
     }
 

@@ -12,7 +12,7 @@ use http::{HeaderMap, StatusCode};
 use kit_event::{Timestamp, UnitId, UnitSeq};
 use kit_http::Problem;
 use kit_http::problem::{INVALID_PARAMETER, NOT_FOUND};
-use kit_policy::Caller;
+use kit_policy::{Caller, Resource};
 use kit_store::Fresh;
 use kit_store::number::to_columns;
 use kit_timeline::{Moment, Said, Subject, TimelineRow};
@@ -22,7 +22,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::Rest;
-use crate::guard::not_found;
+use crate::guard::out_of_reach;
 use crate::headers::{RECORD_SEQ, RECORD_TIME, has_already, put, put_etag};
 use crate::problems::{NOT_YET_KNOWN, RECORD_REMOVED};
 use crate::read::Instanted;
@@ -112,9 +112,8 @@ impl Rest {
         let Some(Said { fact, withdrawn }) = value else {
             return Err(self.not_known(caller, unit, subject).await);
         };
-        if !caller.sees_patient(fact.patient_id) {
-            return Err(not_found());
-        }
+        let said_of = Resource::of(unit).about(fact.patient_id);
+        caller.authorize(&said_of).map_err(out_of_reach)?;
         if withdrawn || fact.type_name.ends_with(REMOVED) {
             let mut spoken = HeaderMap::new();
             put_spoken(&mut spoken, &fact);
@@ -134,8 +133,9 @@ impl Rest {
 
     /// Nothing was said by then. That something was said later is for those to know who may see it.
     async fn not_known(&self, caller: &Caller, unit: &UnitId, subject: Subject<'_>) -> Problem {
+        let within = |patient| caller.authorize(&Resource::of(unit).about(patient)).is_ok();
         match kit_timeline::ever_said(&self.pool, unit, subject).await {
-            Ok(Some(ever)) if caller.sees_patient(ever.patient_id) => NOT_YET_KNOWN.into(),
+            Ok(Some(ever)) if within(ever.patient_id) => NOT_YET_KNOWN.into(),
             Ok(_) => NOT_FOUND.into(),
             Err(error) => self.store_problem(&error),
         }

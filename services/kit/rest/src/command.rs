@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::fields::{canonical, check, refuse_set, set};
 use crate::guard::InUnit;
 use crate::headers::{WriteHeaders, if_match};
-use crate::own::must_be_own;
+use crate::own::authorize_record;
 use crate::read::id_of;
 use crate::{App, Rest};
 
@@ -117,7 +117,7 @@ pub async fn handle(
         }
     };
     if let (Whose::Address, Some((_, id))) = (def.whose, addressed) {
-        scope.must_see(Some(id))?;
+        scope.authorize(Some(id))?;
     }
     let write = WriteHeaders::read(&headers)?;
     let id = scope.caller.request_id(&scope.unit, &write.key);
@@ -176,10 +176,10 @@ async fn must_reach(
     match (def.whose, addressed) {
         (Whose::Field(field), _) => {
             let patient = body.get(field).and_then(Value::as_str);
-            scope.must_see(patient.and_then(|text| text.parse().ok()))
+            scope.authorize(patient.and_then(|text| text.parse().ok()))
         }
         (Whose::Record(patient_of), Some(id)) => {
-            must_be_own(rest, scope, || patient_of(&rest.pool, &scope.unit, id)).await
+            authorize_record(rest, scope, || patient_of(&rest.pool, &scope.unit, id)).await
         }
         (Whose::Unit | Whose::Address | Whose::Record(_), _) => Ok(()),
     }

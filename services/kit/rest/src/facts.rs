@@ -1,18 +1,16 @@
 //! Which facts a caller may see among events, and how they are shown to it.
 //!
 //! A fact goes by the permission to read the resource that it states: what a caller may not read
-//! there, it does not meet here either. The domains declare which that is ([`Face::reads`],
-//! [`Face::reads_apart`]); a type of no domain that has a face has a permission of its own.
+//! there, it does not meet here either. The domains declare which that is ([`crate::Face`]); a type
+//! of no domain that has a face has a permission of its own.
 
 use kit_event::UnitId;
 use kit_policy::{Permission, Reach, Resource, authorize};
 use kit_request::tracked::REQUEST_FACTS;
 use kit_timeline::{TimelineRow, VisibleTypes};
 use kit_token::Verified;
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
-
-use crate::Face;
 
 /// See facts of types that no domain declares: nobody here knows what such a fact says of whom.
 pub const READ_GENERIC: Permission = Permission {
@@ -23,24 +21,24 @@ pub const READ_GENERIC: Permission = Permission {
     admin: Reach::Nothing,
 };
 
-/// The permissions by which facts are seen.
+/// How a domain shows the state that a fact carries.
+pub type Show = Box<dyn Fn(Value) -> Value + Send + Sync>;
+
+/// The permissions by which facts are seen, and how they are shown.
 pub struct FactAccess {
-    faces: Vec<&'static dyn Face>,
     /// By how types begin.
     rules: Vec<(String, Permission)>,
+    /// By domain.
+    shows: Vec<(&'static str, Show)>,
 }
 
 impl FactAccess {
-    /// As these domains declare it.
-    pub fn of(faces: impl IntoIterator<Item = &'static dyn Face>) -> Self {
-        let faces: Vec<_> = faces.into_iter().collect();
-        let mut rules = Vec::new();
-        for face in &faces {
-            rules.push((format!("{}.", face.name()), face.reads()));
-            let apart = face.reads_apart().iter();
-            rules.extend(apart.map(|(prefix, permission)| ((*prefix).to_owned(), *permission)));
-        }
-        Self { faces, rules }
+    /// With these rules, by how types begin, and these ways to show a fact, by domain.
+    pub fn new(
+        rules: impl IntoIterator<Item = (String, Permission)>,
+        shows: impl IntoIterator<Item = (&'static str, Show)>,
+    ) -> Self {
+        Self { rules: rules.into_iter().collect(), shows: shows.into_iter().collect() }
     }
 
     /// Every permission that some fact asks for.
@@ -51,7 +49,7 @@ impl FactAccess {
     /// The types of which `who` may see facts: those of a unit, or of one patient there.
     #[must_use]
     pub fn visible(&self, who: &Verified, unit: &UnitId, patient: Option<Uuid>) -> VisibleTypes {
-        let resource = Resource { unit, patient };
+        let resource = Resource::of(unit).about(patient);
         let may = |permission: &Permission| authorize(who, permission, &resource).is_ok();
         let rules = self.rules.iter().map(|(prefix, it)| (prefix.clone(), may(it)));
         VisibleTypes::new(rules, may(&READ_GENERIC))
@@ -67,8 +65,8 @@ impl FactAccess {
         let domain = fact.type_name.split('.').next().unwrap_or_default();
         if !visible.shows_fact(&fact.type_name, &fact.body) {
             withhold(&mut fact);
-        } else if let Some(face) = self.faces.iter().find(|face| face.name() == domain) {
-            fact.body = face.shown(std::mem::take(&mut fact.body));
+        } else if let Some((_, show)) = self.shows.iter().find(|(name, _)| *name == domain) {
+            fact.body = show(std::mem::take(&mut fact.body));
         }
         fact
     }

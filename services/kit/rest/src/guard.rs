@@ -12,7 +12,7 @@ use http::request::Parts;
 use kit_event::UnitId;
 use kit_http::Problem;
 use kit_http::problem::{INTERNAL, NOT_FOUND};
-use kit_policy::{Caller, Permission, Reach};
+use kit_policy::{Caller, Denied, Permission, Reach, Resource};
 use kit_token::InvalidToken;
 use uuid::Uuid;
 
@@ -55,11 +55,10 @@ pub async fn guard(
     let token = bearer(request.headers()).ok_or_else(token_missing)?;
     let now = rest.requests.clock.now();
     let verified = rest.verifier.verify(token, now).await.map_err(token_invalid)?;
-    let reach = permission.reach(verified.kind);
-    if reach == Reach::Nothing {
+    if permission.reach(verified.kind) == Reach::Nothing {
         return Err(NOT_FOUND.into());
     }
-    let caller = Caller { verified: Arc::new(verified), reach };
+    let caller = Caller { verified: Arc::new(verified), action: permission };
     // An address that is no text names nothing.
     let params = params.map_err(|_| NOT_FOUND)?;
     if let Some((_, name)) = params.iter().find(|(key, _)| *key == "unit") {
@@ -91,17 +90,30 @@ fn token_invalid(refused: InvalidToken) -> Problem {
 
 /// What is out of reach is answered like what is not there.
 #[must_use]
-pub fn not_found() -> Problem {
+pub fn out_of_reach(_: Denied) -> Problem {
     NOT_FOUND.into()
 }
 
 impl InUnit {
-    /// Refuses what concerns a patient out of reach.
+    /// Lets through what concerns `patient`, where that is known, and is within reach.
     ///
     /// # Errors
     /// 404.
-    pub fn must_see(&self, patient: Option<Uuid>) -> Result<(), Problem> {
-        if self.caller.sees_patient(patient) { Ok(()) } else { Err(not_found()) }
+    pub fn authorize(&self, patient: Option<Uuid>) -> Result<(), Problem> {
+        let resource = Resource::of(&self.unit).about(patient);
+        self.caller.authorize(&resource).map(|_| ()).map_err(out_of_reach)
+    }
+
+    /// Confines a list to what is within reach: who is confined to the own records and asks for
+    /// somebody else's asks for nothing.
+    ///
+    /// # Errors
+    /// 404.
+    pub fn confine(&self, asked_for: &mut Option<Uuid>) -> Result<(), Problem> {
+        let Some(own) = self.caller.confine().map_err(out_of_reach)? else {
+            return self.authorize(*asked_for);
+        };
+        self.authorize(Some(*asked_for.get_or_insert(own.patient)))
     }
 }
 

@@ -8,16 +8,18 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`face`], [`route`] | what a domain declares; a route and what is said of it |
+//! | [`declared`] | what all of them declare, as data |
 //! | [`guard`] | who calls, from which unit, with which reach |
 //! | [`command`], [`present`] | the one handler of commands; an outcome as an answer |
 //! | [`headers`] | the headers of the contract |
-//! | [`fields`], [`own`] | fields of a command; what a patient may reach |
+//! | [`fields`], [`own`] | fields of a command; whether a command about a record is within reach |
 //! | [`facts`] | which facts a caller may see among events |
 //! | [`read`], [`as_of`] | freshness, pages, bodies; what a record said then |
 //! | [`problems`] | what every face may answer |
 
 pub mod as_of;
 pub mod command;
+pub mod declared;
 pub mod face;
 pub mod facts;
 pub mod fields;
@@ -32,14 +34,14 @@ pub mod route;
 use std::sync::Arc;
 
 use kit_event::UnitId;
+use kit_http::Problem;
 use kit_http::problem::NOT_FOUND;
-use kit_http::{Problem, ProblemKind};
 use kit_policy::Caller;
 use kit_request::Requests;
 use kit_token::Verifier;
 use sqlx::PgPool;
 
-use crate::facts::FactAccess;
+use crate::declared::Declared;
 
 pub use command::{CommandDef, Whose};
 pub use face::Face;
@@ -54,10 +56,8 @@ pub struct Rest {
     pub requests: Requests,
     /// The read models.
     pub pool: PgPool,
-    /// Every kind of problem that has a page.
-    pub problems: Vec<ProblemKind>,
-    /// Which facts a caller may see.
-    pub facts: FactAccess,
+    /// What all faces declare.
+    pub declared: Declared,
 }
 
 /// State of every handler.

@@ -80,7 +80,7 @@ impl Rest {
     /// The title of a problem that is known here.
     #[must_use]
     pub fn title_of(&self, slug: &str, otherwise: &'static str) -> String {
-        let known = self.problems.iter().find(|kind| kind.slug == slug);
+        let known = self.declared.problems.iter().find(|kind| kind.slug == slug);
         known.map_or(otherwise, |kind| kind.title).to_owned()
     }
 

@@ -15,6 +15,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::Rest;
+use crate::guard::InUnit;
 use crate::headers::{STALE_SINCE, has_already, min_seq, put, put_etag, put_freshness};
 use crate::present::{AWAY_RETRY_SECONDS, retry};
 use crate::problems::READ_MODEL_BEHIND;
@@ -135,6 +136,21 @@ impl Rest {
         }
         self.put_fresh(headers, unit, found.freshness);
         Ok(response)
+    }
+
+    /// Answers with one record that concerns the patient whom it names, where the caller may see
+    /// it.
+    ///
+    /// # Errors
+    /// 404 where there is none, and where it is out of reach.
+    pub fn record_of_patient(
+        &self,
+        scope: &InUnit,
+        asked: &HeaderMap,
+        found: Fresh<Option<Row>>,
+    ) -> Result<Response, Problem> {
+        scope.authorize(found.value.as_ref().and_then(patient_of))?;
+        self.record(&scope.unit, asked, found)
     }
 
     /// Answers with a page of records.

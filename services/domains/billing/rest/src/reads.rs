@@ -8,8 +8,7 @@ use axum::response::Response;
 use billing_store::InvoiceFilter;
 use http::HeaderMap;
 use kit_http::{PageQuery, Problem, QueryText};
-use kit_rest::own::only_own;
-use kit_rest::read::{id_of, patient_of};
+use kit_rest::read::id_of;
 use kit_rest::{App, InUnit};
 use kit_store::{Fresh, Row};
 
@@ -32,7 +31,7 @@ pub async fn invoices(
         appointment_id: query.take_id("appointment_id"),
     };
     query.finish()?;
-    only_own(&scope, &mut filter.patient_id)?;
+    scope.confine(&mut filter.patient_id)?;
     let (unit, after) = (&scope.unit, page.after.as_deref());
     let read = || billing_store::invoices(&app.pool, unit, &filter, after, page.limit);
     let found = app.fresh(unit, SCHEMA, &headers, read).await?;
@@ -54,8 +53,7 @@ pub async fn invoice(
     let (unit, id) = (&scope.unit, id_of(&id)?);
     let read = || billing_store::statement(&app.pool, unit, id);
     let found = of_that_moment(app.fresh(unit, SCHEMA, &headers, read).await?);
-    must_see(&scope, &found)?;
-    app.record(unit, &headers, found)
+    app.record_of_patient(&scope, &headers, found)
 }
 
 /// `GET /v1/units/{unit}/payments/{id}`.
@@ -73,8 +71,7 @@ pub async fn payment(
     let (unit, id) = (&scope.unit, id_of(&id)?);
     let read = || billing_store::payment(&app.pool, unit, id);
     let found = app.fresh(unit, SCHEMA, &headers, read).await?;
-    must_see(&scope, &found)?;
-    app.record(unit, &headers, found)
+    app.record_of_patient(&scope, &headers, found)
 }
 
 /// The statement under the number that the read model has reached.
@@ -83,8 +80,4 @@ fn of_that_moment(mut found: Fresh<Option<Row>>) -> Fresh<Option<Row>> {
         row.seq = freshness.seq;
     }
     found
-}
-
-fn must_see(scope: &InUnit, found: &Fresh<Option<Row>>) -> Result<(), Problem> {
-    scope.must_see(found.value.as_ref().and_then(patient_of))
 }

@@ -13,7 +13,7 @@ mod routes;
 
 use kit_event::UnitId;
 use kit_policy::Permission;
-use kit_rest::face::RecordRead;
+use kit_rest::face::{Home, RecordRead};
 use kit_rest::{Face, Route};
 use patients::Patient;
 use sqlx::PgPool;
@@ -52,5 +52,9 @@ impl Face for Patients {
     ) -> Option<RecordRead<'a>> {
         (kind == Patient::RESOURCE)
             .then(|| Box::pin(patients_store::patient(pool, unit, id)) as RecordRead<'a>)
+    }
+
+    fn home<'a>(&self, pool: &'a PgPool, patient: Uuid) -> Option<Home<'a>> {
+        Some(Box::pin(patients_store::unit_of_patient(pool, patient)))
     }
 }

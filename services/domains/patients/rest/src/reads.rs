@@ -6,9 +6,9 @@ use http::HeaderMap;
 use kit_event::{Date, UnitId};
 use kit_http::problem::NOT_FOUND;
 use kit_http::{PageQuery, Problem, QueryText};
-use kit_policy::Caller;
+use kit_policy::{Caller, Resource};
 use kit_rest::as_of::{self, AsOf, Kind};
-use kit_rest::guard::{Who, not_found};
+use kit_rest::guard::{Who, out_of_reach};
 use kit_rest::read::{id_of, search};
 use kit_rest::{App, InUnit};
 use patients::Patient;
@@ -79,9 +79,6 @@ pub async fn anywhere(
     let patient_id = id_of(&id)?;
     let home = patients_store::unit_of_patient(&app.pool, patient_id).await;
     let unit = home.map_err(|error| app.store_problem(&error))?.ok_or(NOT_FOUND)?;
-    if !caller.verified.sees(&unit) {
-        return Err(NOT_FOUND.into());
-    }
     patient(&app, &caller, &unit, (&id, as_of), &headers).await
 }
 
@@ -93,9 +90,8 @@ async fn patient(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let patient_id = id_of(id)?;
-    if !caller.sees_patient(Some(patient_id)) {
-        return Err(not_found());
-    }
+    let resource = Resource::of(unit).about(Some(patient_id));
+    caller.authorize(&resource).map_err(out_of_reach)?;
     if let Some(AsOf(moment)) = as_of {
         return app.record_as_of(caller, unit, (&PATIENT, patient_id), moment, headers).await;
     }

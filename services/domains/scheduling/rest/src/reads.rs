@@ -6,8 +6,7 @@ use http::HeaderMap;
 use kit_event::Timestamp;
 use kit_http::{PageQuery, Problem, QueryText};
 use kit_rest::as_of::{self, AsOf, Kind};
-use kit_rest::own::only_own;
-use kit_rest::read::{Instanted, id_of, patient_of, search};
+use kit_rest::read::{Instanted, id_of, search};
 use kit_rest::{App, InUnit};
 use scheduling::{Appointment, Status};
 use scheduling_store::{AppointmentFilter, PractitionerFilter};
@@ -81,7 +80,7 @@ pub async fn appointments(
         query.refuse("status", format!("is one of {}", words.join(", ")));
     }
     query.finish()?;
-    only_own(&scope, &mut filter.patient_id)?;
+    scope.confine(&mut filter.patient_id)?;
     let (unit, after) = (&scope.unit, page.after.as_deref());
     let read = || scheduling_store::appointments(&app.pool, unit, &filter, after, page.limit);
     let found = app.fresh(unit, SCHEMA, &headers, read).await?;
@@ -108,6 +107,5 @@ pub async fn appointment(
     }
     let read = || scheduling_store::appointment(&app.pool, unit, id);
     let found = app.fresh(unit, SCHEMA, &headers, read).await?;
-    scope.must_see(found.value.as_ref().and_then(patient_of))?;
-    app.record(unit, &headers, found)
+    app.record_of_patient(&scope, &headers, found)
 }

@@ -1,21 +1,18 @@
 //! Units at REST: the registry, presence, freshness.
 
-use axum::Extension;
 use axum::Json;
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use kit_event::{Timestamp, UnitId, UnitSeq};
 use kit_http::{PageQuery, Problem, QueryText};
-use kit_rest::InUnit;
 use kit_rest::guard::Who;
 use kit_rest::read::List;
+use kit_rest::{App, InUnit};
 use kit_store::{Fresh, Freshness};
-use kit_token::Kind;
 use serde::Serialize;
 use units_store::UnitRow;
 use utoipa::ToSchema;
-
-use crate::App;
 
 /// The schema of the read model.
 const SCHEMA: &str = "units";
@@ -57,8 +54,8 @@ pub struct Unit {
 
 impl Unit {
     fn of(app: &App, unit: UnitId, row: Option<&UnitRow>, last: Option<Freshness>) -> Self {
-        let presence = app.presence.of(&unit);
-        let online = app.presence.is_online(&unit, app.requests().clock.now());
+        let presence = app.requests.presence.last(&unit);
+        let online = app.is_online(&unit);
         let told = presence.as_ref();
         Self {
             time_zone: row.map(|row| row.time_zone.clone()),
@@ -81,20 +78,15 @@ impl Unit {
 /// # Errors
 /// Parameters that do not read; the read model's errors.
 pub async fn list(
-    Extension(app): Extension<App>,
+    State(app): State<App>,
     Who(caller): Who,
     mut query: QueryText,
 ) -> Result<Response, Problem> {
     let page = PageQuery::take(&mut query);
     query.finish()?;
-    let only = match caller.verified.kind {
-        Kind::Admin => None,
-        Kind::Staff | Kind::Patient | Kind::Partner | Kind::Agent => {
-            Some(caller.verified.units.as_slice())
-        }
-    };
-    let found = units_store::units(&app.rest.pool, only, page.after.as_deref(), page.limit).await;
-    let found = found.map_err(|error| app.rest.store_problem(&error))?;
+    let found =
+        units_store::units(&app.pool, caller.units(), page.after.as_deref(), page.limit).await;
+    let found = found.map_err(|error| app.store_problem(&error))?;
     let list = List::of(found, |row| {
         let (unit, last) = (row.unit.clone(), row.last);
         Unit::of(&app, unit, Some(&row), last)
@@ -107,7 +99,7 @@ pub async fn list(
 /// # Errors
 /// 404; the read model's errors.
 pub async fn one(
-    Extension(app): Extension<App>,
+    State(app): State<App>,
     scope: InUnit,
     headers: HeaderMap,
     query: QueryText,
@@ -115,12 +107,12 @@ pub async fn one(
     query.finish()?;
     let unit = &scope.unit;
     let read = || async {
-        let value = units_store::unit(&app.rest.pool, unit).await?;
+        let value = units_store::unit(&app.pool, unit).await?;
         Ok(Fresh { freshness: value.as_ref().and_then(|row| row.last), value })
     };
-    let Fresh { freshness, value } = app.rest.fresh(unit, SCHEMA, &headers, read).await?;
+    let Fresh { freshness, value } = app.fresh(unit, SCHEMA, &headers, read).await?;
     let shown = Unit::of(&app, unit.clone(), value.as_ref(), freshness);
     let mut response = Json(shown).into_response();
-    app.rest.put_fresh(response.headers_mut(), unit, freshness);
+    app.put_fresh(response.headers_mut(), unit, freshness);
     Ok(response)
 }

@@ -1,17 +1,14 @@
-//! The ports of `kit-request`: the read models behind them, and presence.
+//! The read model of requests, as `kit-request` asks it.
 
-use kit_event::{RequestId, Timestamp, UnitId};
+use kit_event::{RequestId, Timestamp, UnitId, UnitSeq};
 use kit_request::ports::{
-    Admission, Applied, Asking, Later, Presence, ReadModels, RequestBook, RequestQuery,
+    Admission, Asking, Later, OfPatient, Overdue, RequestBook, RequestQuery, Words,
 };
 use kit_request::tracked::{Entry, Spoken};
-use kit_store::{Fresh, Page, Row, StoreError};
+use kit_store::{Fresh, Page, StoreError};
 use requests::RequestOutcome;
 use requests_store::{RequestFilter, RequestRow};
 use sqlx::PgPool;
-use uuid::Uuid;
-
-use crate::presence::PresenceView;
 
 /// The book in Postgres.
 pub struct PgBook(pub PgPool);
@@ -58,6 +55,38 @@ impl RequestBook for PgBook {
             Ok(Fresh { freshness: found.freshness, value: Page { items, next } })
         })
     }
+
+    fn words_of_patient<'a>(
+        &'a self,
+        unit: &'a UnitId,
+        whose: OfPatient<'a>,
+        after: UnitSeq,
+    ) -> Later<'a, Result<Words, StoreError>> {
+        Box::pin(async move {
+            let OfPatient { patient, actor, cluster } = whose;
+            let found =
+                requests_store::words_of_patient(&self.0, unit, patient, actor, cluster, after);
+            let requests_store::Words { upto, of } = found.await?;
+            Ok(Words { upto, of })
+        })
+    }
+
+    fn overdue_between<'a>(
+        &'a self,
+        units: &'a [UnitId],
+        (from, upto): (Timestamp, Timestamp),
+        limit: u32,
+    ) -> Later<'a, Result<Vec<Overdue>, StoreError>> {
+        Box::pin(async move {
+            let found = requests_store::overdue_between(&self.0, units, from, upto, limit).await?;
+            let overdue = |it: requests_store::Overdue| Overdue {
+                request_id: it.request_id,
+                patient: it.patient_id,
+                expires_at: it.expires_at,
+            };
+            Ok(found.into_iter().map(overdue).collect())
+        })
+    }
 }
 
 /// A row of the book, as the gateway shows it.
@@ -97,43 +126,5 @@ fn entry(row: RequestRow) -> Entry {
         patient_id: row.patient_id,
         place: row.log.zip(row.position),
         word,
-    }
-}
-
-/// The read models of records, through the faces of their domains.
-pub struct PgRecords(pub PgPool);
-
-impl ReadModels for PgRecords {
-    fn record<'a>(
-        &'a self,
-        unit: &'a UnitId,
-        kind: &'a str,
-        id: Uuid,
-    ) -> Later<'a, Option<Result<Fresh<Option<Row>>, StoreError>>> {
-        let read = all_rest::ALL.iter().find_map(|face| face.record(&self.0, unit, kind, id));
-        Box::pin(async move {
-            match read {
-                Some(read) => Some(read.await),
-                None => None,
-            }
-        })
-    }
-
-    fn has_unit<'a>(&'a self, unit: &'a UnitId) -> Later<'a, Result<bool, StoreError>> {
-        Box::pin(async move { Ok(units_store::unit(&self.0, unit).await?.is_some()) })
-    }
-}
-
-impl Presence for PresenceView {
-    fn is_online(&self, unit: &UnitId, now: Timestamp) -> bool {
-        self.is_online(unit, now)
-    }
-
-    fn knows(&self, unit: &UnitId) -> bool {
-        self.knows(unit)
-    }
-
-    fn applied(&self, unit: &UnitId) -> Option<Applied> {
-        self.with_applied(unit, |at| at.map(|at| Applied { log: at.log.to_owned(), next: at.next }))
     }
 }

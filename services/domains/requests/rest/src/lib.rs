@@ -1,12 +1,22 @@
-//! What facts of the network itself ask of who wants to see them: those of requests, and those of
-//! units.
+//! Tracked requests at REST: shown, awaited, listed, cancelled.
+//!
+//! What is declared here is served by `kit-rest`. Requests are how every unit is asked, whatever
+//! the domain, so the crate also answers for their read model to `kit-request` ([`PgBook`]); it
+//! never knows what a request asks.
+
+#![deny(clippy::match_wildcard_for_single_variants, clippy::wildcard_enum_match_arm)]
+
+mod book;
+mod cancel;
+mod handlers;
+mod permissions;
+mod routes;
 
 use kit_policy::Permission;
-use kit_rest::facts::FactAccess;
 use kit_rest::{Face, Route};
 use serde_json::Value;
 
-use crate::permissions::{READ_REQUESTS, READ_UNITS};
+pub use book::PgBook;
 
 /// What the outcome of a request shows among events. The record is a fact of its own and goes by
 /// its own permission; who asked, the hash of what was asked and the place in the log are nobody's.
@@ -26,8 +36,8 @@ const OUTCOME_FIELDS: [&str; 13] = [
     "decided_at",
 ];
 
-/// Facts about requests.
-struct Requests;
+/// The face.
+pub struct Requests;
 
 impl Face for Requests {
     fn name(&self) -> &'static str {
@@ -35,15 +45,15 @@ impl Face for Requests {
     }
 
     fn routes(&self) -> Vec<Route> {
-        Vec::new()
+        routes::all()
     }
 
     fn permissions(&self) -> &'static [Permission] {
-        &[]
+        permissions::ALL
     }
 
     fn reads(&self) -> Permission {
-        READ_REQUESTS
+        permissions::READ_REQUESTS
     }
 
     fn shown(&self, mut body: Value) -> Value {
@@ -54,37 +64,6 @@ impl Face for Requests {
     }
 
     fn problems(&self) -> &'static [(&'static str, &'static str, &'static str)] {
-        &[]
+        requests::PROBLEMS
     }
-}
-
-/// Facts about units.
-struct Units;
-
-impl Face for Units {
-    fn name(&self) -> &'static str {
-        "units"
-    }
-
-    fn routes(&self) -> Vec<Route> {
-        Vec::new()
-    }
-
-    fn permissions(&self) -> &'static [Permission] {
-        &[]
-    }
-
-    fn reads(&self) -> Permission {
-        READ_UNITS
-    }
-
-    fn problems(&self) -> &'static [(&'static str, &'static str, &'static str)] {
-        &[]
-    }
-}
-
-/// Which facts a caller may see.
-pub fn fact_access() -> FactAccess {
-    let own: [&'static dyn Face; 2] = [&Requests, &Units];
-    FactAccess::of(all_rest::ALL.iter().copied().chain(own))
 }
