@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use kit_telemetry::{TraceSettings, Traces};
+use kit_telemetry::{TraceSettings, Traces, chain};
 use kit_token::AgentKey;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
@@ -217,19 +217,6 @@ fn tell_fault(setup: &Setup, words: &str) {
     if let Err(cause) = tell() {
         error!(target: "error", cause = chain(&cause), "the status could not be written");
     }
-}
-
-/// An error and its causes in one line. SQLite's own words name tables and columns, and of values
-/// only what a constraint of the practice's schema spells out; those are never passed on here.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        words.push_str(": ");
-        words.push_str(&source.to_string());
-        cause = source.source();
-    }
-    words
 }
 
 /// The status as `arteria-agent status` shows it.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kit_bus::{Bus, OpenError, RawRecord};
 use kit_event::{Request, Timestamp};
 use kit_link::{Cancel, FromEdge, NewEpoch, Query, Reemit, RequestFrame, Resend, limits};
+use kit_telemetry::chain;
 use requests::control;
 use serde::de::DeserializeOwned;
 
@@ -12,7 +13,7 @@ use crate::backlog::{is_alive, lifetime};
 use crate::delivery_queue::{Kind, LogRecord, Outgoing};
 use crate::metrics::REQUEST_UNREADABLE;
 use crate::traced;
-use crate::uplink::{chain, registry_pauses};
+use crate::uplink::registry_pauses;
 
 /// What a record came to.
 #[derive(Debug)]

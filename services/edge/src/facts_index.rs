@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use kit_bus::{Bus, RawRecord, ScanError, Scans, Topic};
 use kit_event::{UnitId, UnitSeq};
+use kit_telemetry::chain;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
@@ -22,7 +23,6 @@ use crate::durable::DurableScan;
 use crate::limits::{LEARN_SLICE_RECORDS, LEARN_WITHIN_MS, PASSES_MAX};
 use crate::presence::Whereabouts;
 use crate::session::OnLog;
-use crate::uplink::chain;
 
 /// Why a partition is not learned up to the place asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

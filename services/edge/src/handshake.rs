@@ -16,6 +16,7 @@ use kit_lifecycle::Lifecycle;
 use kit_link::{
     CloseCode, Cursor, FromEdge, Hello, LogIdentity, Resume, SUBPROTOCOL, Welcome, limits,
 };
+use kit_telemetry::chain;
 use kit_token::InvalidToken;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -32,7 +33,6 @@ use crate::on_log::{self, OnLogError};
 use crate::places::{Newcomer, Place, Places};
 use crate::presence::{Standing, presence_record};
 use crate::session::{OnLog, Session};
-use crate::uplink::chain;
 use crate::wire::{Event, Wire};
 
 /// A socket whose agent is known.

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use kit_bus::Topic;
 use kit_metric::LOG_LAG;
+use kit_telemetry::chain;
 use tokio_util::sync::CancellationToken;
 
 use crate::edge::Edge;
 use crate::limits::LAG_EVERY_MS;
-use crate::uplink::chain;
 
 /// Measures now and then how far the tail is from the log's end, until the soft token.
 ///

@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use kit_bus::{Bus, BusError, Polled, RawRecord, Reader, Topic};
 use kit_event::{Timestamp, UnitId};
+use kit_telemetry::chain;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use crate::limits::{LIVE_QUEUE_RECORDS, PARTITION_LINGER_MS};
 use crate::metrics;
 use crate::network_time::NetworkTime;
-use crate::uplink::chain;
 
 /// A pause after partitions could not be assigned, before they are asked for again.
 const ASSIGN_PAUSE_MS: u64 = 500;

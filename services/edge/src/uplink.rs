@@ -16,6 +16,7 @@ use futures_util::stream::FuturesOrdered;
 use kit_bus::{Bus, Delivery, Placed, PublishError};
 use kit_event::{Fact, UnitId};
 use kit_metric::PARKED;
+use kit_telemetry::chain;
 
 use crate::limits::{
     REGISTRY_PAUSE_MS_MAX, REGISTRY_PAUSE_MS_MIN, SEAL_PAUSE_MS_MAX, SEAL_PAUSE_MS_MIN,
@@ -267,17 +268,4 @@ async fn poll_work(work: &mut Option<Work>) -> Worked {
         }
         None => std::future::pending().await,
     }
-}
-
-/// An error and its causes in one line. None of the causes holds a body: the codec names fields
-/// and kinds only.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

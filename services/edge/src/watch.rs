@@ -10,6 +10,7 @@ use kit_bus::{
 };
 use kit_lifecycle::Latch;
 use kit_metric::PARKED;
+use kit_telemetry::chain;
 use tokio_util::sync::CancellationToken;
 use units::presence_map::LIVENESS_EVERY_MS;
 use units::{EdgeLiveness, Presence};
@@ -18,7 +19,6 @@ use crate::edge::Edge;
 use crate::limits::{FIRST_LIVENESS_WITHIN_MS, PRESENCE_FETCH_WAIT_MS, READER_CHANNEL_RECORDS};
 use crate::metrics::PRESENCE_UNREADABLE;
 use crate::presence::liveness_record;
-use crate::uplink::chain;
 
 /// A record that this edge meets as it starts is parked only where it is not much older: whoever
 /// ran when it came has parked it.

@@ -84,8 +84,8 @@ pub fn shared(components: ComponentsBuilder) -> ComponentsBuilder {
 pub fn problems(route: &Route) -> Vec<(&'static str, RefOr<Response>)> {
     let mut given: Vec<&str> = match route.doc.gives {
         Gives::Document { .. } => vec![],
-        Gives::Record(_) | Gives::State(_) | Gives::Page(_) => vec!["422", "503"],
-        Gives::Tracked(_) => vec!["503"],
+        Gives::Record(_) | Gives::State(_) | Gives::Page(_) => vec!["422", "429", "503"],
+        Gives::Tracked(_) => vec!["429", "503"],
         Gives::Live(_) => vec!["409", "422", "429", "503", "504"],
         Gives::Outcome { .. } => vec!["408", "409", "413", "415", "422", "429", "503"],
     };
@@ -94,11 +94,8 @@ pub fn problems(route: &Route) -> Vec<(&'static str, RefOr<Response>)> {
     } else if route.path.contains('{') {
         given.push("404");
     }
-    if route.doc.streams {
-        given.extend(["409", "429"]);
-    }
-    if route.method == Method::Delete {
-        given.extend(["409", "429"]);
+    if route.doc.streams || route.method == Method::Delete {
+        given.push("409");
     }
     given.push("default");
     let described = PROBLEMS.iter().filter(|(status, ..)| given.contains(status));

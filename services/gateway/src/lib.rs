@@ -11,13 +11,15 @@
 //! |---|---|
 //! | [`table`], [`permissions`] | the list of all routes; what the gateway's own ask for |
 //! | [`replies`], [`presence`] | the two logs that the gateway listens to |
-//! | [`events`] | the timeline at REST |
+//! | [`event`], [`view`], [`events`] | a fact as shown, which are shown, the timeline at REST |
 //! | [`stream`], [`sse`] | one live stream, and its text |
 //! | [`streams`], [`watch`] | the places of all streams, and who wakes them |
 //! | [`problems`], [`openapi`], [`answers`] | pages for callers; what is promised to them |
 
 pub mod answers;
+pub mod event;
 pub mod events;
+mod metrics;
 pub mod openapi;
 pub mod permissions;
 pub mod presence;
@@ -27,6 +29,7 @@ pub mod sse;
 pub mod stream;
 pub mod streams;
 pub mod table;
+pub mod view;
 pub mod watch;
 
 mod run;
@@ -39,8 +42,8 @@ use kit_rest::Rest;
 use crate::presence::PresenceView;
 use crate::streams::Streams;
 
-pub use openapi::openapi;
 pub use run::run;
+pub use table::openapi;
 
 /// What the gateway's own handlers share beside what every handler does.
 pub struct Gateway {

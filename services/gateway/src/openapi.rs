@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use axum::Extension;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use utoipa::openapi::extensions::ExtensionsBuilder;
@@ -34,13 +35,13 @@ const ABOUT: &str = "Reads are answered from read models and say how fresh they 
     in time, else 202 and a tracked request. Every error is `application/problem+json`, and its \
     `type` is a page.";
 
-/// The document as pretty JSON, for `arteria schemas write`.
+/// The document as pretty JSON, of these routes.
 #[must_use]
-pub fn openapi() -> String {
+pub fn describe(routes: Vec<Route>) -> String {
     let mut paths: BTreeMap<&str, PathItem> = BTreeMap::new();
     let mut schemas: BTreeMap<String, RefOr<Schema>> = BTreeMap::new();
     schemas.insert(PROBLEM.to_owned(), problem_schema());
-    for route in crate::table::routes() {
+    for route in routes {
         let (method, path) = (method_of(route.method), route.path);
         let item = PathItem::new(method, operation(route, &mut schemas));
         match paths.get_mut(path) {
@@ -72,10 +73,14 @@ pub fn openapi() -> String {
     document.build().to_pretty_json().unwrap_or_default()
 }
 
+/// What writes the document; it is written at the first call for it.
+#[derive(Clone, Copy)]
+pub struct Document(pub fn() -> String);
+
 /// `GET /openapi.json`.
-pub async fn document() -> Response {
+pub async fn document(Extension(Document(write)): Extension<Document>) -> Response {
     static DOCUMENT: OnceLock<String> = OnceLock::new();
-    let mut response = DOCUMENT.get_or_init(openapi).as_str().into_response();
+    let mut response = DOCUMENT.get_or_init(write).as_str().into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));

@@ -7,6 +7,7 @@ use kit_bus::{Bus, Deferred, OpenError, Opened, Polled, RawRecord, Reader, Reade
 use kit_clock::Clock;
 use kit_event::{Timestamp, UnitId};
 use kit_request::ports::{Applied, LastHeard, Presence};
+use kit_telemetry::chain;
 use requests::AppliedCursor;
 use serde::Deserialize;
 use tokio::sync::oneshot;
@@ -168,7 +169,7 @@ impl PresenceReader {
                     self.reader.assign(Topic::Presence, vec![(partition, low)]).await?;
                 }
                 Polled::Failed(error) => {
-                    tracing::warn!(error = %kit_request::chain(&error), "reading presence");
+                    tracing::warn!(error = %chain(&error), "reading presence");
                 }
             }
         }
@@ -207,18 +208,23 @@ impl PresenceReader {
             Ok(None) => {}
             Err(error) => {
                 let (partition, offset) = (record.partition, record.offset);
-                let error = kit_request::chain(error.as_ref());
+                let error = chain(error.as_ref());
                 tracing::warn!(partition, offset, error, "presence record passed over");
             }
         }
     }
 }
 
+/// What serde says of a body may quote it, so that nothing of it is passed on.
+fn unread(_: serde_json::Error) -> anyhow::Error {
+    anyhow::anyhow!("its body does not read")
+}
+
 /// What a record says, where it says it of its own key; none where it is of another kind.
 fn read(record: &RawRecord, opened: &Opened) -> anyhow::Result<Option<PresenceRecord>> {
     match opened.type_name.as_str() {
         units::Presence::TYPE => {
-            let presence = units::Presence::deserialize(&opened.body)?;
+            let presence = units::Presence::deserialize(&opened.body).map_err(unread)?;
             ensure!(opened.key == presence.unit_id.as_str(), "it is of another unit than its key");
             // A connection's number is the offset of its first record.
             let is_past = presence.conn_epoch.is_none_or(|epoch| epoch <= record.offset);
@@ -226,7 +232,7 @@ fn read(record: &RawRecord, opened: &Opened) -> anyhow::Result<Option<PresenceRe
             Ok(Some(PresenceRecord::Unit(presence)))
         }
         EdgeLiveness::TYPE => {
-            let liveness = EdgeLiveness::deserialize(&opened.body)?;
+            let liveness = EdgeLiveness::deserialize(&opened.body).map_err(unread)?;
             let key = EdgeLiveness::key(&liveness.edge_id);
             ensure!(opened.key == key, "it is of another edge than its key");
             Ok(Some(PresenceRecord::Edge(liveness)))

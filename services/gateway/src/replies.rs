@@ -7,6 +7,7 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use kit_request::pending::Pending;
+use kit_telemetry::chain;
 
 /// A reply ends the broker's wait by itself, so a long fetch costs no time.
 const FETCH_WAIT_MS: u32 = 500;
@@ -60,7 +61,7 @@ impl Replies {
                 // Replies live for hours; who waited for those that are gone has left.
                 Polled::OutOfRange { .. } => self.assign_end().await?,
                 Polled::Failed(error) => {
-                    tracing::warn!(error = %kit_request::chain(&error), "reading replies");
+                    tracing::warn!(error = %chain(&error), "reading replies");
                 }
             }
         }
@@ -71,7 +72,7 @@ impl Replies {
         let opened = match self.bus.open(record).await {
             Ok(opened) => opened,
             Err(error) => {
-                let (offset, error) = (record.offset, kit_request::chain(&error));
+                let (offset, error) = (record.offset, chain(&error));
                 tracing::warn!(offset, error, "reply passed over");
                 return;
             }

@@ -13,7 +13,9 @@ use kit_request::pending::Pending;
 use kit_request::{Requests, counts};
 use kit_rest::Rest;
 use kit_rest::face::{Records, declared};
+use kit_rest::reached::Reached;
 use kit_store::{READ_CONNECTIONS_MAX, read_pool};
+use kit_telemetry::chain;
 use kit_token::{Kind, Trusted, Verifier};
 use rand::Rng;
 use sqlx::PgPool;
@@ -23,7 +25,7 @@ use crate::Gateway;
 use crate::presence::{PresenceReader, PresenceView};
 use crate::replies::Replies;
 use crate::streams::Streams;
-use crate::watch::{self, Watcher};
+use crate::watch::Watcher;
 
 /// Pause before Postgres is asked again at the start.
 const POSTGRES_AGAIN_AFTER: Duration = Duration::from_millis(250);
@@ -65,7 +67,7 @@ pub async fn run(settings: Settings, life: Lifecycle) -> anyhow::Result<()> {
 
     watch_over(&life, &bus, &pool, reply_partition);
     describe();
-    watch::describe();
+    crate::metrics::describe();
     let streams = Streams::default();
     let book = all_rest::book(&pool);
     let watcher = Watcher::new(streams.clone(), pool.clone(), book.clone(), clock.clone());
@@ -83,7 +85,7 @@ pub async fn run(settings: Settings, life: Lifecycle) -> anyhow::Result<()> {
         soft: life.soft(),
     };
     let declared = declared(&all_rest::ALL);
-    let rest = Arc::new(Rest { verifier, requests, pool, declared });
+    let rest = Arc::new(Rest { verifier, requests, pool, declared, reached: Reached::default() });
     let gateway = Gateway { rest, presence, streams };
     let routes = crate::table::router(Arc::new(gateway));
     tracing::info!(addr = %settings.gateway_addr, reply_partition, "serving REST");
@@ -128,7 +130,7 @@ async fn reach(pool: &PgPool, life: &Lifecycle) -> bool {
         match sqlx::query("select 1").execute(pool).await {
             Ok(_) => return true,
             Err(error) => {
-                tracing::warn!(error = %kit_request::chain(&error), "waiting for Postgres");
+                tracing::warn!(error = %chain(&error), "waiting for Postgres");
             }
         }
         tokio::select! {

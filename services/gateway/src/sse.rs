@@ -6,7 +6,7 @@ use kit_request::tracked::TrackedRequest;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::events::Event;
+use crate::event::Event;
 
 /// Media type of a stream.
 pub const EVENT_STREAM: &str = "text/event-stream";

@@ -37,10 +37,10 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::App;
-use crate::events::{View, Whose};
+use crate::metrics::CLOSED;
 use crate::sse::{Chunk, EVENT_STREAM, HEARTBEAT, Over};
 use crate::streams::Place;
-use crate::watch::CLOSED;
+use crate::view::{View, Whose};
 
 /// Events of one page; a chunk seldom holds more.
 const PAGE_EVENTS: u32 = 64;
@@ -189,7 +189,7 @@ async fn live(
         () = sleep(expires_in) => Over::TokenExpired,
         over = feed.run(&sender) => over,
     };
-    metrics::counter!(CLOSED, "reason" => over.as_str()).increment(1);
+    CLOSED.of([over.as_str()]).increment(1);
     if over == Over::ClientLeft {
         return;
     }

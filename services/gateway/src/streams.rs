@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use kit_event::{UnitId, UnitSeq};
 use kit_http::Problem;
-use kit_rest::present::retry;
-use kit_rest::problems::{STREAMS_FULL, TOO_MANY_STREAMS};
+use kit_rest::problems::{STREAMS_FULL, TOO_MANY_STREAMS, retry};
 use kit_timeline::Concerned;
 use kit_token::Verified;
 use tokio::sync::{Notify, Semaphore, watch};
 use uuid::Uuid;
+
+use crate::metrics::STREAMS;
 
 /// Streams of one gateway: less than half of the connections that it serves, so that streams can
 /// never keep calls out.
@@ -155,7 +156,7 @@ impl Streams {
         wake.streams += 1;
         let news = wake.sender.subscribe();
         drop(table);
-        metrics::gauge!(crate::watch::STREAMS).increment(1.0);
+        STREAMS.get().increment(1.0);
         self.0.came.notify_one();
         Ok(Place { streams: self.clone(), principal, unit: unit.clone(), patient, news })
     }
@@ -272,7 +273,7 @@ impl Drop for Place {
             }
         }
         drop(table);
-        metrics::gauge!(crate::watch::STREAMS).decrement(1.0);
+        STREAMS.get().decrement(1.0);
     }
 }
 

@@ -10,14 +10,22 @@ use kit_rest::route::Method::Get;
 use kit_rest::route::{Doc, Gives, schema_of};
 
 use crate::Gateway;
-use crate::events::{self, Event};
+use crate::event::Event;
+use crate::events;
+use crate::openapi::{self, Document};
 use crate::permissions::{READ_EVENTS, READ_PATIENT_EVENTS};
-use crate::{openapi, problems};
+use crate::problems;
 
 /// Every route of the gateway.
 #[must_use]
 pub fn routes() -> Vec<Route> {
     [all_rest::routes(), timeline(), pages()].into_iter().flatten().collect()
+}
+
+/// The OpenAPI document, for `arteria schemas write`.
+#[must_use]
+pub fn openapi() -> String {
+    openapi::describe(routes())
 }
 
 /// The router: each route behind its guard, everything dressed.
@@ -29,7 +37,9 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         let handler = route.handler.route_layer(middleware::from_fn_with_state(guarded, guard));
         router = router.route(route.path, handler);
     }
-    kit_http::dress(router.layer(Extension(gateway)).with_state(rest))
+    kit_http::dress(
+        router.layer(Extension(gateway)).layer(Extension(Document(openapi))).with_state(rest),
+    )
 }
 
 fn timeline() -> Vec<Route> {

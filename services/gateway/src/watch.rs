@@ -12,17 +12,12 @@ use kit_clock::Clock;
 use kit_event::{RequestId, Timestamp, UnitId};
 use kit_request::ports::RequestBook;
 use kit_store::{StoreError, positions};
+use kit_telemetry::chain;
 use kit_timeline::Concerned;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use crate::sse::Over;
 use crate::streams::Streams;
-
-/// Open streams.
-pub const STREAMS: &str = "arteria_sse_streams";
-/// Ended streams, by reason.
-pub const CLOSED: &str = "arteria_sse_closed_total";
 
 /// Between two looks: half of it is what a stream adds to the way of a fact on average.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
@@ -37,16 +32,6 @@ const DEADLINES_LOOK_BACK_MS: i64 = 60_000;
 const DEADLINES_MAX: u32 = 10_000;
 /// Postgres is away: not asked again before.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
-
-/// Names the metrics of streams, so that they exist before the first stream does.
-pub fn describe() {
-    metrics::describe_gauge!(STREAMS, "Live streams that are open at this gateway.");
-    metrics::describe_counter!(CLOSED, "Live streams that ended, by reason.");
-    metrics::gauge!(STREAMS).set(0.0);
-    for over in Over::ALL {
-        metrics::counter!(CLOSED, "reason" => over.as_str()).absolute(0);
-    }
-}
 
 /// Watches while there is somebody to wake.
 pub struct Watcher {
@@ -80,7 +65,7 @@ impl Watcher {
                 Err(_) => AGAIN_AFTER,
             };
             if let (Err(error), false) = (&looked, was_away) {
-                tracing::warn!(error = %kit_request::chain(error), "streams wait for Postgres");
+                tracing::warn!(error = %chain(error), "streams wait for Postgres");
             }
             was_away = looked.is_err();
             if stop.run_until_cancelled(tokio::time::sleep(sleep)).await.is_none() {

@@ -150,3 +150,23 @@ async fn a_patient_clears_no_debt() {
     }
     assert!(desk.published().is_empty());
 }
+
+#[tokio::test]
+async fn reads_of_one_patient_that_wait_are_bounded_and_leave_others_alone() {
+    let desk = Desk::open().await;
+    desk.unit_is(Unit::Silent);
+    let asked = book(&desk, Kind::Patient, "open").await.header("location").to_owned();
+    let wait = |kind| {
+        let (desk, asked) = (&desk, &asked);
+        async move { desk.call(kind, "GET", asked, &[("prefer", "wait=1")], None).await }
+    };
+    let many = futures_util::future::join_all((0..20).map(|_| wait(Kind::Patient)));
+    let (all, staff) = tokio::join!(many, wait(Kind::Staff));
+    let of = |status| all.iter().filter(|answer| answer.status == status).count();
+    assert_eq!((of(200), of(429)), (16, 4));
+    let refused = all.iter().find(|answer| answer.status == 429).unwrap();
+    assert_eq!(refused.problem(), (429, "too-many-requests"));
+    assert!(!refused.header("retry-after").is_empty());
+    assert_eq!(staff.status, 200, "another caller has places of its own");
+    assert_eq!(wait(Kind::Patient).await.status, 200, "the places come back");
+}

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use kit_bus::{Bus, RawRecord};
 use kit_event::{Fact, Timestamp, UnitId, UnitSeq};
 use kit_store::{Asked, EPOCH_SEEDED, HeldRecord, Projection};
+use kit_telemetry::chain;
 use uuid::Uuid;
 
 use crate::error::{SessionError, Unopened};
-use crate::lazy_record::{Labels, LazyRecord, chain};
+use crate::lazy_record::{Labels, LazyRecord};
 
 /// A record of `unit.facts` after a look.
 pub(crate) enum Looked {

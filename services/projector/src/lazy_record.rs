@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use kit_bus::{Bus, RawRecord, headers};
 use kit_event::{Fact, Timestamp, UnitId, UnitSeq};
+use kit_telemetry::chain;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
@@ -67,16 +68,4 @@ impl LazyRecord {
             })
             .await
     }
-}
-
-/// Errors of the bus and of bodies name places and types, never values.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        source = inner.source();
-    }
-    text
 }

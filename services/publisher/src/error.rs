@@ -103,15 +103,3 @@ pub(crate) enum LaneError {
     #[error("the session cannot go on")]
     Session(#[from] SessionError),
 }
-
-/// An error and its causes in one line. Errors of the house name places and types, never values.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        source = inner.source();
-    }
-    text
-}

@@ -7,11 +7,12 @@ use backon::{BackoffBuilder as _, ExponentialBuilder};
 use kit_bus::{Bus, Topic};
 use kit_clock::Clock;
 use kit_lifecycle::{Latch, Lifecycle};
+use kit_telemetry::chain;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::checkpoint::{SCHEMA, STEPS};
-use crate::error::{Fate, SessionError, chain};
+use crate::error::{Fate, SessionError};
 use crate::failpoints::Failpoints;
 use crate::forms::Forms;
 use crate::session::Session;

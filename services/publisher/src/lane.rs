@@ -12,13 +12,14 @@ use std::time::Duration;
 use kit_bus::{Bus, Delivery, Namespace, PublicForm, PublishError, RawRecord};
 use kit_clock::Clock;
 use kit_event::{Fact, Timestamp, UnitId, UnitSeq};
+use kit_telemetry::chain;
 use sqlx::PgConnection;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::alarm;
 use crate::checkpoint::{self, Checkpoint};
-use crate::error::{Away, LaneError, SessionError, Unfit, chain};
+use crate::error::{Away, LaneError, SessionError, Unfit};
 use crate::failpoints::{Failpoints, Step as Failpoint};
 use crate::forms::{Event, Forms, Told};
 use crate::intake::{self, Held, Looked};

@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use kit_bus::{BusError, Outgoing as Record, Placed, PublishError, RawRecord, Topic};
 use kit_event::RequestId;
 use kit_link::{Answer, CloseCode, FromEdge, Reply};
-use kit_telemetry::Step;
+use kit_telemetry::{Step, chain};
 use requests::RequestOutcome;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -23,7 +23,6 @@ use crate::metrics;
 use crate::presence::presence_record;
 use crate::tail::Subscription;
 use crate::traced;
-use crate::uplink::chain;
 
 /// A finished background task.
 pub(super) enum BackgroundTask {

@@ -29,6 +29,7 @@ use futures_util::{FutureExt, StreamExt};
 use kit_bus::{Placed, PublishError, RawRecord};
 use kit_lifecycle::Lifecycle;
 use kit_link::{Ack, CloseCode, ErrorFrame, FromEdge};
+use kit_telemetry::chain;
 use rand::Rng;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -50,7 +51,7 @@ use crate::places::Place;
 use crate::presence::Standing;
 use crate::session::{Received, Session};
 use crate::traced::Publishing;
-use crate::uplink::{Uplink, chain};
+use crate::uplink::Uplink;
 use crate::wire::{Event, Wire};
 use crate::withheld::{FACT_WITHHELD, Withheld};
 

@@ -30,6 +30,7 @@ use kit_request::ports::{
 use kit_request::tracked::Entry;
 use kit_rest::Rest;
 use kit_rest::face::{Records, declared};
+use kit_rest::reached::Reached;
 use kit_store::{Fresh, Page, StoreError};
 use kit_token::{Issuer, Kind, Trusted, Verifier};
 use requests::{FinalState, Reply, RequestOutcome};
@@ -278,7 +279,8 @@ impl Desk {
             soft: soft.clone(),
         };
         let declared = declared(&all_rest::ALL);
-        let rest = Arc::new(Rest { verifier, requests, pool, declared });
+        let rest =
+            Arc::new(Rest { verifier, requests, pool, declared, reached: Reached::default() });
         let gateway = Gateway { rest, presence: presence.clone(), streams: streams.clone() };
         let app = gateway::table::router(Arc::new(gateway));
         let desk = Self { app, log, book, presence, clock, issuer, streams, soft };

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use kit_event::RequestId;
+use kit_telemetry::chain;
 
 use crate::tracked::Entry;
-use crate::{Heard, NotSent, Requests, chain, store_away};
+use crate::{Heard, NotSent, Requests, store_away};
 
 /// Between two looks at the read model while somebody waits for an outcome that may not come to
 /// this process.

@@ -35,7 +35,7 @@ use kit_bus::PublishError;
 use kit_clock::Clock;
 use kit_event::Request;
 use kit_store::StoreError;
-use kit_telemetry::{Field, Side, Step};
+use kit_telemetry::{Field, Side, Step, chain};
 use kit_token::Verified;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -153,25 +153,14 @@ impl Requests {
 
 /// The log did not take the request. `Display` of the error carries no body.
 fn log_away(error: &PublishError) -> NotSent {
-    metrics::counter!("publish_failed").increment(1);
+    counts::PUBLISH_FAILED.get().increment(1);
     tracing::error!(error = %chain(error), "a request could not be put on the log");
     if error.is_refused() { NotSent::Internal } else { NotSent::LogAway }
 }
 
 /// The read model did not answer.
 pub fn store_away(error: &StoreError) -> NotSent {
-    metrics::counter!("store_failed").increment(1);
+    counts::STORE_FAILED.get().increment(1);
     tracing::error!(error = %chain(error), "the read model did not answer");
     NotSent::StoreAway
-}
-
-/// An error with its causes, for the one place that logs it.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
 }

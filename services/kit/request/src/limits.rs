@@ -22,6 +22,11 @@ const PATIENT_QUERIES_MAX: usize = 4;
 const OTHER_QUERIES_MAX: usize = 16;
 /// Live queries of all patients of a unit that wait at once: half of what an agent holds.
 const UNIT_PATIENT_QUERIES_MAX: usize = 16;
+/// Reads of one patient that are under way at once: an app that opens all its pages.
+const PATIENT_READS_MAX: usize = 16;
+/// Reads of any other caller that are under way at once. All of them together keep nobody else
+/// waiting for longer than a few milliseconds.
+const OTHER_READS_MAX: usize = 128;
 /// Callers remembered at once; about 200 bytes each. Those whose bucket is full are forgotten.
 const CALLERS_MAX: usize = 50_000;
 
@@ -71,6 +76,7 @@ type Principal = (String, String);
 #[derive(Default)]
 struct Table {
     buckets: HashMap<(Principal, Act), (Kind, Bucket)>,
+    reads: HashMap<Principal, usize>,
     queries: HashMap<Principal, usize>,
     patient_queries: HashMap<UnitId, usize>,
 }
@@ -78,6 +84,12 @@ struct Table {
 /// What callers have left; clones share it.
 #[derive(Clone, Default)]
 pub struct Limits(Arc<Mutex<Table>>);
+
+/// The place of a read that is under way; dropping it gives it back.
+pub struct ReadPlace {
+    limits: Limits,
+    principal: Principal,
+}
 
 /// The place of a live query that waits; dropping it gives it back.
 pub struct QueryPlace {
@@ -130,6 +142,24 @@ impl Limits {
         Ok(())
     }
 
+    /// A place for a read.
+    ///
+    /// # Errors
+    /// [`NotSent::TooMany`].
+    pub fn read(&self, caller: &Verified) -> Result<ReadPlace, NotSent> {
+        let is_patient = caller.kind == Kind::Patient;
+        let most = if is_patient { PATIENT_READS_MAX } else { OTHER_READS_MAX };
+        let principal = principal(caller);
+        let mut table = self.table();
+        let count = table.reads.entry(principal.clone()).or_default();
+        if *count >= most {
+            return Err(NotSent::TooMany("too many reads of this caller are under way"));
+        }
+        *count += 1;
+        drop(table);
+        Ok(ReadPlace { limits: self.clone(), principal })
+    }
+
     /// A place for a live query to `unit`.
     ///
     /// # Errors
@@ -178,6 +208,12 @@ fn less<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
         if *count == 0 {
             counts.remove(key);
         }
+    }
+}
+
+impl Drop for ReadPlace {
+    fn drop(&mut self) {
+        less(&mut self.limits.table().reads, &self.principal);
     }
 }
 

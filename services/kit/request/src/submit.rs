@@ -144,7 +144,7 @@ impl Requests {
             return Err(NotSent::TooMany("this caller has too many open requests at the unit"));
         }
         if admission.open >= limits::queue_max(verified.kind, self.unit_queue_max) {
-            metrics::counter!("unit_queue_full").increment(1);
+            counts::QUEUE_FULL.get().increment(1);
             return Err(NotSent::QueueFull);
         }
         self.spend(verified, Act::Write)?;

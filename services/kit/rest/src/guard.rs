@@ -6,18 +6,26 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use http::request::Parts;
+use http::{HeaderMap, Method};
 use kit_event::UnitId;
 use kit_http::Problem;
 use kit_http::problem::{INTERNAL, NOT_FOUND};
+use kit_metric::Counter;
 use kit_policy::{Caller, Denied, Permission, Reach, Resource};
 use kit_token::InvalidToken;
 use uuid::Uuid;
 
 use crate::App;
 use crate::problems::{TOKEN_INVALID, TOKEN_MISSING};
+
+/// Tokens that were not accepted; the rules are words of the code.
+pub const TOKENS_REFUSED: Counter<1> = Counter::new(
+    "arteria_tokens_refused_total",
+    "Tokens that were not accepted, by the first rule that they break.",
+    ["rule"],
+);
 
 /// A caller and the unit that the address names; the unit exists and the caller belongs to it.
 #[derive(Debug, Clone)]
@@ -59,6 +67,13 @@ pub async fn guard(
         return Err(NOT_FOUND.into());
     }
     let caller = Caller { verified: Arc::new(verified), action: permission };
+    let _place = match *request.method() {
+        Method::GET | Method::HEAD => {
+            let place = rest.requests.limits.read(&caller.verified);
+            Some(place.map_err(|error| rest.not_sent(&error))?)
+        }
+        _ => None,
+    };
     // An address that is no text names nothing.
     let params = params.map_err(|_| NOT_FOUND)?;
     if let Some((_, name)) = params.iter().find(|(key, _)| *key == "unit") {
@@ -83,7 +98,7 @@ fn token_missing() -> Problem {
 }
 
 fn token_invalid(refused: InvalidToken) -> Problem {
-    metrics::counter!("tokens_refused", "rule" => format!("{refused:?}")).increment(1);
+    TOKENS_REFUSED.of([format!("{refused:?}")]).increment(1);
     let challenge = HeaderValue::from_static("Bearer realm=\"arteria\", error=\"invalid_token\"");
     Problem::from(TOKEN_INVALID).detail(refused.to_string()).header(WWW_AUTHENTICATE, challenge)
 }

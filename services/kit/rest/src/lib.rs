@@ -15,6 +15,7 @@
 //! | [`fields`], [`own`] | fields of a command; whether a command about a record is within reach |
 //! | [`facts`] | which facts a caller may see among events |
 //! | [`read`], [`as_of`] | freshness, pages, bodies; what a record said then |
+//! | [`reached`] | waiting until a read model holds a fact |
 //! | [`problems`] | what every face may answer |
 
 pub mod as_of;
@@ -28,6 +29,7 @@ pub mod headers;
 pub mod own;
 pub mod present;
 pub mod problems;
+pub mod reached;
 pub mod read;
 pub mod route;
 
@@ -42,6 +44,7 @@ use kit_token::Verifier;
 use sqlx::PgPool;
 
 use crate::declared::Declared;
+use crate::reached::Reached;
 
 pub use command::{CommandDef, Whose};
 pub use face::Face;
@@ -58,6 +61,8 @@ pub struct Rest {
     pub pool: PgPool,
     /// What all faces declare.
     pub declared: Declared,
+    /// Who waits for which read model.
+    pub reached: Reached,
 }
 
 /// State of every handler.

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::header::{HeaderValue, LOCATION, RETRY_AFTER};
+use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 use kit_event::{RequestId, UnitSeq};
 use kit_http::Problem;
@@ -15,8 +15,8 @@ use crate::Rest;
 use crate::command::CommandDef;
 use crate::headers::{PREFERENCE_APPLIED, REQUEST, UNIT_SEQ, WriteHeaders, put, put_etag};
 use crate::problems::{
-    GATEWAY_BUSY, KEY_REUSED, TOO_MANY_REQUESTS, UNIT_NOT_CONNECTED, UNIT_QUEUE_FULL, UNIT_TIMEOUT,
-    rejection_status,
+    AWAY_RETRY_SECONDS, GATEWAY_BUSY, KEY_REUSED, TOO_MANY_REQUESTS, UNIT_NOT_CONNECTED,
+    UNIT_QUEUE_FULL, UNIT_TIMEOUT, rejection_status, retry,
 };
 
 /// What a caller whose unit's queue is full should wait, in seconds: a connected unit works off
@@ -24,14 +24,6 @@ use crate::problems::{
 const QUEUE_FULL_RETRY_SECONDS: &str = "5";
 /// When a caller that asked for too much should try again, in seconds.
 const TOO_MANY_RETRY_SECONDS: &str = "5";
-/// What a caller should wait while a part of the service is away, in seconds.
-pub const AWAY_RETRY_SECONDS: &str = "1";
-
-/// Tells when to come again.
-pub fn retry(problem: Problem, seconds: &'static str) -> Problem {
-    problem.header(RETRY_AFTER, HeaderValue::from_static(seconds))
-}
-
 impl Rest {
     /// Answers with the outcome of a command.
     ///

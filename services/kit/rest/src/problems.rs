@@ -1,6 +1,15 @@
 //! The problems that every face may give.
 
-use kit_http::ProblemKind;
+use http::header::{HeaderValue, RETRY_AFTER};
+use kit_http::{Problem, ProblemKind};
+
+/// What a caller should wait while a part of the service is away, in seconds.
+pub const AWAY_RETRY_SECONDS: &str = "1";
+
+/// Tells when to come again.
+pub fn retry(problem: Problem, seconds: &'static str) -> Problem {
+    problem.header(RETRY_AFTER, HeaderValue::from_static(seconds))
+}
 
 macro_rules! kinds {
     ($($name:ident = $status:literal $slug:literal $title:literal $meaning:literal;)+) => {

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::str::FromStr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -17,13 +17,10 @@ use utoipa::ToSchema;
 use crate::Rest;
 use crate::guard::InUnit;
 use crate::headers::{STALE_SINCE, has_already, min_seq, put, put_etag, put_freshness};
-use crate::present::{AWAY_RETRY_SECONDS, retry};
-use crate::problems::READ_MODEL_BEHIND;
+use crate::problems::{AWAY_RETRY_SECONDS, READ_MODEL_BEHIND, retry};
 
 /// How long a read waits for `Arteria-Min-Seq`.
 const MIN_SEQ_WITHIN: Duration = Duration::from_secs(2);
-/// Between two looks at how far the read model is; one index entry each.
-const MIN_SEQ_LOOK_EVERY: Duration = Duration::from_millis(15);
 
 /// A list at REST.
 #[derive(Debug, Serialize, ToSchema)]
@@ -74,18 +71,20 @@ impl Rest {
         schema: &'static str,
         wanted: UnitSeq,
     ) -> Result<(), Problem> {
-        let begun = Instant::now();
-        loop {
+        let at = || async {
             let freshness = kit_store::freshness(&self.pool, unit, &[schema]).await;
-            let freshness = freshness.map_err(|error| self.store_problem(&error))?;
-            if freshness.is_some_and(|at| at.seq >= wanted) {
-                return Ok(());
-            }
-            if begun.elapsed() >= MIN_SEQ_WITHIN || self.requests.soft.is_cancelled() {
-                return Err(self.behind(unit, freshness, wanted));
-            }
-            tokio::time::sleep(MIN_SEQ_LOOK_EVERY).await;
+            freshness.map_err(|error| self.store_problem(&error))
+        };
+        let holds = |at: Option<Freshness>| at.is_some_and(|at| at.seq >= wanted);
+        if holds(at().await?) {
+            return Ok(());
         }
+        tokio::select! {
+            () = self.reached.wait(&self.pool, (schema, unit), wanted, MIN_SEQ_WITHIN) => {}
+            () = self.requests.soft.cancelled() => {}
+        }
+        let freshness = at().await?;
+        if holds(freshness) { Ok(()) } else { Err(self.behind(unit, freshness, wanted)) }
     }
 
     fn behind(&self, unit: &UnitId, freshness: Option<Freshness>, wanted: UnitSeq) -> Problem {

@@ -60,6 +60,19 @@ pub fn init(filter: Option<&str>, format: Option<&str>) -> Result<(), TelemetryE
     started.map_err(|_| TelemetryError::AlreadyStarted)
 }
 
+/// An error and its causes in one line, for the one place that logs it. Errors of the house name
+/// places and types, never values; one that might (as serde's of a body) is not logged at all.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

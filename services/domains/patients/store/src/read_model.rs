@@ -46,7 +46,8 @@ pub async fn patient(
     fresh_row(&rows)
 }
 
-/// Registrations in the order of their names, a page at a time.
+/// Registrations in the order of their names, a page at a time. A cursor is the id of the last one
+/// and nothing else: cursors stand in addresses, and addresses in logs, where no name belongs.
 ///
 /// # Errors
 /// Postgres does not answer; [`StoreError::BadCursor`].
@@ -57,15 +58,32 @@ pub async fn patients(
     after: Option<&str>,
     limit: u32,
 ) -> Result<Fresh<Page<Row>>, StoreError> {
-    let mut query = select(filter, key_after(after)?);
+    let after = match key_after(after)? {
+        Some(last) => Some(place_of(pool, unit, last).await?),
+        None => None,
+    };
+    let mut query = select(filter, after);
     query.push(" limit ").push_bind(rows_for(limit));
     query.push(") p on true where a.unit = ").push_bind(unit.as_str());
     query.push(" order by p.sort_name, p.patient_id");
     let rows = query.build().fetch_all(pool).await.reading("patients")?;
     fresh_page(&rows, "seq", limit, |row| {
-        let key: (String, Uuid) = (get(row, "sort_name")?, get(row, "patient_id")?);
+        let key: Uuid = get(row, "patient_id")?;
         Ok((key, Row::from_columns(row)?))
     })
+}
+
+/// Where the list goes on after a registration, as its name is now.
+async fn place_of(pool: &PgPool, unit: &UnitId, last: Uuid) -> Result<(String, Uuid), StoreError> {
+    let name: Option<String> = sqlx::query_scalar(
+        "select sort_name from patients.patient where unit = $1 and patient_id = $2",
+    )
+    .bind(unit.as_str())
+    .bind(last)
+    .fetch_optional(pool)
+    .await
+    .reading("place in the list of patients")?;
+    Ok((name.ok_or(StoreError::BadCursor)?, last))
 }
 
 /// The unit that registered this patient.
