@@ -8,6 +8,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use crate::Violation;
 
 /// A path that may not be named, as its last two parts, and what to do instead.
+#[derive(Clone, Copy)]
 struct Forbidden {
     path: [&'static str; 2],
     instead: &'static str,
@@ -40,6 +41,16 @@ const ANYWHERE: &[Forbidden] = &[
 /// Who may read the wall clock: the clock, and the practice, which plays somebody else's software.
 const CLOCK_READERS: [&str; 2] = ["services/kit/clock/", "services/practice/"];
 
+const DECLARED: &str = "declare it with kit-metric, which names it once";
+
+/// What nobody names but kit-metric.
+const METRICS: &[Forbidden] = &[
+    Forbidden { path: ["metrics", "counter"], instead: DECLARED },
+    Forbidden { path: ["metrics", "gauge"], instead: DECLARED },
+    Forbidden { path: ["metrics", "histogram"], instead: DECLARED },
+];
+const METRICS_ARE_MADE_IN: &str = "services/kit/metric/";
+
 /// Macros that stand for something unfinished.
 const UNFINISHED: [&str; 3] = ["todo", "unimplemented", "dbg"];
 
@@ -57,6 +68,8 @@ pub fn violations(path: &str, text: &str) -> Vec<Violation> {
     } else {
         ANYWHERE
     };
+    let metrics = if path.starts_with(METRICS_ARE_MADE_IN) { &[] } else { METRICS };
+    let paths = [paths, metrics].concat();
     let mut scan = Scan { path, paths, found: Vec::new() };
     scan.stream(tokens);
     scan.found
@@ -64,7 +77,7 @@ pub fn violations(path: &str, text: &str) -> Vec<Violation> {
 
 struct Scan<'a> {
     path: &'a str,
-    paths: &'static [Forbidden],
+    paths: Vec<Forbidden>,
     found: Vec<Violation>,
 }
 
@@ -164,6 +177,13 @@ mod tests {
         assert_eq!(count("services/edge/src/lib.rs", measured), 0);
         assert_eq!(count(domain, "fn f() { Uuid::new_v4(); rand::rng(); }"), 2);
         assert_eq!(count(domain, "/// Utc::now()\nfn f() { g(\"Utc::now()\"); }"), 0);
+    }
+
+    #[test]
+    fn a_metric_is_named_where_it_is_declared() {
+        let counted = "fn f() { metrics::counter!(\"arteria_x_total\").increment(1); }";
+        assert_eq!(count("services/edge/src/lib.rs", counted), 1);
+        assert_eq!(count("services/kit/metric/src/lib.rs", counted), 0);
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! | [`facts`] | no wildcard arm over facts |
 //! | [`size`] | length of functions, files and lines; the ratchet |
 //! | [`ambient`] | no clock, chance, unfinished code or silenced lint by the back door |
+//! | [`circles`] | modules that import each other in a circle; the list that shrinks |
 //! | [`lists`] | the only lists of domains are `services/domains/all*` |
 //! | [`names`] | no drawers, an essay in each crate, a map in each folder |
 //! | [`topics`] | every topic has a writer and a reader |
@@ -20,6 +21,7 @@
 
 pub mod ambient;
 pub mod arrows;
+pub mod circles;
 pub mod facts;
 pub mod lists;
 pub mod names;
