@@ -19,7 +19,8 @@ const SORT_CHARS_MAX: usize = 120;
 /// step makes what the other one has to undo.
 pub fn fold(text: &str) -> String {
     let seen = text.chars().filter(|c| !is_unseen(*c)).map(plain_apostrophe);
-    let folded = without_case(&seen.nfd().collect::<String>());
+    // An apostrophe may come to light by taking a letter apart (`῍`).
+    let folded = without_case(&seen.nfd().map(plain_apostrophe).collect::<String>());
     // A letter may come to light here that had no case before (`ℌ`, `Ⓐ`).
     let folded = without_marks(&without_case(&without_marks(&folded)));
     let mut plain = String::with_capacity(folded.len());
@@ -214,6 +215,7 @@ mod tests {
             assert_eq!(stored_words(Some(&name), None), ["brien", "o", "obrien"], "{sign:?}");
             assert_eq!(searched_words(&name), ["obrien"], "{sign:?}");
         }
+        assert_eq!(fold("O\u{1FCD}Brien"), fold("O\u{1FBF}\u{300}Brien"), "one that has a mark");
     }
 
     #[test]
