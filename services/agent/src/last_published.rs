@@ -11,7 +11,7 @@ use crate::error::{Act, WorkerError};
 pub const TABLE: &str = "
 CREATE TABLE IF NOT EXISTS shadow (
     thing TEXT NOT NULL, key TEXT NOT NULL, public_id TEXT NOT NULL, epoch INTEGER NOT NULL,
-    seq INTEGER NOT NULL, state TEXT NOT NULL, PRIMARY KEY (thing, key)) WITHOUT ROWID;
+    seq INTEGER NOT NULL, state TEXT NOT NULL, PRIMARY KEY (thing, key));
 CREATE INDEX IF NOT EXISTS shadow_by_id ON shadow (thing, public_id);
 ";
 
@@ -147,4 +147,30 @@ fn last_published(row: &Row<'_>) -> rusqlite::Result<LastPublished> {
         // A state that does not read compares as unlike any row, and is published anew.
         state: serde_json::from_str(&state).unwrap_or_default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_long_state_takes_no_page_of_its_own() {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(TABLE).unwrap();
+        let rows = 400;
+        for n in 0..rows {
+            let row = LastPublished {
+                key: json!([n]).to_string(),
+                public_id: n.to_string(),
+                seq: UnitSeq::new(1, n),
+                state: json!({ "record_json": "x".repeat(1_500) }),
+            };
+            put(&conn, "requests", &row).unwrap();
+        }
+        let pages: u64 = conn.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        assert!(pages < rows, "{pages} pages");
+        assert!(find(&conn, "requests", "7").unwrap().is_some());
+    }
 }

@@ -37,12 +37,15 @@ pub const ACKED_KEPT_DAYS: i64 = 4;
 /// Old facts deleted at once, so that a request never waits for it.
 const PRUNED_AT_ONCE: i64 = 1_000;
 
+/// Bodies stand in tables with row ids: without them SQLite keeps a quarter of a page of a row and
+/// puts the rest on a page of its own, which each look and each write then pays for. A spool that
+/// an older agent made keeps its shape.
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS facts (
     epoch INTEGER NOT NULL, seq INTEGER NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL,
     version INTEGER NOT NULL, time_ms INTEGER NOT NULL, subject TEXT, patient_id TEXT,
     causation_id TEXT, traceparent TEXT, body TEXT NOT NULL, PRIMARY KEY (epoch, seq)
-) WITHOUT ROWID;
+);
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 ";
 
