@@ -15,6 +15,7 @@ use crate::figures::Figures;
 use crate::place::Place;
 
 #[derive(clap::Args)]
+#[group(id = "practice")]
 pub struct Args {
     /// Transactions of each pattern, with and without an agent.
     #[arg(long, default_value_t = 200)]

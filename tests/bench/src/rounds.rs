@@ -14,6 +14,7 @@ use crate::spent::{self, Spent};
 
 /// What is measured, and after what.
 #[derive(clap::Args)]
+#[group(id = "booking")]
 pub struct Args {
     /// Measured bookings of each level, and as many round trips of the floor.
     #[arg(long, default_value_t = 2_000)]

@@ -25,6 +25,7 @@ use report::{Report, Wave};
 
 /// What of the load is told on the command line.
 #[derive(clap::Args)]
+#[group(id = "growth")]
 pub struct Args {
     /// Clinics in all.
     #[arg(long, default_value_t = 500)]

@@ -24,6 +24,7 @@ use histogram::Histogram;
 
 /// What of the load is told on the command line.
 #[derive(clap::Args)]
+#[group(id = "visible")]
 pub struct Args {
     /// Clinics online.
     #[arg(long, default_value_t = 20)]
