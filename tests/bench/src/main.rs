@@ -43,7 +43,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Act {
-    /// Bookings through REST beside the floor; then desks' commits until REST.
+    /// Bookings through REST beside the floor; desks' commits until REST; the practice's own writes
+    /// beside an agent.
     Bench {
         #[command(flatten)]
         booking: rounds::Args,
@@ -51,7 +52,7 @@ enum Act {
         visible: visible::Args,
         #[command(flatten)]
         practice: practice_first::Args,
-        /// Leaves out the others.
+        /// Leaves out the other parts.
         #[arg(long)]
         only: Option<Part>,
     },
@@ -77,17 +78,21 @@ enum Part {
 
 fn main() -> Result<()> {
     match Cli::parse().act {
-        Act::Bench { practice, only: Some(Part::Practice), .. } => practice_first::run(&practice),
-        Act::Bench { booking, visible, only, .. } => runtime()?.block_on(async {
-            if only != Some(Part::Visible) {
-                rounds::run(&booking).await?;
-            }
-            if only != Some(Part::Booking) {
+        Act::Bench { booking, visible, practice, only } => {
+            let wants = |part| only.is_none_or(|only| only == part);
+            if wants(Part::Booking) {
+                runtime()?.block_on(rounds::run(&booking))?;
                 println!();
-                visible::run(&visible).await?;
+            }
+            if wants(Part::Visible) {
+                runtime()?.block_on(visible::run(&visible))?;
+                println!();
+            }
+            if wants(Part::Practice) {
+                practice_first::run(&practice)?;
             }
             Ok(())
-        }),
+        }
         Act::Growth(args) => runtime()?.block_on(growth::run(args)),
         Act::Peer { url, dir } => peer::run(&url, &dir),
     }
