@@ -193,6 +193,7 @@ impl Stores {
             setup: &self.setup,
             mapping: &self.mapping,
             tables: &self.installed.tables,
+            absent: &self.installed.absent,
             fresh: RefCell::new(Vec::new()),
             missed: RefCell::new(None),
         }

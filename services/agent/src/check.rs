@@ -64,6 +64,9 @@ pub fn check(dir: &Path) -> Result<Checked> {
                 describe(&mut report, captured, &columns);
                 rows::show(&mut report, &clinic, captured, &reader, &mut mistakes)?;
             }
+            None if installed.absent.contains(&table.name) => {
+                let _ = writeln!(report, "\n{}: the practice has no such table", table.name);
+            }
             Some(_) | None => {
                 let _ = writeln!(report, "\n{}: not captured", table.name);
             }

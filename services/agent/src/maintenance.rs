@@ -150,6 +150,7 @@ impl ClinicWorker {
         let mapping = self.stores.mapping.clone();
         let mut installed =
             triggers::install(&self.stores.clinic.conn, &mapping, capture_switch.wants_triggers())?;
+        installed.pause_lost(&self.stores.scanned_tables()?);
         let known = &self.stores.installed;
         // Nothing has changed that would let them be read.
         if self.maintenance.schema_version.is_none() && !self.maintenance.compare {

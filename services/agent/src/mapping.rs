@@ -85,6 +85,8 @@ pub struct Table {
     pub ledger: bool,
     /// Whether requests may not write it.
     pub read_only: bool,
+    /// Whether a practice may do without it.
+    pub optional: bool,
     /// Where the key of a new row comes from; as the table is made, where nothing is said.
     pub new_key: Option<NewKey>,
     /// Fields that every row has alike.

@@ -50,7 +50,7 @@ impl Stores {
     }
 
     /// As noted; a spool of an older agent tells by what stands in its last published state.
-    fn scanned_tables(&self) -> Result<BTreeSet<String>, WorkerError> {
+    pub(crate) fn scanned_tables(&self) -> Result<BTreeSet<String>, WorkerError> {
         if let Some(note) = self.spool.note(NOTE)? {
             return Ok(serde_json::from_str(&note).unwrap_or_default());
         }

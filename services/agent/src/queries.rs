@@ -4,6 +4,7 @@
 //! program holds the clinic database it is answered `unit-busy`: who asked waits at a screen.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -23,7 +24,7 @@ use crate::records::ClinicRecords;
 use crate::setup::{Setup, files};
 use crate::spool::Spool;
 use crate::traced;
-use crate::triggers;
+use crate::triggers::{self, Installed};
 
 /// Queries that may wait. Each takes some milliseconds; more would only grow stale.
 const WAITING_MAX: usize = 32;
@@ -64,6 +65,7 @@ struct Reader {
     spool: Connection,
     mapping: Arc<Mapping>,
     tables: Vec<Table>,
+    absent: BTreeSet<String>,
 }
 
 fn serve(setup: &Setup, asked: &Receiver<(Query, mpsc::Sender<FromAgent>)>) {
@@ -129,9 +131,9 @@ fn open(setup: &Setup) -> Result<Reader, WorkerError> {
     let files = files_of(setup);
     let clinic = Clinic::open_reader(&setup.path(files::CLINIC))?;
     let mapping = setup.mapping();
-    let tables = triggers::survey(&clinic, &mapping)?.tables;
+    let Installed { tables, absent, .. } = triggers::survey(&clinic, &mapping)?;
     let spool = Spool::open_reader(&setup.path(files::SPOOL))?;
-    Ok(Reader { clinic, files, spool, mapping, tables })
+    Ok(Reader { clinic, files, spool, mapping, tables, absent })
 }
 
 impl Reader {
@@ -151,6 +153,7 @@ impl Reader {
             setup,
             mapping: &self.mapping,
             tables: &self.tables,
+            absent: &self.absent,
             fresh: RefCell::new(Vec::new()),
             missed: RefCell::new(None),
         };

@@ -1,6 +1,7 @@
 //! The clinic's records as domains see them, inside the transaction that will hold the effect.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use kit_event::{Filter, Records, RecordsError, Stored};
 use requests::RequestRejection;
@@ -29,6 +30,8 @@ pub struct ClinicRecords<'a> {
     pub mapping: &'a Mapping,
     /// The captured tables, without the columns that the database lacks.
     pub tables: &'a [Table],
+    /// Optional tables that the practice does without.
+    pub absent: &'a BTreeSet<String>,
     /// Rows made in this transaction, which the last published state does not know yet.
     pub fresh: RefCell<Vec<Fresh>>,
     /// A thing that was asked for and that no captured table holds.
@@ -68,7 +71,8 @@ impl ClinicRecords<'_> {
     /// Why there are no rows of a thing.
     pub fn absence(&self, resource: &str) -> RequestRejection {
         let resource = resource.to_owned();
-        if self.mapping.by_resource(&resource).is_some() {
+        let mapped = self.mapping.by_resource(&resource);
+        if mapped.is_some_and(|table| !self.absent.contains(&table.name)) {
             RequestRejection::TablePaused { resource }
         } else {
             let why = "the unit keeps no such records";

@@ -45,6 +45,8 @@ pub struct Status {
     pub waiting: usize,
     /// Tables that are not captured, and why.
     pub paused: Vec<String>,
+    /// Optional tables that the practice does without.
+    pub absent: Vec<String>,
     /// Mapped columns that the database lacks.
     pub missing: Vec<String>,
     /// Keys whose numbers come again after a removal.
@@ -72,6 +74,7 @@ impl Default for Status {
             cursor: None,
             waiting: 0,
             paused: Vec::new(),
+            absent: Vec::new(),
             missing: Vec::new(),
             come_again: Vec::new(),
             mapping: None,
@@ -106,6 +109,7 @@ impl Status {
             cursor: worker.cursor.as_ref().map(|(log, next)| format!("{next} of {}", log.0)),
             waiting: worker.commands.len() + worker.ahead.len(),
             paused: stores.installed.paused.iter().map(|(t, why)| format!("{t}: {why}")).collect(),
+            absent: stores.installed.absent.iter().cloned().collect(),
             missing: stores.installed.missing.clone(),
             come_again: stores.installed.come_again.clone(),
             mapping: stores.setup.mapping_file.trouble(),
@@ -155,6 +159,7 @@ impl fmt::Display for Status {
         writeln!(f, "cursor          {}", or_none(&self.cursor))?;
         writeln!(f, "waiting here    {}", self.waiting)?;
         writeln!(f, "tables paused   {}", list(&self.paused))?;
+        writeln!(f, "tables absent   {}", list(&self.absent))?;
         writeln!(f, "columns missing {}", list(&self.missing))?;
         writeln!(f, "keys reused     {}", list(&self.come_again))?;
         writeln!(f, "mapping trouble {}", or_none(&self.mapping))?;

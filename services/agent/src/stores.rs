@@ -87,6 +87,8 @@ impl Stores {
             unsure: Unsure::default(),
             salt_is_due: true,
         };
+        let scanned = stores.scanned_tables()?;
+        stores.installed.pause_lost(&scanned);
         stores.take_generations_back()?;
         stores.truncate(truncate)?;
         stores.state_unit()?;

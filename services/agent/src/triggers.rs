@@ -42,11 +42,16 @@ const FULL_TRIGGER: &str = "CREATE TRIGGER arteria_outbox_full AFTER INSERT ON a
 WHEN NEW.id >= (SELECT closes_at FROM arteria_gate) \
 BEGIN UPDATE arteria_gate SET open = 0, cause = 'outbox-full' WHERE open; END";
 
+/// Why a table is paused that the database does not have.
+const MISSING: &str = "the table is missing";
+
 /// What stands in the clinic database after a check.
 #[derive(Debug, Default, Clone)]
 pub struct Installed {
     /// The tables that are captured, without the columns that the database lacks.
     pub tables: Vec<Table>,
+    /// Optional tables that the practice does without.
+    pub absent: BTreeSet<String>,
     /// Tables that are not captured, and why.
     pub paused: BTreeMap<String, String>,
     /// Those of the paused tables that only a look at their rows showed to be unreadable.
@@ -65,6 +70,15 @@ impl Installed {
         self.tables.retain(|captured| captured.name != table);
         self.paused.insert(table.to_owned(), cause.clone());
         self.unreadable.insert(table.to_owned(), cause);
+    }
+
+    /// An optional table whose rows were stated before is missed, not done without.
+    pub fn pause_lost(&mut self, scanned: &BTreeSet<String>) {
+        let (lost, absent) =
+            std::mem::take(&mut self.absent).into_iter().partition(|name| scanned.contains(name));
+        self.absent = absent;
+        let lost: BTreeSet<String> = lost;
+        self.paused.extend(lost.into_iter().map(|name| (name, MISSING.to_owned())));
     }
 }
 
@@ -231,8 +245,15 @@ pub fn survey(conn: &Connection, mapping: &Mapping) -> Result<Installed, WorkerE
     for table in &mapping.tables {
         let columns = columns_of(conn, &table.name)?;
         if columns.is_empty() {
-            let cause = declared::unfit(conn, &table.name)?.unwrap_or("the table is missing");
-            found.paused.insert(table.name.clone(), cause.to_owned());
+            match declared::unfit(conn, &table.name)? {
+                None if table.optional => {
+                    found.absent.insert(table.name.clone());
+                }
+                cause => {
+                    let cause = cause.unwrap_or(MISSING).to_owned();
+                    found.paused.insert(table.name.clone(), cause);
+                }
+            }
             continue;
         }
         let mut lacking: Vec<String> =

@@ -21,6 +21,9 @@ pub fn judge(
     mistakes: &mut Vec<Mistake>,
 ) -> Result<()> {
     let name = &table.name;
+    if is_done_without(clinic, table, columns)? {
+        return Ok(());
+    }
     if columns.is_empty() {
         mistakes.push(mistake(table.line, no_table(clinic, name)?));
         return Ok(());
@@ -33,6 +36,11 @@ pub fn judge(
         mistakes.extend(doubled_keys(clinic, table)?);
     }
     Ok(())
+}
+
+/// Whether the practice has no such table, and need not have it.
+fn is_done_without(clinic: &Connection, table: &Table, columns: &Columns) -> Result<bool> {
+    Ok(table.optional && columns.is_empty() && declared::unfit(clinic, &table.name)?.is_none())
 }
 
 fn mistake(line: usize, problem: String) -> Mistake {

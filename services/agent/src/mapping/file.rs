@@ -152,6 +152,7 @@ fn entry(part: &Part<'_, '_>, zones: Zones, author: Author, mistakes: &Mistakes)
         id,
         ledger,
         read_only: part.flag("read_only"),
+        optional: part.flag("optional"),
         new_key: new_key(part, mistakes),
         constants: plain_entries(part, "constants", mistakes),
         defaults: plain_entries(part, "defaults", mistakes),

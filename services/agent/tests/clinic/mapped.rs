@@ -180,6 +180,60 @@ fn a_table_that_is_dropped_and_comes_back_is_walked_again_and_its_readers_stay()
     );
 }
 
+fn calls_are_optional() -> String {
+    SECOND_MAPPING.replace("name = \"anruf\"", "name = \"anruf\"\noptional = true")
+}
+
+#[test]
+fn a_practice_may_do_without_an_optional_table_until_it_has_one() {
+    let clinic = Folder::foreign();
+    clinic.desk().execute_batch("DROP TABLE anruf").unwrap();
+    clinic.map(&calls_are_optional());
+    let checked = check(&clinic.dir()).unwrap();
+    assert!(checked.mistakes.is_empty(), "{:?}", checked.mistakes);
+    assert!(checked.report.contains("anruf: the practice has no such table"));
+    let (mut agent, mut line) = connected(&clinic);
+    let installed = &agent.worker.stores().installed;
+    assert!(installed.paused.is_empty(), "{:?}", installed.paused);
+    let status = status::Status::of(&agent.worker).unwrap().to_string();
+    assert!(status.contains("tables absent   anruf"), "{status}");
+    clinic.desk().execute_batch(crate::desk::SECOND_SCHEMA).unwrap();
+    look(&mut agent, &mut line);
+    call(&clinic, "1");
+    look(&mut agent, &mut line);
+    assert_eq!(told(&line, "voip.call_ended"), 1);
+    assert!(agent.worker.stores().installed.absent.is_empty());
+}
+
+#[test]
+fn a_request_for_records_that_the_practice_does_not_keep_is_refused_for_good() {
+    let clinic = Folder::foreign();
+    clinic.desk().execute_batch("DROP TABLE patient").unwrap();
+    clinic
+        .map(&SECOND_MAPPING.replace("name = \"patient\"", "name = \"patient\"\noptional = true"));
+    let (mut agent, mut line) = connected(&clinic);
+    let body = serde_json::json!({"patient_id": uuid::Uuid::nil(), "fields": ["city"],
+        "city": "Köln"});
+    let amend = crate::edge::request(1, "one", "patients.update_patient", body);
+    agent.receive(&mut line, vec![kit_link::FromEdge::Request(amend)]);
+    assert_eq!(line.replies[0].outcome["reason"], "not-writable-at-unit");
+}
+
+#[test]
+fn an_optional_table_that_was_captured_and_is_gone_is_missed() {
+    let clinic = Folder::foreign();
+    clinic.map(&calls_are_optional());
+    call(&clinic, "1");
+    let (mut agent, mut line) = connected(&clinic);
+    clinic.desk().execute_batch("DROP TABLE anruf").unwrap();
+    look(&mut agent, &mut line);
+    assert_eq!(agent.worker.stores().installed.paused["anruf"], "the table is missing");
+    assert_eq!(told(&line, "voip.call_removed"), 0, "nobody knows that it is gone");
+    drop(agent);
+    let agent = clinic.worker();
+    assert_eq!(agent.worker.stores().installed.paused["anruf"], "the table is missing");
+}
+
 #[test]
 fn a_check_explains_what_would_be_captured() {
     let clinic = Folder::foreign();
