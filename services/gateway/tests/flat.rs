@@ -179,7 +179,9 @@ async fn a_name_reads_the_rows_of_its_page_however_many_bear_it() {
             }
         }
     }
-    // Ids would open the index in as many places as the page has rows.
-    assert_eq!(counted.entered("patient_pkey").await, 0, "rows of a page are found by their ids");
+    // A page that goes on looks up one id, the last one's; rows found by their ids would open the
+    // index in as many places as a page has rows.
+    let by_id = counted.entered("patient_pkey").await;
+    assert!(by_id < 50, "rows of a page are found by their ids: {by_id}");
     assert!(counted.entered("patient_by_name").await > 0, "nothing was found by its name");
 }
