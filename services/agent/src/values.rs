@@ -65,15 +65,24 @@ pub fn read(column: &Column, image: &Image) -> Read {
         }
         Kind::Bool => read_bool(&text).map(Value::Bool),
         Kind::Integer => read_integer(&text).map(Value::from),
+        Kind::Decimal => read_decimal(&text).map(Value::from),
+        Kind::PartialDate => read_partial_date(&text).map(Value::from),
         Kind::Money => read_amount(column, &text, image).map(Value::from),
         Kind::Uuid => None,
     };
     match (read, column.kind) {
         (Some(value), _) => Read::Value(value),
-        (None, Kind::Date | Kind::Time | Kind::Timestamp | Kind::Integer | Kind::Money) => {
-            Read::Raw(text)
-        }
         (None, Kind::Text | Kind::Bool | Kind::Uuid) => Read::Nothing,
+        (
+            None,
+            Kind::Date
+            | Kind::Time
+            | Kind::Timestamp
+            | Kind::Integer
+            | Kind::Decimal
+            | Kind::PartialDate
+            | Kind::Money,
+        ) => Read::Raw(text),
     }
 }
 
@@ -111,6 +120,28 @@ fn read_date(column: &Column, text: &str) -> Option<Date> {
         Some(format) => Date::from_naive(format.read(text)?.date()),
         None => text.parse().ok(),
     }
+}
+
+/// A sign, digits, a point with digits behind it: no exponent, which a float writes.
+fn read_decimal(text: &str) -> Option<String> {
+    let text = text.trim();
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let reads = match unsigned.split_once('.') {
+        Some((whole, part)) => digits(whole) && digits(part),
+        None => digits(unsigned),
+    };
+    reads.then(|| text.to_owned())
+}
+
+fn read_partial_date(text: &str) -> Option<String> {
+    let text = text.trim();
+    let full = match text.len() {
+        4 => format!("{text}-01-01"),
+        7 => format!("{text}-01"),
+        _ => text.to_owned(),
+    };
+    full.parse::<Date>().ok().map(|_| text.to_owned())
 }
 
 fn read_time(column: &Column, text: &str) -> Option<String> {

@@ -53,6 +53,10 @@ pub enum Kind {
     Bool,
     /// A whole number.
     Integer,
+    /// A decimal number, as text; what does not read goes to `<field>_raw`.
+    Decimal,
+    /// `YYYY`, `YYYY-MM` or `YYYY-MM-DD`; what does not read goes to `<field>_raw`.
+    PartialDate,
     /// Decimals of a currency, minor units to the domain; else `<field>_raw`.
     Money,
     /// A UUID, or an id that is made one.
@@ -61,13 +65,15 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind by its word in the file.
-    pub const WORDS: [(&'static str, Self); 8] = [
+    pub const WORDS: [(&'static str, Self); 10] = [
         ("text", Self::Text),
         ("date", Self::Date),
         ("time", Self::Time),
         ("timestamp", Self::Timestamp),
         ("bool", Self::Bool),
         ("integer", Self::Integer),
+        ("decimal", Self::Decimal),
+        ("partial_date", Self::PartialDate),
         ("money", Self::Money),
         ("uuid", Self::Uuid),
     ];

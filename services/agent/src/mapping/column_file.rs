@@ -141,7 +141,13 @@ fn format(part: &Part<'_, '_>, kind: Kind, mistakes: &Mistakes) -> Option<Format
         Kind::Date => Holds::Date,
         Kind::Time => Holds::Time,
         Kind::Timestamp => Holds::Instant,
-        Kind::Text | Kind::Bool | Kind::Integer | Kind::Money | Kind::Uuid => {
+        Kind::Text
+        | Kind::Bool
+        | Kind::Integer
+        | Kind::Decimal
+        | Kind::PartialDate
+        | Kind::Money
+        | Kind::Uuid => {
             mistakes.at(at, "a format is for date, time and timestamp");
             return None;
         }
