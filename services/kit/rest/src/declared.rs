@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use kit_http::ProblemKind;
 use kit_policy::Permission;
 
+use crate::chart::Part;
 use crate::facts::FactAccess;
 
 /// What all faces together declare.
@@ -15,4 +16,6 @@ pub struct Declared {
     pub facts: FactAccess,
     /// By its type, what a caller must be allowed for to ask for a command.
     pub commands: BTreeMap<&'static str, Permission>,
+    /// The parts of the first page of a chart.
+    pub chart: Vec<Part>,
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use crate::chart::Part;
 use crate::declared::Declared;
 use crate::facts::{FactAccess, Show};
 use crate::problems::{self, rejection_status};
@@ -66,6 +67,11 @@ pub trait Face: Send + Sync {
         None
     }
 
+    /// What this domain adds to the first page of a patient's chart.
+    fn chart(&self) -> Option<Part> {
+        None
+    }
+
     /// Whether any fact has told of the unit, where this domain keeps the registry of units.
     fn registered<'a>(&self, pool: &'a PgPool, unit: &'a UnitId) -> Option<Registered<'a>> {
         let _ = (pool, unit);
@@ -88,6 +94,7 @@ pub fn declared(faces: Faces) -> Declared {
         problems: problem_kinds(faces).collect(),
         facts: fact_access(faces),
         commands: commands(faces),
+        chart: faces.iter().filter_map(|face| face.chart()).collect(),
     }
 }
 

@@ -14,11 +14,14 @@
 //! | [`headers`] | the headers of the contract |
 //! | [`fields`], [`own`] | fields of a command; whether a command about a record is within reach |
 //! | [`facts`] | which facts a caller may see among events |
+//! | [`chart`], [`chart_page`] | the first page of a chart, of every domain's parts |
 //! | [`read`], [`as_of`] | freshness, pages, bodies; what a record said then |
 //! | [`reached`] | waiting until a read model holds a fact |
 //! | [`problems`] | what every face may answer |
 
 pub mod as_of;
+pub mod chart;
+pub mod chart_page;
 pub mod command;
 pub mod declared;
 pub mod face;

@@ -14,6 +14,7 @@ mod routes;
 use billing::Payment;
 use kit_event::UnitId;
 use kit_policy::Permission;
+use kit_rest::chart::Part;
 use kit_rest::face::RecordRead;
 use kit_rest::{Face, Route};
 use sqlx::PgPool;
@@ -37,6 +38,14 @@ impl Face for Billing {
 
     fn reads(&self) -> Permission {
         permissions::READ_INVOICES
+    }
+
+    fn chart(&self) -> Option<Part> {
+        Some(Part {
+            schema: "billing",
+            permission: permissions::READ_INVOICES,
+            read: |page| Box::pin(reads::of_chart(page)),
+        })
     }
 
     fn problems(&self) -> &'static [(&'static str, &'static str, &'static str)] {

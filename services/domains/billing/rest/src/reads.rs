@@ -8,9 +8,13 @@ use axum::response::Response;
 use billing_store::InvoiceFilter;
 use http::HeaderMap;
 use kit_http::{PageQuery, Problem, QueryText};
+use kit_rest::chart;
 use kit_rest::read::id_of;
 use kit_rest::{App, InUnit};
+use kit_store::StoreError;
 use kit_store::{Fresh, Row};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// The schema of the read model.
 const SCHEMA: &str = "billing";
@@ -80,4 +84,33 @@ fn of_that_moment(mut found: Fresh<Option<Row>>) -> Fresh<Option<Row>> {
         row.seq = freshness.seq;
     }
     found
+}
+
+/// Invoices of one patient that are added up on the first page of a chart; nobody has as many.
+const ADDED_UP_MAX: u32 = 500;
+
+/// What is owed in each currency, on the first page of a chart. An invoice whose balance nobody
+/// can say is counted apart.
+pub async fn of_chart(page: chart::Page<'_>) -> Result<Option<Map<String, Value>>, StoreError> {
+    let filter = InvoiceFilter { patient_id: Some(page.patient), ..InvoiceFilter::default() };
+    let found = billing_store::invoices(page.pool, page.unit, &filter, None, ADDED_UP_MAX).await?;
+    let more = found.value.next.is_some();
+    let mut owed: BTreeMap<String, i128> = BTreeMap::new();
+    let mut unknown = 0_u32;
+    for row in found.value.items {
+        match (row.state["currency"].as_str(), row.state["balance_minor"].as_i64()) {
+            (Some(currency), Some(minor)) => {
+                *owed.entry(currency.to_owned()).or_default() += i128::from(minor);
+            }
+            _ => unknown += 1,
+        }
+    }
+    let items: Vec<Value> = owed
+        .into_iter()
+        .map(|(currency, minor)| {
+            json!({"currency": currency, "balance_minor": i64::try_from(minor).ok()})
+        })
+        .collect();
+    let balance = json!({"items": items, "invoices_unknown": unknown, "invoices_more": more});
+    Ok(Some(Map::from_iter([("balance".to_owned(), balance)])))
 }

@@ -13,6 +13,7 @@ mod routes;
 
 use kit_event::UnitId;
 use kit_policy::Permission;
+use kit_rest::chart::Part;
 use kit_rest::face::{Home, RecordRead};
 use kit_rest::{Face, Route};
 use patients::Patient;
@@ -37,6 +38,14 @@ impl Face for Patients {
 
     fn reads(&self) -> Permission {
         permissions::READ_PATIENT
+    }
+
+    fn chart(&self) -> Option<Part> {
+        Some(Part {
+            schema: "patients",
+            permission: permissions::READ_PATIENT,
+            read: |page| Box::pin(reads::of_chart(page)),
+        })
     }
 
     fn problems(&self) -> &'static [(&'static str, &'static str, &'static str)] {

@@ -8,11 +8,14 @@ use kit_http::problem::NOT_FOUND;
 use kit_http::{PageQuery, Problem, QueryText};
 use kit_policy::{Caller, Resource};
 use kit_rest::as_of::{self, AsOf, Kind};
+use kit_rest::chart;
 use kit_rest::guard::{Who, out_of_reach};
 use kit_rest::read::{id_of, search};
 use kit_rest::{App, InUnit};
+use kit_store::StoreError;
 use patients::Patient;
 use patients_store::PatientFilter;
+use serde_json::{Map, Value};
 
 /// The schema of the read model.
 const SCHEMA: &str = "patients";
@@ -98,4 +101,10 @@ async fn patient(
     let read = || patients_store::patient(&app.pool, unit, patient_id);
     let found = app.fresh(unit, SCHEMA, headers, read).await?;
     app.record(unit, headers, found)
+}
+
+/// The registration, on the first page of a chart.
+pub async fn of_chart(page: chart::Page<'_>) -> Result<Option<Map<String, Value>>, StoreError> {
+    let found = patients_store::patient(page.pool, page.unit, page.patient).await?;
+    Ok(found.value.map(|row| Map::from_iter([("patient".to_owned(), row.state)])))
 }

@@ -14,6 +14,7 @@ mod slots;
 
 use kit_event::UnitId;
 use kit_policy::Permission;
+use kit_rest::chart::Part;
 use kit_rest::face::RecordRead;
 use kit_rest::{Face, Route};
 use scheduling::Appointment;
@@ -45,6 +46,14 @@ impl Face for Scheduling {
             ("scheduling.practitioner_", permissions::READ_PRACTITIONERS),
             ("scheduling.working_hours_", permissions::READ_PRACTITIONERS),
         ]
+    }
+
+    fn chart(&self) -> Option<Part> {
+        Some(Part {
+            schema: "scheduling",
+            permission: permissions::READ_APPOINTMENTS,
+            read: |page| Box::pin(reads::of_chart(page)),
+        })
     }
 
     fn problems(&self) -> &'static [(&'static str, &'static str, &'static str)] {

@@ -6,10 +6,13 @@ use http::HeaderMap;
 use kit_event::Timestamp;
 use kit_http::{PageQuery, Problem, QueryText};
 use kit_rest::as_of::{self, AsOf, Kind};
+use kit_rest::chart;
 use kit_rest::read::{Instanted, id_of, search};
 use kit_rest::{App, InUnit};
+use kit_store::StoreError;
 use scheduling::{Appointment, Status};
 use scheduling_store::{AppointmentFilter, PractitionerFilter};
+use serde_json::{Map, Value};
 
 /// The schema of the read model.
 const SCHEMA: &str = "scheduling";
@@ -108,4 +111,17 @@ pub async fn appointment(
     let read = || scheduling_store::appointment(&app.pool, unit, id);
     let found = app.fresh(unit, SCHEMA, &headers, read).await?;
     app.record_of_patient(&scope, &headers, found)
+}
+
+/// The next appointment, on the first page of a chart.
+pub async fn of_chart(page: chart::Page<'_>) -> Result<Option<Map<String, Value>>, StoreError> {
+    let filter = AppointmentFilter {
+        patient_id: Some(page.patient),
+        from: Some(page.now),
+        status: Some(Status::Booked.as_str().to_owned()),
+        ..AppointmentFilter::default()
+    };
+    let found = scheduling_store::appointments(page.pool, page.unit, &filter, None, 1).await?;
+    let next = found.value.items.into_iter().next().map(|row| row.state);
+    Ok(Some(Map::from_iter([("next_appointment".to_owned(), next.unwrap_or_default())])))
 }
