@@ -46,12 +46,22 @@ fn body(route: &Route) -> Option<Value> {
         ("POST", path) if path.ends_with("/payments") => {
             Some(json!({"invoice_id": OTHER, "amount_minor": 100, "currency": "EUR"}))
         }
+        ("POST", path) if path.ends_with("/encounters") => Some(json!({"patient_id": PATIENT})),
+        ("POST", path) if RECORDED.iter().any(|list| path.ends_with(list)) => {
+            Some(json!({"code_system": "http://loinc.org", "code": "8867-4"}))
+        }
+        ("PATCH", path) if RECORDED.iter().any(|list| path.contains(list)) => {
+            Some(json!({"display": "Heart rate"}))
+        }
         ("POST", path) if path.ends_with("/merge") => Some(json!({"into_patient_id": OTHER})),
         ("POST", _) => Some(json!({})),
         ("PATCH", _) => Some(json!({"phone": "+351 900 000 000"})),
         _ => None,
     }
 }
+
+/// What can be entered into a chart.
+const RECORDED: [&str; 4] = ["/observations", "/conditions", "/allergies", "/immunizations"];
 
 async fn call(desk: &Desk, token: Option<&str>, route: &Route, unit: &str, who: &str) -> Answer {
     let path = with_query(address(route, unit, who));

@@ -79,3 +79,91 @@ CREATE TABLE IF NOT EXISTS payments (
     reference    TEXT
 );
 CREATE INDEX IF NOT EXISTS payments_by_invoice ON payments (invoice_id);
+
+-- Medical records. code_system is a URI, as http://loinc.org; statuses are FHIR R4's; numbers are
+-- decimals in text. onset_on and abated_on may be YYYY, YYYY-MM or YYYY-MM-DD.
+-- class: AMB, IMP, EMER, VR, HH.
+CREATE TABLE IF NOT EXISTS encounters (
+    encounter_id    TEXT NOT NULL PRIMARY KEY,
+    patient_id      TEXT NOT NULL REFERENCES patients (patient_id),
+    practitioner_id TEXT REFERENCES practitioners (practitioner_id),
+    appointment_id  TEXT REFERENCES appointments (appointment_id),
+    class           TEXT,
+    status          TEXT,
+    starts_at       TEXT,
+    ends_at         TEXT,
+    reason          TEXT
+);
+CREATE INDEX IF NOT EXISTS encounters_by_patient ON encounters (patient_id);
+
+CREATE TABLE IF NOT EXISTS conditions (
+    condition_id        TEXT NOT NULL PRIMARY KEY,
+    patient_id          TEXT NOT NULL REFERENCES patients (patient_id),
+    encounter_id        TEXT REFERENCES encounters (encounter_id),
+    code_system         TEXT,
+    code                TEXT,
+    display             TEXT,
+    clinical_status     TEXT,
+    verification_status TEXT,
+    onset_on            TEXT,
+    abated_on           TEXT,
+    recorded_at         TEXT
+);
+CREATE INDEX IF NOT EXISTS conditions_by_patient ON conditions (patient_id);
+
+CREATE TABLE IF NOT EXISTS allergies (
+    allergy_id          TEXT NOT NULL PRIMARY KEY,
+    patient_id          TEXT NOT NULL REFERENCES patients (patient_id),
+    code_system         TEXT,
+    code                TEXT,
+    display             TEXT,
+    category            TEXT,
+    criticality         TEXT,
+    clinical_status     TEXT,
+    verification_status TEXT,
+    reaction            TEXT,
+    recorded_at         TEXT
+);
+CREATE INDEX IF NOT EXISTS allergies_by_patient ON allergies (patient_id);
+
+CREATE TABLE IF NOT EXISTS observations (
+    observation_id TEXT NOT NULL PRIMARY KEY,
+    patient_id     TEXT NOT NULL REFERENCES patients (patient_id),
+    encounter_id   TEXT REFERENCES encounters (encounter_id),
+    category       TEXT,
+    code_system    TEXT,
+    code           TEXT,
+    display        TEXT,
+    value_number   TEXT,
+    value_unit     TEXT,
+    value_text     TEXT,
+    interpretation TEXT,
+    status         TEXT,
+    effective_at   TEXT
+);
+CREATE INDEX IF NOT EXISTS observations_by_patient ON observations (patient_id);
+
+CREATE TABLE IF NOT EXISTS procedures (
+    procedure_id TEXT NOT NULL PRIMARY KEY,
+    patient_id   TEXT NOT NULL REFERENCES patients (patient_id),
+    encounter_id TEXT REFERENCES encounters (encounter_id),
+    code_system  TEXT,
+    code         TEXT,
+    display      TEXT,
+    status       TEXT,
+    performed_at TEXT
+);
+CREATE INDEX IF NOT EXISTS procedures_by_patient ON procedures (patient_id);
+
+CREATE TABLE IF NOT EXISTS immunizations (
+    immunization_id TEXT NOT NULL PRIMARY KEY,
+    patient_id      TEXT NOT NULL REFERENCES patients (patient_id),
+    encounter_id    TEXT REFERENCES encounters (encounter_id),
+    code_system     TEXT,
+    code            TEXT,
+    display         TEXT,
+    status          TEXT,
+    occurred_at     TEXT,
+    lot             TEXT
+);
+CREATE INDEX IF NOT EXISTS immunizations_by_patient ON immunizations (patient_id);

@@ -12,10 +12,11 @@ use kit_rest::Face;
 use sqlx::PgPool;
 
 /// Every face, in no order that matters.
-pub static ALL: [&'static dyn Face; 5] = [
+pub static ALL: [&'static dyn Face; 6] = [
     &patients_rest::Patients,
     &scheduling_rest::Scheduling,
     &billing_rest::Billing,
+    &records_rest::MedicalRecords,
     &requests_rest::Requests,
     &units_rest::Units,
 ];

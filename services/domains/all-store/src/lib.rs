@@ -7,10 +7,11 @@
 use kit_store::Projection;
 
 /// Every read model, in no order that matters.
-pub static ALL: [&'static dyn Projection; 6] = [
+pub static ALL: [&'static dyn Projection; 7] = [
     &patients_store::Patients,
     &scheduling_store::Scheduling,
     &billing_store::Billing,
+    &records_store::MedicalRecords,
     &requests_store::Requests,
     &units_store::Units,
     &kit_timeline::Timeline,

@@ -6,10 +6,11 @@
 use kit_event::Domain;
 
 /// Every domain, in no order that matters.
-pub static ALL: [&'static dyn Domain; 5] = [
+pub static ALL: [&'static dyn Domain; 6] = [
     &patients::Patients,
     &scheduling::Scheduling,
     &billing::Billing,
+    &records::MedicalRecords,
     &units::Units,
     &requests::Requests,
 ];

@@ -12,6 +12,7 @@ mod bad_input;
 mod billing;
 mod booking;
 mod canary;
+mod charts;
 mod desk;
 mod fleet;
 mod foreign;
