@@ -204,7 +204,8 @@ fn a_column_of_another_type_than_the_domain_expects_is_told() {
         ("v={type='text',field='active'}", "active wants the type bool"),
         (
             "v={type='integer',field='mrn'}",
-            "mrn wants the type text or date or time or timestamp or decimal or partial_date or uuid",
+            "mrn wants the type text or date or time or timestamp or decimal or partial_date or \
+             uuid",
         ),
         ("v={type='text',field='patient_id'}", "patient_id wants the type uuid"),
         ("v={type='uuid',field='patient_id'}", "names a patient: say of = \"patient\""),
