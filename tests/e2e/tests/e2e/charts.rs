@@ -10,7 +10,7 @@ const LOINC: &str = "http://loinc.org";
 const SNOMED: &str = "http://snomed.info/sct";
 
 /// A heart rate, written by the practice's own program.
-fn heart_rate(unit: &Unit, patient: &Uuid, rate: &str, at: &str) -> Uuid {
+pub(crate) fn heart_rate(unit: &Unit, patient: &Uuid, rate: &str, at: &str) -> Uuid {
     let id = Uuid::new_v4();
     let sql = "INSERT INTO observations (observation_id, patient_id, category, code_system, code,
                    display, value_number, value_unit, status, effective_at)

@@ -104,7 +104,7 @@ async fn a_unit_with_a_number_missing_is_on_hold_until_the_number_is_there() {
     let held = |seen: &[Value]| seen[0]["on_hold"].as_array().unwrap().len();
     let seen = eventually("every read model to hold the unit", || async {
         let seen = fleet(&net).await;
-        (held(&seen) == 6).then_some(seen)
+        (held(&seen) == all_stores::ALL.len()).then_some(seen)
     })
     .await;
     assert_eq!(seen[0]["unit"], unit.id.as_str());

@@ -127,6 +127,9 @@ async fn no_record_of_any_topic_stalls_more_than_its_own_key() {
     let far = net.unit("far").await;
     goes_on(&victim, &bus, "before").await;
     goes_on(&near, &bus, "before").await;
+    // No seed writes into charts, and every public topic is to be spoiled.
+    let whose = victim.some_patient();
+    crate::charts::heart_rate(&victim, &whose, "70", "2025-01-02T08:00:00Z");
     let producer: FutureProducer = ClientConfig::new()
         .set("bootstrap.servers", &net.kafka)
         .set("message.max.bytes", "1200000")
