@@ -92,6 +92,15 @@ async fn what_rest_records_stands_in_the_clinics_table_and_can_be_taken_back() {
     future["occurred_at"] = json!("2999-01-01T00:00:00Z");
     let refused = recorded(&unit, &patient, "immunizations", future).await;
     refused.expect_problem(409, "in-the-future");
+    // No table of the reference practice holds the parts of an observation yet.
+    let parts = json!([{"code_system": LOINC, "code": "8480-6", "value_number": "120"}]);
+    let pressure = json!({"code_system": LOINC, "code": "85354-9", "components": parts});
+    let refused = recorded(&unit, &patient, "observations", pressure).await;
+    refused.expect_problem(409, "not-writable-at-unit");
+    assert!(
+        listed(&unit.rest, &unit, &patient, "code=8480-6").await.is_empty(),
+        "nothing is half done"
+    );
     let bad = json!({"code_system": "loinc", "code": "8867-4"});
     recorded(&unit, &patient, "observations", bad).await.expect(422);
 }
